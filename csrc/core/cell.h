@@ -1,0 +1,54 @@
+// One cell: one unit of one layer at one time step of one sequence. The only place where the equations stand.
+//
+//     i = sigmoid(z_i + p_i c[t-1])       c = f c[t-1] + i g
+//     f = sigmoid(z_f + p_f c[t-1])       o = sigmoid(z_o + p_o C)      C = c[t] or c[t-1]
+//     g = tanh(z_g)                       h = o tanh(c)
+//
+// z = W x + U h[t-1] + b is the caller's.
+#pragma once
+#include "core/activation.h"
+
+namespace resblock {
+
+template <class A>
+struct Gates {
+  A i, f, g, o;
+};
+
+template <class A>
+struct Peephole {
+  A i, f, o;
+};
+
+template <class A>
+struct CellState {
+  A c, h;
+};
+
+// Turns the pre-activations z into gates, in place, and gives the new state.
+template <bool previous, class A>
+RESBLOCK_INLINE CellState<A> cell_forward(Gates<A>& z, const Peephole<A>& p, A c_previous) {
+  z.i = sigmoid(z.i + p.i * c_previous);
+  z.f = sigmoid(z.f + p.f * c_previous);
+  z.g = tanh(z.g);
+  const A c = z.f * c_previous + z.i * z.g;
+  z.o = sigmoid(z.o + p.o * (previous ? c_previous : c));
+  return {c, z.o * tanh(c)};
+}
+
+// dh: gradient of h[t]; dc: gradient of c[t] from step t+1, replaced by that of c[t-1].
+// Gives the gradients of the pre-activations (the paper's delta of the gates).
+template <bool previous, class A>
+RESBLOCK_INLINE Gates<A> cell_backward(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A c, A dh, A& dc) {
+  const A tanh_c = tanh(c);
+  Gates<A> dz;
+  dz.o = dh * tanh_c * gate.o * (A(1) - gate.o);
+  const A dc_now = dc + dh * gate.o * (A(1) - tanh_c * tanh_c) + (previous ? A(0) : p.o * dz.o);
+  dz.i = dc_now * gate.g * gate.i * (A(1) - gate.i);
+  dz.f = dc_now * c_previous * gate.f * (A(1) - gate.f);
+  dz.g = dc_now * gate.i * (A(1) - gate.g * gate.g);
+  dc = dc_now * gate.f + p.i * dz.i + p.f * dz.f + (previous ? p.o * dz.o : A(0));
+  return dz;
+}
+
+}  // namespace resblock
