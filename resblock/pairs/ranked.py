@@ -1,0 +1,29 @@
+"""A residue pair with its place in the ranking: what a prediction hands to a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from resblock.structure import Residue
+
+
+@dataclass(frozen=True)
+class RankedPair:
+    """A residue of the receptor and a residue of the ligand, scored and ranked.
+
+    Attributes
+    ----------
+    rank : int
+        1 for the pair most likely to touch.
+    score : float
+        The scorer's value, higher for more likely; probabilities lie in 0..1.
+    receptor, ligand : Residue
+        The two residues, with the numbers they have in the user's files.
+    """
+
+    rank: int
+    score: float
+    receptor: Residue
+    ligand: Residue
