@@ -1,0 +1,205 @@
+// The layerwise schedule, compiled once per instruction set: RESBLOCK_ISA_NAMESPACE, RESBLOCK_VECTOR_BYTES and
+// RESBLOCK_TILE_ROWS are the including file's. No standard header with inline code may come in here: the linker
+// keeps one copy of an inline function, and it could be the one with instructions the processor lacks.
+#include <string.h>
+
+#include "core/cell.h"
+#include "core/cpu/layerwise.h"
+#include "core/dropout.h"
+
+namespace resblock::cpu::RESBLOCK_ISA_NAMESPACE {
+namespace {
+
+#include "core/cpu/matmul.h"
+
+// The rows (t, b) of a chunk and block within an array of (time, sequence, width).
+template <class A>
+struct Plane {
+  A* data;
+  int64_t step, width;
+  RESBLOCK_INLINE A* row(int64_t t, int64_t b) const { return data + t * step + b * width; }
+};
+
+// The part of the problem at hand: sequences [b0, b0 + sequences), steps [t0, t0 + steps).
+struct Window {
+  int64_t b0, sequences, t0, steps;
+  int64_t rows() const { return sequences * steps; }
+};
+
+template <class A>
+RESBLOCK_INLINE Plane<A> at(A* whole, const Sizes& s, const Window& w, int64_t width) {
+  return {whole + (w.t0 * s.B + w.b0) * width, s.B * width, width};
+}
+
+template <class A>
+RESBLOCK_INLINE Plane<A> dense(A* scratch, const Window& w, int64_t width) {
+  return {scratch, w.sequences * width, width};
+}
+
+template <class S>
+RESBLOCK_INLINE bool valid(const Inputs<S>& p, const Window& w, int64_t t, int64_t b) {
+  return !p.lengths || w.t0 + t < p.lengths[w.b0 + b];
+}
+
+// Hands out the workspace piece by piece; with a null base it only counts.
+template <class A>
+struct Arena {
+  A* base;
+  int64_t used = 0;
+
+  A* take(int64_t count) {
+    A* here = base ? base + used : nullptr;
+    used += count;
+    return here;
+  }
+};
+
+template <class S>
+inline void load_row(const S* from, int64_t n, Arithmetic<S>* to) {
+#pragma GCC ivdep
+  for (int64_t k = 0; k < n; ++k) to[k] = load(from[k]);
+}
+
+template <class S>
+inline void store_row(const Arithmetic<S>* from, int64_t n, S* to) {
+#pragma GCC ivdep
+  for (int64_t k = 0; k < n; ++k) store(to + k, from[k]);
+}
+
+template <class A>
+inline void zero(A* row, int64_t n) {
+  memset(row, 0, size_t(n) * sizeof(A));
+}
+
+template <class A>
+inline void copy(const A* from, int64_t n, A* to) {
+  memcpy(to, from, size_t(n) * sizeof(A));
+}
+
+template <class A>
+inline void add(const A* from, int64_t n, A* to) {
+#pragma GCC ivdep
+  for (int64_t k = 0; k < n; ++k) to[k] += from[k];
+}
+
+// (L, B, H) <-> (L, sequences, H): the states of the block's sequences.
+template <class S>
+inline void load_states(const S* from, const Sizes& s, const Window& w, Arithmetic<S>* to) {
+  for (int64_t l = 0; l < s.L; ++l)
+    load_row(from + (l * s.B + w.b0) * s.H, w.sequences * s.H, to + l * w.sequences * s.H);
+}
+
+template <class S>
+inline void store_states(const Arithmetic<S>* from, const Sizes& s, const Window& w, S* to) {
+  for (int64_t l = 0; l < s.L; ++l)
+    store_row(from + l * w.sequences * s.H, w.sequences * s.H, to + (l * s.B + w.b0) * s.H);
+}
+
+// Multiplies the rows of an input of `layer`, or of its gradient, by the dropout mask.
+template <class S, class A>
+inline void drop(const Inputs<S>& p, const Window& w, int64_t layer, A* rows) {
+  if (p.options.dropout <= 0 || layer == 0) return;
+  const int64_t H = p.size.H;
+  const Dropout dropout(p.options.seed, p.options.dropout);
+  for (int64_t t = 0; t < w.steps; ++t)
+    for (int64_t b = 0; b < w.sequences; ++b, rows += H)
+      for (int64_t u = 0; u < H; u += 4) {
+        A factor[4];
+        dropout.factors(layer, w.t0 + t, w.b0 + b, u / 4, factor);
+        for (int64_t k = u; k < u + 4 && k < H; ++k) rows[k] *= factor[k - u];
+      }
+}
+
+// The inputs of a layer as dense rows: the problem's own for the first, else y of the layer before, dropped out.
+// Rows past a sequence's length are zero, whatever the caller's padding holds.
+template <class S, class Y>
+inline void gather_inputs(const Inputs<S>& p, const Window& w, int64_t layer, Plane<Y> y_before, Arithmetic<S>* x) {
+  const int64_t width = layer ? p.size.H : p.size.I;
+  const Plane<const S> input = at(p.input, p.size, w, p.size.I);
+  for (int64_t t = 0; t < w.steps; ++t)
+    for (int64_t b = 0; b < w.sequences; ++b) {
+      Arithmetic<S>* row = x + (t * w.sequences + b) * width;
+      if (layer)
+        copy(y_before.row(t, b), width, row);
+      else if (valid(p, w, t, b))
+        load_row(input.row(t, b), width, row);
+      else
+        zero(row, width);
+    }
+  drop(p, w, layer, x);
+}
+
+template <class A>
+struct LayerWeights {
+  Right<A> ih, hh;
+  const A *bias, *peephole;
+};
+
+template <class A>
+RESBLOCK_INLINE LayerWeights<A> layer_weights(const A* packed, const Sizes& s, int64_t layer) {
+  const PackedLayer o = packed_layer(s, layer);
+  return {{packed + o.ih, 0, true}, {packed + o.hh, 0, true}, packed + o.bias, packed + o.peephole};
+}
+
+template <class S>
+struct LayerSource {
+  const S *ih, *hh, *bias, *peephole;
+};
+
+template <class S>
+RESBLOCK_INLINE LayerSource<S> layer_source(const Inputs<S>& p, int64_t layer) {
+  const int64_t H = p.size.H;
+  const Weights<const S>& w = p.weights;
+  return {layer ? w.ih + (layer - 1) * 4 * H * H : w.ih_first, w.hh + layer * 4 * H * H, w.bias + layer * 4 * H,
+          w.peephole + layer * 3 * H};
+}
+
+template <class S>
+void pack_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  const PackedLayer o = packed_layer(p.size, layer);
+  load_row(layer_source(p, layer).bias, 4 * p.size.H, packed + o.bias);
+  load_row(layer_source(p, layer).peephole, 3 * p.size.H, packed + o.peephole);
+}
+
+// For z = x W^T: the products run over the inputs, the columns are the gates.
+template <class S>
+void pack_forward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  const PackedLayer o = packed_layer(p.size, layer);
+  const LayerSource<S> w = layer_source(p, layer);
+  pack(o.inputs, 4 * p.size.H, w.ih, 1, o.inputs, packed + o.ih);
+  pack(p.size.H, 4 * p.size.H, w.hh, 1, p.size.H, packed + o.hh);
+  pack_small(p, layer, packed);
+}
+
+// For dx = dz W: the products run over the gates, the columns are the inputs.
+template <class S>
+void pack_backward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  const PackedLayer o = packed_layer(p.size, layer);
+  const LayerSource<S> w = layer_source(p, layer);
+  pack(4 * p.size.H, o.inputs, w.ih, o.inputs, 1, packed + o.ih);
+  pack(4 * p.size.H, p.size.H, w.hh, p.size.H, 1, packed + o.hh);
+  pack_small(p, layer, packed);
+}
+
+inline Window block_window(const Sizes& s, const Blocking& blocking, int64_t block) {
+  const int64_t b0 = block * blocking.sequences, rest = s.B - b0;
+  return {b0, rest < blocking.sequences ? rest : blocking.sequences, 0, 0};
+}
+
+#include "core/cpu/layerwise_backward.inl"
+#include "core/cpu/layerwise_forward.inl"
+
+}  // namespace
+
+template <class S>
+LayerwiseKernels<S> layerwise_kernels() {
+  return {pack_forward<S>,  pack_backward<S>,  forward_workspace<Arithmetic<S>>, backward_workspace<Arithmetic<S>>,
+          forward_block<S>, backward_group<S>, reduce<S>};
+}
+
+template LayerwiseKernels<float> layerwise_kernels<float>();
+template LayerwiseKernels<double> layerwise_kernels<double>();
+template LayerwiseKernels<bfloat16> layerwise_kernels<bfloat16>();
+template LayerwiseKernels<float16> layerwise_kernels<float16>();
+
+}  // namespace resblock::cpu::RESBLOCK_ISA_NAMESPACE

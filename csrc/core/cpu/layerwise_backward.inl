@@ -1,0 +1,214 @@
+// The backward pass of one group of blocks: chunks of time from the last to the first, layers from the top down.
+
+template <class A>
+struct BackwardScratch {
+  A *x, *dx, *dz, *h_before, *dy[3];  // of one chunk
+  A *dh, *dc;                         // (L, sequences, H), carried from chunk to chunk
+  A* dh_next;                         // (sequences, H)
+
+  BackwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
+    const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
+    x = arena.take(rows * (s.I > s.H ? s.I : s.H));
+    dx = arena.take(rows * s.I);
+    dz = arena.take(rows * 4 * s.H);
+    h_before = arena.take(rows * s.H);
+    for (A*& plane : dy) plane = arena.take(rows * s.H);
+    dh = arena.take(states);
+    dc = arena.take(states);
+    dh_next = arena.take(blocking.sequences * s.H);
+  }
+};
+
+template <class A>
+int64_t backward_workspace(const Sizes& s, const Blocking& blocking) {
+  Arena<A> arena{nullptr};
+  BackwardScratch<A>(s, blocking, arena);
+  return arena.used;
+}
+
+template <bool previous, class A>
+inline void cells_backward(int64_t H, const A* peephole, const A* gates, const A* c_previous, const A* c, const A* dy,
+                           const A* dh, A* dc, A* dz, A* dpeephole) {
+#pragma GCC ivdep
+  for (int64_t u = 0; u < H; ++u) {
+    const Gates<A> gate = {gates[u], gates[H + u], gates[2 * H + u], gates[3 * H + u]};
+    const Peephole<A> p = {peephole[u], peephole[H + u], peephole[2 * H + u]};
+    const Gates<A> d = cell_backward<previous, A>(gate, p, c_previous[u], c[u], dy[u] + dh[u], dc[u]);
+    dz[u] = d.i;
+    dz[H + u] = d.f;
+    dz[2 * H + u] = d.g;
+    dz[3 * H + u] = d.o;
+    dpeephole[u] += d.i * c_previous[u];
+    dpeephole[H + u] += d.f * c_previous[u];
+    dpeephole[2 * H + u] += d.o * (previous ? c_previous[u] : c[u]);
+  }
+}
+
+// What the forward pass left of one layer, and the state before its first step.
+template <class S>
+struct Kept {
+  using A = Arithmetic<S>;
+  SavedLayer<const A> saved;
+  const S *h_0, *c_0;
+  Sizes s;
+
+  Kept(const Backward<S>& p, int64_t layer)
+      : saved(saved_layer(p.saved, p.size, layer)), h_0(p.h_0 + layer * p.size.B * p.size.H),
+        c_0(p.c_0 + layer * p.size.B * p.size.H), s(p.size) {}
+
+  const A* gates(int64_t t, int64_t b) const { return saved.gates + (t * s.B + b) * 4 * s.H; }
+  const A* c(int64_t t, int64_t b) const { return saved.c + (t * s.B + b) * s.H; }
+
+  void c_before(int64_t t, int64_t b, A* to) const {
+    if (t)
+      copy(c(t - 1, b), s.H, to);
+    else
+      load_row(c_0 + b * s.H, s.H, to);
+  }
+
+  void h_before(int64_t t, int64_t b, A* to) const {
+    if (t == 0) return load_row(h_0 + b * s.H, s.H, to);
+    const A *o = gates(t - 1, b) + 3 * s.H, *c_now = c(t - 1, b);
+#pragma GCC ivdep
+    for (int64_t u = 0; u < s.H; ++u) to[u] = o[u] * tanh(c_now[u]);
+  }
+};
+
+// One layer over one chunk: dz of all its rows, dh and dc carried to the step before the chunk.
+template <bool previous, class S, class A>
+inline void recur_backward(const Backward<S>& p, const Window& w, int64_t layer, const LayerWeights<A>& weights,
+                           const A* dy, const BackwardScratch<A>& scratch, A* dpeephole) {
+  const int64_t H = p.size.H, states = w.sequences * H;
+  const Kept<S> kept(p, layer);
+  A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
+  for (int64_t t = w.steps - 1; t >= 0; --t) {
+    A* dz = scratch.dz + t * w.sequences * 4 * H;
+    for (int64_t b = 0; b < w.sequences; ++b) {
+      if (valid(p, w, t, b)) {
+        A* c_before = scratch.h_before + (t * w.sequences + b) * H;  // gather_h_before comes later
+        kept.c_before(w.t0 + t, w.b0 + b, c_before);
+        cells_backward<previous>(H, weights.peephole, kept.gates(w.t0 + t, w.b0 + b), c_before,
+                                 kept.c(w.t0 + t, w.b0 + b), dy + (t * w.sequences + b) * H, dh + b * H, dc + b * H,
+                                 dz + b * 4 * H, dpeephole);
+      } else {
+        zero(dz + b * 4 * H, 4 * H);
+      }
+    }
+    matmul<A>(w.sequences, H, 4 * H, {dz, 4 * H, 1}, weights.hh, {nullptr, 0}, {scratch.dh_next, H});
+    for (int64_t b = 0; b < w.sequences; ++b)
+      if (valid(p, w, t, b)) copy(scratch.dh_next + b * H, H, dh + b * H);
+  }
+}
+
+// h[t-1] of every row; zero past a sequence's length, where dz is zero too and a NaN must not meet it.
+template <class S, class A>
+inline void gather_h_before(const Backward<S>& p, const Window& w, int64_t layer, A* to) {
+  const Kept<S> kept(p, layer);
+  for (int64_t t = 0; t < w.steps; ++t)
+    for (int64_t b = 0; b < w.sequences; ++b, to += p.size.H) {
+      if (valid(p, w, t, b))
+        kept.h_before(w.t0 + t, w.b0 + b, to);
+      else
+        zero(to, p.size.H);
+    }
+}
+
+// gradient (4H, inputs) += dz^T x over the rows of the chunk.
+template <class A>
+inline void add_weight_gradient(int64_t rows, int64_t H, int64_t inputs, const A* dz, const A* x, A* gradient) {
+  matmul<A>(4 * H, inputs, rows, {dz, 1, 4 * H}, {x, inputs, false}, {gradient, inputs}, {gradient, inputs});
+}
+
+template <class S>
+inline void store_grad_input(const Backward<S>& p, const Window& w, const Arithmetic<S>* dx) {
+  const Plane<S> to = at(p.grad_input, p.size, w, p.size.I);
+  for (int64_t t = 0; t < w.steps; ++t)
+    store_row(dx + t * w.sequences * p.size.I, w.sequences * p.size.I, to.row(t, 0));
+}
+
+template <class S>
+inline void load_grad_output(const Backward<S>& p, const Window& w, Arithmetic<S>* dy) {
+  const Plane<const S> from = at(p.grad_output, p.size, w, p.size.H);
+  for (int64_t t = 0; t < w.steps; ++t)
+    for (int64_t b = 0; b < w.sequences; ++b, dy += p.size.H) {
+      if (valid(p, w, t, b))
+        load_row(from.row(t, b), p.size.H, dy);
+      else
+        zero(dy, p.size.H);
+    }
+}
+
+template <bool previous, class S, class A>
+void layer_backward(const Backward<S>& p, const Window& w, int64_t layer, const A* packed, const A* dy, A* dx,
+                    const BackwardScratch<A>& scratch, A* gradients) {
+  const int64_t H = p.size.H;
+  const PackedLayer o = packed_layer(p.size, layer);
+  const LayerWeights<A> weights = layer_weights(packed, p.size, layer);
+  recur_backward<previous>(p, w, layer, weights, dy, scratch, gradients + o.peephole);
+  gather_h_before(p, w, layer, scratch.h_before);
+  const Plane<const A> y_before =
+      layer ? at(saved_layer(p.saved, p.size, layer - 1).y, p.size, w, H) : Plane<const A>{};
+  gather_inputs(p, w, layer, y_before, scratch.x);
+  add_weight_gradient(w.rows(), H, o.inputs, scratch.dz, scratch.x, gradients + o.ih);
+  add_weight_gradient(w.rows(), H, H, scratch.dz, scratch.h_before, gradients + o.hh);
+  for (int64_t r = 0; r < w.rows(); ++r) add(scratch.dz + r * 4 * H, 4 * H, gradients + o.bias);
+  matmul<A>(w.rows(), o.inputs, 4 * H, {scratch.dz, 4 * H, 1}, weights.ih, {nullptr, 0}, {dx, o.inputs});
+  drop(p, w, layer, dx);
+}
+
+template <bool previous, class S>
+void backward_chunk(const Backward<S>& p, const Window& w, const Arithmetic<S>* packed,
+                    const BackwardScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+  const int64_t L = p.size.L;
+  load_grad_output(p, w, scratch.dy[(L - 1) % 3]);
+  for (int64_t layer = L - 1; layer >= 0; --layer) {
+    Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
+    layer_backward<previous>(p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, gradients);
+    // y of the layer before also went past this one into the next layer's addition.
+    if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
+      add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
+  }
+  store_grad_input(p, w, scratch.dx);
+}
+
+template <class S>
+void backward_block(const Backward<S>& p, const Blocking& blocking, const Arithmetic<S>* packed, int64_t block,
+                    const BackwardScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+  Window w = block_window(p.size, blocking, block);
+  load_states(p.grad_h_n, p.size, w, scratch.dh);
+  load_states(p.grad_c_n, p.size, w, scratch.dc);
+  const int64_t chunks = (p.size.T + blocking.steps - 1) / blocking.steps;
+  for (int64_t chunk = chunks - 1; chunk >= 0; --chunk) {
+    w.t0 = chunk * blocking.steps;
+    w.steps = p.size.T - w.t0 < blocking.steps ? p.size.T - w.t0 : blocking.steps;
+    if (p.options.output_peephole_previous)
+      backward_chunk<true>(p, w, packed, scratch, gradients);
+    else
+      backward_chunk<false>(p, w, packed, scratch, gradients);
+  }
+  store_states(scratch.dh, p.size, w, p.grad_h_0);
+  store_states(scratch.dc, p.size, w, p.grad_c_0);
+}
+
+template <class S>
+void backward_group(const Backward<S>& p, const Blocking& blocking, const Arithmetic<S>* packed, int64_t group,
+                    Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
+  Arena<Arithmetic<S>> arena{workspace};
+  const BackwardScratch<Arithmetic<S>> scratch(p.size, blocking, arena);
+  const int64_t first = group * blocking.blocks / blocking.groups, end = (group + 1) * blocking.blocks / blocking.groups;
+  zero(gradients, packed_size(p.size));
+  for (int64_t block = first; block < end; ++block) backward_block(p, blocking, packed, block, scratch, gradients);
+}
+
+template <class S>
+void reduce(const Backward<S>& p, const Blocking& blocking, Arithmetic<S>* gradients, int64_t layer) {
+  const int64_t H = p.size.H, all = packed_size(p.size);
+  const PackedLayer o = packed_layer(p.size, layer), end = packed_layer(p.size, layer + 1);
+  for (int64_t group = 1; group < blocking.groups; ++group)
+    add(gradients + group * all + o.ih, end.ih - o.ih, gradients + o.ih);
+  const Weights<S>& to = p.grad_weights;
+  store_row(gradients + o.ih, 4 * H * o.inputs, layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first);
+  store_row(gradients + o.hh, 4 * H * H, to.hh + layer * 4 * H * H);
+  store_row(gradients + o.bias, 4 * H, to.bias + layer * 4 * H);
+  store_row(gradients + o.peephole, 3 * H, to.peephole + layer * 3 * H);
+}

@@ -1,0 +1,127 @@
+// The forward pass of one block of sequences.
+
+template <class A>
+struct ForwardScratch {
+  A *x, *gates, *c_plane, *y[3];  // of one chunk
+  A *h, *c;                       // (L, sequences, H), carried from chunk to chunk
+
+  ForwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
+    const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
+    x = arena.take(rows * (s.I > s.H ? s.I : s.H));
+    gates = arena.take(rows * 4 * s.H);
+    c_plane = arena.take(rows * s.H);
+    for (A*& plane : y) plane = arena.take(rows * s.H);
+    h = arena.take(states);
+    c = arena.take(states);
+  }
+};
+
+template <class A>
+int64_t forward_workspace(const Sizes& s, const Blocking& blocking) {
+  Arena<A> arena{nullptr};
+  ForwardScratch<A>(s, blocking, arena);
+  return arena.used;
+}
+
+template <class A>
+struct LayerPlanes {
+  Plane<A> gates, c, y;
+};
+
+// Where a layer writes in this chunk: what is kept for the backward pass, or scratch. Three planes of y take turns,
+// because the shortcut reaches two layers back.
+template <class S>
+inline LayerPlanes<Arithmetic<S>> layer_planes(const Forward<S>& p, const Window& w, int64_t layer,
+                                               const ForwardScratch<Arithmetic<S>>& scratch) {
+  const int64_t H = p.size.H;
+  if (!p.saved) return {dense(scratch.gates, w, 4 * H), dense(scratch.c_plane, w, H), dense(scratch.y[layer % 3], w, H)};
+  const SavedLayer<Arithmetic<S>> saved = saved_layer(p.saved, p.size, layer);
+  return {at(saved.gates, p.size, w, 4 * H), at(saved.c, p.size, w, H), at(saved.y, p.size, w, H)};
+}
+
+// z = W x + b for all steps of the chunk.
+template <class A>
+inline void project(const Window& w, int64_t inputs, const A* x, const LayerWeights<A>& weights, Plane<A> z) {
+  const bool one_product = z.step == w.sequences * z.width;
+  const int64_t times = one_product ? 1 : w.steps, rows = w.rows() / times;
+  for (int64_t t = 0; t < times; ++t)
+    matmul<A>(rows, z.width, inputs, {x + t * rows * inputs, inputs, 1}, weights.ih, {weights.bias, 0},
+              {z.row(t, 0), z.width});
+}
+
+template <bool previous, class A>
+inline void cells_forward(int64_t H, const A* peephole, A* z, A* c, A* h) {
+#pragma GCC ivdep
+  for (int64_t u = 0; u < H; ++u) {
+    Gates<A> gate = {z[u], z[H + u], z[2 * H + u], z[3 * H + u]};
+    const CellState<A> now = cell_forward<previous, A>(gate, {peephole[u], peephole[H + u], peephole[2 * H + u]}, c[u]);
+    z[u] = gate.i;
+    z[H + u] = gate.f;
+    z[2 * H + u] = gate.g;
+    z[3 * H + u] = gate.o;
+    c[u] = now.c;
+    h[u] = now.h;
+  }
+}
+
+// One layer over one chunk. h and c hold the layer's state of every sequence; past a sequence's length it stays.
+template <bool previous, class S, class A>
+inline void recur(const Forward<S>& p, const Window& w, const LayerWeights<A>& weights, const LayerPlanes<A>& to,
+                  const Plane<A>* shortcut, A* h, A* c) {
+  const int64_t H = p.size.H;
+  for (int64_t t = 0; t < w.steps; ++t) {
+    A* z = to.gates.row(t, 0);
+    matmul<A>(w.sequences, 4 * H, H, {h, H, 1}, weights.hh, {z, 4 * H}, {z, 4 * H});
+    for (int64_t b = 0; b < w.sequences; ++b) {
+      A* y = to.y.row(t, b);
+      if (valid(p, w, t, b)) {
+        cells_forward<previous>(H, weights.peephole, to.gates.row(t, b), c + b * H, h + b * H);
+        copy(h + b * H, H, y);
+        if (shortcut) add(shortcut->row(t, b), H, y);
+      } else {
+        zero(to.gates.row(t, b), 4 * H);
+        zero(y, H);
+      }
+      copy(c + b * H, H, to.c.row(t, b));
+    }
+  }
+}
+
+template <bool previous, class S>
+void forward_chunk(const Forward<S>& p, const Window& w, const Arithmetic<S>* packed,
+                   const ForwardScratch<Arithmetic<S>>& scratch) {
+  using A = Arithmetic<S>;
+  const int64_t states = w.sequences * p.size.H;
+  LayerPlanes<A> before = {}, two_before = {};
+  for (int64_t layer = 0; layer < p.size.L; ++layer) {
+    const LayerWeights<A> weights = layer_weights(packed, p.size, layer);
+    const LayerPlanes<A> now = layer_planes(p, w, layer, scratch);
+    gather_inputs(p, w, layer, before.y, scratch.x);
+    project(w, packed_layer(p.size, layer).inputs, scratch.x, weights, now.gates);
+    recur<previous>(p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
+                    scratch.h + layer * states, scratch.c + layer * states);
+    two_before = before;
+    before = now;
+  }
+  const Plane<S> output = at(p.output, p.size, w, p.size.H);
+  for (int64_t t = 0; t < w.steps; ++t) store_row(before.y.row(t, 0), w.sequences * p.size.H, output.row(t, 0));
+}
+
+template <class S>
+void forward_block(const Forward<S>& p, const Blocking& blocking, const Arithmetic<S>* packed, int64_t block,
+                   Arithmetic<S>* workspace) {
+  Arena<Arithmetic<S>> arena{workspace};
+  const ForwardScratch<Arithmetic<S>> scratch(p.size, blocking, arena);
+  Window w = block_window(p.size, blocking, block);
+  load_states(p.h_0, p.size, w, scratch.h);
+  load_states(p.c_0, p.size, w, scratch.c);
+  for (; w.t0 < p.size.T; w.t0 += blocking.steps) {
+    w.steps = p.size.T - w.t0 < blocking.steps ? p.size.T - w.t0 : blocking.steps;
+    if (p.options.output_peephole_previous)
+      forward_chunk<true>(p, w, packed, scratch);
+    else
+      forward_chunk<false>(p, w, packed, scratch);
+  }
+  store_states(scratch.h, p.size, w, p.h_n);
+  store_states(scratch.c, p.size, w, p.c_n);
+}

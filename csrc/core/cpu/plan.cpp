@@ -1,0 +1,166 @@
+#include "core/cpu/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "core/cpu/layerwise.h"
+#include "core/dropout.h"
+
+namespace resblock::cpu {
+
+#define RESBLOCK_DECLARE_ISA(name)          \
+  namespace name {                          \
+  template <class S>                        \
+  LayerwiseKernels<S> layerwise_kernels();  \
+  }
+RESBLOCK_DECLARE_ISA(portable)
+#if defined(__x86_64__)
+RESBLOCK_DECLARE_ISA(x86_64_v3)
+RESBLOCK_DECLARE_ISA(x86_64_v4)
+#endif
+
+namespace {
+
+enum class Isa { portable, v3, v4 };
+
+Isa detect_isa() {
+  Isa isa = Isa::portable;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("x86-64-v4"))
+    isa = Isa::v4;
+  else if (__builtin_cpu_supports("x86-64-v3"))
+    isa = Isa::v3;
+  if (const char* wanted = getenv("RESBLOCK_ISA")) {
+    const Isa limit = !strcmp(wanted, "x86-64-v4") ? Isa::v4 : !strcmp(wanted, "x86-64-v3") ? Isa::v3 : Isa::portable;
+    isa = std::min(isa, limit);
+  }
+#endif
+  return isa;
+}
+
+Isa isa() {
+  static const Isa found = detect_isa();
+  return found;
+}
+
+template <class S>
+LayerwiseKernels<S> kernels() {
+#if defined(__x86_64__)
+  if (isa() == Isa::v4) return x86_64_v4::layerwise_kernels<S>();
+  if (isa() == Isa::v3) return x86_64_v3::layerwise_kernels<S>();
+#endif
+  return portable::layerwise_kernels<S>();
+}
+
+template <class A>
+using Workspace = std::unique_ptr<A[]>;
+
+template <class A>
+Workspace<A> workspace(int64_t count) {
+  return Workspace<A>(new A[size_t(std::max<int64_t>(count, 1))]);
+}
+
+template <class Body>
+void run(const Parallel& parallel, int64_t tasks, const Body& body) {
+  parallel.run(
+      parallel.context, tasks, [](const void* argument, int64_t index) { (*static_cast<const Body*>(argument))(index); },
+      &body);
+}
+
+// Packing is a few microseconds of work per layer: threads are woken for wide layers only.
+template <class S, class Pack>
+Workspace<Arithmetic<S>> packed_weights(const Inputs<S>& p, const Parallel& parallel, Pack pack) {
+  auto packed = workspace<Arithmetic<S>>(packed_size(p.size));
+  const int64_t worth_threads = int64_t(1) << 18;
+  run(packed_size(p.size) < worth_threads ? serial : parallel, p.size.L,
+      [&](int64_t layer) { pack(p, layer, packed.get()); });
+  return packed;
+}
+
+int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+const Parallel serial = {nullptr, [](void*, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
+                           for (int64_t index = 0; index < tasks; ++index) task(argument, index);
+                         }};
+
+// Sixteen sequences share every load of the recurrent weights; small batches are cut in at most four, so that
+// threads find work. The groups' gradients are bounded in number and in memory.
+Blocking layerwise_blocking(const Sizes& s) {
+  const int64_t rows = 128, most_groups = 16, gradient_values = int64_t(1) << 24;
+  Blocking b;
+  b.sequences = std::clamp<int64_t>(ceil_divide(s.B, 4), 1, 16);
+  b.blocks = ceil_divide(s.B, b.sequences);
+  b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
+  const int64_t affordable = std::max<int64_t>(gradient_values / std::max<int64_t>(packed_size(s), 1), 2);
+  b.groups = std::min({b.blocks, most_groups, affordable});
+  return b;
+}
+
+// Each task takes its own workspace: a block is long work beside one allocation.
+template <class S>
+void forward(const Forward<S>& p, const Parallel& parallel) {
+  using A = Arithmetic<S>;
+  const LayerwiseKernels<S> kernel = kernels<S>();
+  const Blocking blocking = layerwise_blocking(p.size);
+  const auto packed = packed_weights<S>(p, parallel, kernel.pack_forward);
+  const int64_t scratch = kernel.forward_workspace(p.size, blocking);
+  run(parallel, blocking.blocks, [&](int64_t block) {
+    kernel.forward_block(p, blocking, packed.get(), block, workspace<A>(scratch).get());
+  });
+}
+
+template <class S>
+void backward(const Backward<S>& p, const Parallel& parallel) {
+  using A = Arithmetic<S>;
+  const LayerwiseKernels<S> kernel = kernels<S>();
+  Blocking blocking = layerwise_blocking(p.size);
+  blocking.groups = std::max<int64_t>(blocking.groups, 1);  // without sequences the gradients are still zeros
+  const auto packed = packed_weights<S>(p, parallel, kernel.pack_backward);
+  const int64_t scratch = kernel.backward_workspace(p.size, blocking), all = packed_size(p.size);
+  const auto gradients = workspace<A>(blocking.groups * all);
+  run(parallel, blocking.groups, [&](int64_t group) {
+    kernel.backward_group(p, blocking, packed.get(), group, gradients.get() + group * all, workspace<A>(scratch).get());
+  });
+  run(serial, p.size.L, [&](int64_t layer) { kernel.reduce(p, blocking, gradients.get(), layer); });
+}
+
+template <class A>
+void dropout_mask(const Sizes& s, const Options& options, A* mask) {
+  const Dropout dropout(options.seed, options.dropout);
+  for (int64_t layer = 1; layer < s.L; ++layer)
+    for (int64_t t = 0; t < s.T; ++t)
+      for (int64_t b = 0; b < s.B; ++b, mask += s.H)
+        for (int64_t u = 0; u < s.H; u += 4) {
+          A factor[4];
+          dropout.factors(layer, t, b, u / 4, factor);
+          std::copy_n(factor, std::min<int64_t>(4, s.H - u), mask + u);
+        }
+}
+
+const char* instruction_set() {
+#if defined(__x86_64__)
+  const char* names[] = {"x86-64", "x86-64-v3", "x86-64-v4"};
+  return names[int(isa())];
+#else
+  return "portable";
+#endif
+}
+
+#define RESBLOCK_INSTANTIATE(S)                                \
+  template void forward(const Forward<S>&, const Parallel&);   \
+  template void backward(const Backward<S>&, const Parallel&);
+RESBLOCK_INSTANTIATE(float)
+RESBLOCK_INSTANTIATE(double)
+RESBLOCK_INSTANTIATE(bfloat16)
+RESBLOCK_INSTANTIATE(float16)
+template void dropout_mask(const Sizes&, const Options&, float*);
+template void dropout_mask(const Sizes&, const Options&, double*);
+
+}  // namespace resblock::cpu

@@ -1,0 +1,92 @@
+// What a .cu file sees instead of the device when a C++ compiler builds it (README.md): included before everything
+// else by the compiler's -include. Kernels stay plain CUDA. They may not use __shared__ variables: blocks that run
+// together would share them; dynamic shared memory comes from cuda_on_host::shared_memory().
+#pragma once
+#include <cuda_runtime.h>
+#include <string.h>
+
+#include "tests/cuda_on_host/scheduler.h"
+
+#define threadIdx (::cuda_on_host::thread_index())
+#define blockIdx (::cuda_on_host::block_index())
+#define blockDim (::cuda_on_host::block_size())
+#define gridDim (::cuda_on_host::grid_size())
+#undef __shared__
+#define __shared__ static_assert(false, "use dynamic shared memory");
+#define cudaLaunchKernelEx ::cuda_on_host::launch_kernel
+
+namespace cuda_on_host {
+
+// What the driver would say to the launch; `fail_next_launch` is what a test wants it to say.
+cudaError_t check(const cudaLaunchConfig_t& config);
+void fail_next_launch(cudaError_t error);
+
+inline bool is_cooperative(const cudaLaunchConfig_t& config) {
+  for (unsigned k = 0; k < config.numAttrs; ++k)
+    if (config.attrs[k].id == cudaLaunchAttributeCooperative) return config.attrs[k].val.cooperative;
+  return false;
+}
+
+template <class... Parameters, class... Arguments>
+cudaError_t launch_kernel(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  const cudaError_t error = check(*config);
+  if (error == cudaSuccess)
+    run({config->gridDim, config->blockDim, config->dynamicSmemBytes, is_cooperative(*config)},
+        [&] { kernel(arguments...); });
+  return error;
+}
+
+template <class T>
+T shuffle_bits(unsigned lanes, T value, unsigned source_lane) {
+  static_assert(sizeof(T) <= sizeof(uint64_t), "a lane passes on 8 bytes at most");
+  uint64_t bits = 0;
+  memcpy(&bits, &value, sizeof value);
+  bits = shuffle(lanes, bits, source_lane);
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// Flags in global memory, for threads of blocks that are resident together.
+inline int load_acquire(const int* flag) {
+  before_poll();
+  return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
+}
+
+inline void store_release(int* flag, int value) {
+  __atomic_store_n(flag, value, __ATOMIC_RELEASE);
+  after_store();
+}
+
+}  // namespace cuda_on_host
+
+inline void __syncthreads() { cuda_on_host::block_barrier(); }
+inline void __syncwarp(unsigned lanes = ~0u) { cuda_on_host::warp_barrier(lanes); }
+
+template <class T>
+T __shfl_sync(unsigned lanes, T value, int source, int width = 32) {
+  const unsigned group = cuda_on_host::lane() & ~unsigned(width - 1);
+  return cuda_on_host::shuffle_bits(lanes, value, group + (unsigned(source) & unsigned(width - 1)));
+}
+
+template <class T>
+T __shfl_xor_sync(unsigned lanes, T value, int mask, int width = 32) {
+  const unsigned lane = cuda_on_host::lane(), source = lane ^ unsigned(mask);
+  const bool beyond = source / unsigned(width) > lane / unsigned(width);
+  return cuda_on_host::shuffle_bits(lanes, value, beyond ? lane : source);
+}
+
+template <class T>
+T __shfl_up_sync(unsigned lanes, T value, unsigned delta, int width = 32) {
+  const unsigned lane = cuda_on_host::lane();
+  return cuda_on_host::shuffle_bits(lanes, value, lane % unsigned(width) >= delta ? lane - delta : lane);
+}
+
+template <class T>
+T __shfl_down_sync(unsigned lanes, T value, unsigned delta, int width = 32) {
+  const unsigned lane = cuda_on_host::lane();
+  return cuda_on_host::shuffle_bits(lanes, value, lane % unsigned(width) + delta < unsigned(width) ? lane + delta : lane);
+}
+
+inline unsigned __ballot_sync(unsigned lanes, int vote) { return cuda_on_host::ballot(lanes, vote != 0); }
+inline int __all_sync(unsigned lanes, int vote) { return __ballot_sync(lanes, vote) == lanes; }
+inline int __any_sync(unsigned lanes, int vote) { return __ballot_sync(lanes, vote) != 0; }

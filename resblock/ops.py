@@ -1,0 +1,207 @@
+"""The operators: the compiled module, and what PyTorch has to know about it.
+
+`residual_lstm` is the one entry point; `resblock.nn` wraps it in modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+try:
+    from resblock import _C  # type: ignore[attr-defined]  # noqa: F401  registers torch.ops.resblock
+except ImportError as error:
+    raise ImportError(
+        "resblock: the compiled kernels (resblock._C) could not be loaded. Likely causes: the package "
+        "was not built (run `pip install -c constraints.txt .` in its directory and start Python "
+        "elsewhere); torch is older than 2.11; torch was exchanged for a build with another C++ ABI "
+        f"or another platform. The loader said: {error}"
+    ) from error
+
+from resblock.composite import residual_lstm_composite
+
+OUTPUT_PEEPHOLES = ("current", "previous")
+
+
+def residual_lstm(
+    input: Tensor,
+    weight_ih_first: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    weight_peephole: Tensor,
+    bias: Tensor,
+    h_0: Tensor,
+    c_0: Tensor,
+    lengths: Tensor | None = None,
+    dropout_p: float = 0.0,
+    dropout_seed: Tensor | None = None,
+    residual: bool = True,
+    output_peephole: str = "current",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run a stack of L peephole LSTM layers with an addition every two layers.
+
+    Liu & Gong 2019, section "LSTM with residual architecture"; the equations are in the README.
+
+    Parameters
+    ----------
+    input : Tensor, shape (T, B, I)
+        float32, float64, bfloat16 or float16; half types are stored so and computed in float32.
+    weight_ih_first, weight_ih, weight_hh : Tensor, shapes (4H, I), (L-1, 4H, H), (L, 4H, H)
+        Gates in the order i, f, g, o.
+    weight_peephole, bias : Tensor, shapes (L, 3, H), (L, 4H)
+        Peepholes in the order i, f, o.
+    h_0, c_0 : Tensor, shape (L, B, H)
+    lengths : Tensor of int64, shape (B,), optional
+        Valid steps of each sequence, 1 to T, on the device of `input`.
+    dropout_p : float
+        Probability of zeroing an element of the input of layers 2 to L.
+    dropout_seed : Tensor of int64, one element, on the CPU
+        Key of the mask; needed where `dropout_p` > 0.
+    residual : bool
+        Add the output of layer l - 2 to that of layer l, for l = 4, 6, 8, ...
+    output_peephole : {"current", "previous"}
+        Whether the output gate sees c[t] or c[t-1].
+
+    Returns
+    -------
+    output : Tensor, shape (T, B, H)
+        Of the last layer, with its addition; zero past a sequence's length.
+    h_n, c_n : Tensor, shape (L, B, H)
+        Cell output (without addition) and cell state of each sequence's last valid step.
+
+    Raises
+    ------
+    RuntimeError
+        If a shape, dtype, device, length or probability is not as above; the message names the argument.
+    ValueError
+        If `output_peephole` is neither word.
+    """
+    if output_peephole not in OUTPUT_PEEPHOLES:
+        raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
+    tensors = (input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0)
+    needs_backward = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+    output, h_n, c_n, _ = torch.ops.resblock.residual_lstm(
+        *tensors,
+        lengths,
+        dropout_p,
+        dropout_seed,
+        residual,
+        output_peephole == "previous",
+        needs_backward,
+    )
+    return output, h_n, c_n
+
+
+def instruction_set() -> str:
+    """Name the CPU instruction set the kernels use: x86-64, x86-64-v3, x86-64-v4 or portable."""
+    return str(torch.ops.resblock.instruction_set())
+
+
+def has_cuda_kernels() -> bool:
+    """Tell whether the compiled module holds the CUDA kernels."""
+    return bool(torch.ops.resblock.has_cuda_kernels())
+
+
+def _arithmetic_type(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+@torch.library.register_fake("resblock::residual_lstm")  # type: ignore[untyped-decorator]
+def _forward_fake(
+    input: Tensor, weight_ih_first: Tensor, weight_ih: Tensor, weight_hh: Tensor, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    needs_backward = rest[-1]
+    (steps, batch, _), (layers, _, units) = input.shape, weight_hh.shape
+    kept = layers * steps * batch * 6 * units if needs_backward else 0
+    return (
+        input.new_empty(steps, batch, units),
+        input.new_empty(layers, batch, units),
+        input.new_empty(layers, batch, units),
+        input.new_empty(kept, dtype=_arithmetic_type(input.dtype)),
+    )
+
+
+@torch.library.register_fake("resblock::residual_lstm_backward")  # type: ignore[untyped-decorator]
+def _backward_fake(
+    grad_output: Tensor, grad_h_n: Tensor, grad_c_n: Tensor, *rest: Any
+) -> tuple[Tensor, ...]:
+    return tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in rest[:8])
+
+
+# The options that follow the eight tensors in both operators: lengths, dropout_p, dropout_seed, residual,
+# output_peephole_previous.
+_OPTIONS = 5
+
+
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    tensors, (lengths, p, seed, residual, previous) = inputs[:8], inputs[8 : 8 + _OPTIONS]
+    ctx.save_for_backward(*tensors, lengths, seed, output[3])
+    ctx.options = (p, residual, previous)
+    ctx.set_materialize_grads(True)
+    ctx.mark_non_differentiable(output[3])
+
+
+def _gradient_of_forward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    *tensors, lengths, seed, saved = ctx.saved_tensors
+    p, residual, previous = ctx.options
+    gradients = torch.ops.resblock.residual_lstm_backward(
+        *grads[:3], *tensors, lengths, p, seed, residual, previous, saved
+    )
+    return (*gradients, *[None] * (_OPTIONS + 1))
+
+
+def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    tensors, (lengths, p, seed, residual, previous) = inputs[:11], inputs[11 : 11 + _OPTIONS]
+    ctx.save_for_backward(*tensors, lengths, seed)
+    ctx.options = (p, residual, previous)
+
+
+def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    """Differentiate the gradient, by way of the same network in plain torch operations."""
+    *tensors, lengths, seed = ctx.saved_tensors
+    p, residual, previous = ctx.options
+    with torch.enable_grad():
+        grad_outputs, inputs = [list(_detached(part)) for part in (tensors[:3], tensors[3:])]
+        outputs = residual_lstm_composite(*inputs, lengths, p, seed, residual, previous)
+        first = torch.autograd.grad(
+            outputs, inputs, grad_outputs, create_graph=True, materialize_grads=True
+        )
+        second = torch.autograd.grad(
+            first, grad_outputs + inputs, grads, allow_unused=True, materialize_grads=True
+        )
+    return (*second, *[None] * (_OPTIONS + 1))
+
+
+def _detached(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    return [t.detach().requires_grad_() for t in tensors]
+
+
+torch.library.register_autograd(
+    "resblock::residual_lstm", _gradient_of_forward, setup_context=_save_for_backward
+)
+torch.library.register_autograd(
+    "resblock::residual_lstm_backward", _gradient_of_backward, setup_context=_save_for_double_backward
+)
+
+
+def _register_autocast(device: str, key: str) -> None:
+    """Run the operator in the dtype of the active autocast region, like torch.nn.LSTM."""
+
+    def in_autocast_type(*arguments: Any) -> Any:
+        dtype = torch.get_autocast_dtype(device)
+        cast = [
+            a.to(dtype) if isinstance(a, Tensor) and a.is_floating_point() and a.dtype != torch.float64 else a
+            for a in arguments
+        ]
+        with torch.autocast(device, enabled=False):
+            return torch.ops.resblock.residual_lstm(*cast)
+
+    _library.impl("residual_lstm", in_autocast_type, key)
+
+
+_library = torch.library.Library("resblock", "FRAGMENT")
+for _device, _key in (("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA")):
+    _register_autocast(_device, _key)
