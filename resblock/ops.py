@@ -125,9 +125,7 @@ def _forward_fake(
 
 
 @torch.library.register_fake("resblock::residual_lstm_backward")  # type: ignore[untyped-decorator]
-def _backward_fake(
-    grad_output: Tensor, grad_h_n: Tensor, grad_c_n: Tensor, *rest: Any
-) -> tuple[Tensor, ...]:
+def _backward_fake(grad_output: Tensor, grad_h_n: Tensor, grad_c_n: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     return tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in rest[:8])
 
 
@@ -166,12 +164,8 @@ def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]
     with torch.enable_grad():
         grad_outputs, inputs = [list(_detached(part)) for part in (tensors[:3], tensors[3:])]
         outputs = residual_lstm_composite(*inputs, lengths, p, seed, residual, previous)
-        first = torch.autograd.grad(
-            outputs, inputs, grad_outputs, create_graph=True, materialize_grads=True
-        )
-        second = torch.autograd.grad(
-            first, grad_outputs + inputs, grads, allow_unused=True, materialize_grads=True
-        )
+        first = torch.autograd.grad(outputs, inputs, grad_outputs, create_graph=True, materialize_grads=True)
+        second = torch.autograd.grad(first, grad_outputs + inputs, grads, allow_unused=True, materialize_grads=True)
     return (*second, *[None] * (_OPTIONS + 1))
 
 
@@ -179,9 +173,7 @@ def _detached(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     return [t.detach().requires_grad_() for t in tensors]
 
 
-torch.library.register_autograd(
-    "resblock::residual_lstm", _gradient_of_forward, setup_context=_save_for_backward
-)
+torch.library.register_autograd("resblock::residual_lstm", _gradient_of_forward, setup_context=_save_for_backward)
 torch.library.register_autograd(
     "resblock::residual_lstm_backward", _gradient_of_backward, setup_context=_save_for_double_backward
 )

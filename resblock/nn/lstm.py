@@ -1,0 +1,267 @@
+"""The stack of peephole LSTM layers as a module, called like `torch.nn.LSTM`."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from resblock.ops import OUTPUT_PEEPHOLES, residual_lstm
+
+State = tuple[Tensor, Tensor]
+
+
+class ResidualLSTM(nn.Module):
+    """A stack of LSTM layers with peepholes and an addition every two layers (Liu & Gong 2019).
+
+    Layers are numbered from 1. The output of layer l is h^l for l = 1, 2 and every odd l, and h^l + y^(l-2) for
+    l = 4, 6, 8, ...; it is the input of layer l + 1. The recurrence inside a layer uses its own h. Dropout acts on
+    the inputs of layers 2 to L, never on the recurrence or the addition.
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers : int
+        I, H and L below.
+    bias : bool
+        Without it there is no parameter `bias`.
+    batch_first : bool
+        Inputs and outputs are (B, T, .) instead of (T, B, .). States are (L, B, H) either way.
+    dropout : float
+        Probability, in training mode only.
+    peephole : bool
+        Without it there is no parameter `weight_peephole`.
+    output_peephole : {"current", "previous"}
+        The output gate sees c[t] (Graves, ONNX, and the paper's backward equations) or c[t-1] (the paper's printed
+        forward equation).
+    residual : bool
+        Whether the additions are made.
+
+    Attributes
+    ----------
+    weight_ih_first, weight_ih, weight_hh : Parameter, shapes (4H, I), (L-1, 4H, H), (L, 4H, H)
+        Gates in the order i, f, g, o, layers stacked: five tensors whatever the depth.
+    weight_peephole, bias : Parameter, shapes (L, 3, H), (L, 4H)
+        Peepholes in the order i, f, o.
+
+    Notes
+    -----
+    All parameters start uniform in +-1/sqrt(H), as in `torch.nn.LSTM`, but for the forget gate's bias, which starts
+    at 1 so that a deep stack remembers from the beginning.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        peephole: bool = True,
+        output_peephole: str = "current",
+        residual: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if size < 1:
+                raise ValueError(f"{name} is {size}, expected at least 1")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout is {dropout}, expected a probability from 0 to 1")
+        if output_peephole not in OUTPUT_PEEPHOLES:
+            raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.batch_first, self.dropout = batch_first, dropout
+        self.output_peephole, self.residual = output_peephole, residual
+
+        def parameter(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(*shape, device=device, dtype=dtype))
+
+        gates = 4 * hidden_size
+        self.weight_ih_first = parameter(gates, input_size)
+        self.weight_ih = parameter(num_layers - 1, gates, hidden_size)
+        self.weight_hh = parameter(num_layers, gates, hidden_size)
+        self.weight_peephole = parameter(num_layers, 3, hidden_size) if peephole else None
+        self.bias = parameter(num_layers, gates) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew (see the class's notes)."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for weight in self.parameters():
+            nn.init.uniform_(weight, -bound, bound)
+        if self.bias is not None:
+            nn.init.ones_(self.bias[:, self.hidden_size : 2 * self.hidden_size])
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor | PackedSequence, State]:
+        """Run the stack.
+
+        Parameters
+        ----------
+        input : Tensor or PackedSequence
+            (T, B, I), or (B, T, I) with `batch_first`, or (T, I) for one sequence.
+        state : tuple of Tensor, optional
+            (h_0, c_0), each (L, B, H), or (L, H) for one sequence; zeros by default.
+        lengths : Tensor of int64, shape (B,), optional
+            Valid steps of each sequence, 1 to T. Not with a PackedSequence or a single sequence.
+
+        Returns
+        -------
+        output : Tensor or PackedSequence
+            As `input`, with H features: y of the last layer, zero past a sequence's length.
+        (h_n, c_n) : tuple of Tensor
+            As `state`: h and c of every layer at each sequence's last step. h_n is h, not y.
+
+        Raises
+        ------
+        ValueError
+            If the input's dimensions or features do not fit, or lengths come with a PackedSequence or one sequence.
+        RuntimeError
+            From the operator: a state or lengths of another shape, dtype or device.
+        """
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, state, lengths)
+        if input.dim() not in (2, 3) or input.shape[-1] != self.input_size:
+            raise ValueError(
+                f"input has shape {tuple(input.shape)}, expected 2 dimensions (one sequence) or 3 (a batch), "
+                f"the last of size input_size = {self.input_size}"
+            )
+        if input.dim() == 2:
+            return self._forward_single(input, state, lengths)
+        output, state = self._run(input.transpose(0, 1) if self.batch_first else input, state, lengths)
+        return output.transpose(0, 1) if self.batch_first else output, state
+
+    def _run(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+        units, layers = self.hidden_size, self.num_layers
+        if state is None:
+            zeros = self.weight_hh.new_zeros(layers, input.shape[1], units)
+            state = (zeros, zeros)
+        drops = self.training and self.dropout > 0 and layers > 1
+        new_zeros = self.weight_hh.new_zeros
+        output, h_n, c_n = residual_lstm(
+            input,
+            self.weight_ih_first,
+            self.weight_ih,
+            self.weight_hh,
+            new_zeros(layers, 3, units) if self.weight_peephole is None else self.weight_peephole,
+            new_zeros(layers, 4 * units) if self.bias is None else self.bias,
+            *state,
+            None if lengths is None else lengths.to(input.device),
+            self.dropout if drops else 0.0,
+            torch.randint(2**63 - 1, (1,)) if drops else None,
+            self.residual,
+            self.output_peephole,
+        )
+        return output, (h_n, c_n)
+
+    def _forward_single(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+        if lengths is not None:
+            raise ValueError("lengths was given with a single sequence: cut the sequence instead")
+        batched = None if state is None else (state[0].unsqueeze(1), state[1].unsqueeze(1))
+        output, (h_n, c_n) = self._run(input.unsqueeze(1), batched, None)
+        return output.squeeze(1), (h_n.squeeze(1), c_n.squeeze(1))
+
+    def _forward_packed(
+        self, packed: PackedSequence, state: State | None, lengths: Tensor | None
+    ) -> tuple[PackedSequence, State]:
+        if lengths is not None:
+            raise ValueError("lengths was given with a PackedSequence, which has its own")
+        padded, lengths = pad_packed_sequence(packed)
+        output, state = self._run(padded, state, lengths)
+        order = packed.sorted_indices
+        if order is not None:
+            output, lengths = output.index_select(1, order), lengths[order.cpu()]
+        repacked = pack_padded_sequence(output, lengths)
+        return PackedSequence(repacked.data, packed.batch_sizes, order, packed.unsorted_indices), state
+
+    @classmethod
+    def from_torch(cls, lstm: nn.LSTM) -> ResidualLSTM:
+        """Copy a `torch.nn.LSTM`: the same function, without peepholes and additions.
+
+        Raises
+        ------
+        ValueError
+            If it is bidirectional or has a projection.
+        """
+        if lstm.bidirectional or lstm.proj_size:
+            raise ValueError("from_torch takes an LSTM of one direction and without projection (proj_size=0)")
+        first = lstm.weight_ih_l0
+        module = cls(
+            lstm.input_size,
+            lstm.hidden_size,
+            lstm.num_layers,
+            bias=lstm.bias,
+            batch_first=lstm.batch_first,
+            dropout=lstm.dropout,
+            peephole=False,
+            residual=False,
+            device=first.device,
+            dtype=first.dtype,
+        )
+        with torch.no_grad():
+            module.weight_ih_first.copy_(first)
+            for layer in range(lstm.num_layers):
+                if layer:
+                    module.weight_ih[layer - 1].copy_(getattr(lstm, f"weight_ih_l{layer}"))
+                module.weight_hh[layer].copy_(getattr(lstm, f"weight_hh_l{layer}"))
+                if module.bias is not None:
+                    biases = getattr(lstm, f"bias_ih_l{layer}"), getattr(lstm, f"bias_hh_l{layer}")
+                    module.bias[layer].copy_(biases[0] + biases[1])
+        return module.train(lstm.training)
+
+    def to_torch(self) -> nn.LSTM:
+        """Copy to a `torch.nn.LSTM`.
+
+        Raises
+        ------
+        ValueError
+            If this network has what `torch.nn.LSTM` has not: peepholes that are not zero, or additions.
+        """
+        if self.weight_peephole is not None and bool(self.weight_peephole.any()):
+            raise ValueError("to_torch: weight_peephole is not zero, and torch.nn.LSTM has no peepholes")
+        if self.residual and self.num_layers >= 4:
+            raise ValueError(
+                f"to_torch: {self.num_layers} layers with residual=True add outputs from layer 4 on, "
+                "and torch.nn.LSTM has no additions"
+            )
+        first = self.weight_ih_first
+        lstm = nn.LSTM(
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            bias=self.bias is not None,
+            batch_first=self.batch_first,
+            dropout=self.dropout,
+            device=first.device,
+            dtype=first.dtype,
+        )
+        with torch.no_grad():
+            for layer in range(self.num_layers):
+                getattr(lstm, f"weight_ih_l{layer}").copy_(self.weight_ih[layer - 1] if layer else first)
+                getattr(lstm, f"weight_hh_l{layer}").copy_(self.weight_hh[layer])
+                if self.bias is not None:
+                    getattr(lstm, f"bias_ih_l{layer}").copy_(self.bias[layer])
+                    getattr(lstm, f"bias_hh_l{layer}").zero_()
+        return lstm.train(self.training)
+
+    def extra_repr(self) -> str:
+        """Name the sizes, and the options that differ from the defaults."""
+        options = {
+            "bias": (self.bias is not None, True),
+            "batch_first": (self.batch_first, False),
+            "dropout": (self.dropout, 0.0),
+            "peephole": (self.weight_peephole is not None, True),
+            "output_peephole": (self.output_peephole, "current"),
+            "residual": (self.residual, True),
+        }
+        changed = [f", {name}={value!r}" for name, (value, default) in options.items() if value != default]
+        return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}" + "".join(changed)

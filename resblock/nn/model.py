@@ -1,0 +1,155 @@
+"""The paper's network: input dropout, the stack, attention, and a linear head."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from resblock.errors import InputError
+from resblock.nn.attention import AttentionPooling
+from resblock.nn.lstm import ResidualLSTM
+
+
+@dataclasses.dataclass(frozen=True)
+class ResAttnLSTMConfig:
+    """What a `ResAttnLSTM` is built from; the defaults are the paper's network."""
+
+    input_size: int = 18
+    """Numbers per step: nine features of each of two residues."""
+    hidden_size: int = 8
+    """Units of every layer."""
+    num_layers: int = 60
+    num_classes: int = 2
+    input_dropout: float = 0.15
+    """Of the network's input."""
+    dropout: float = 0.6
+    """Of the inputs of layers 2 and up."""
+    peephole: bool = True
+    output_peephole: str = "current"
+    """What the output gate sees: c[t] ("current") or c[t-1] ("previous")."""
+    residual: bool = True
+    attention: bool = True
+    """Pool by attention; without it the last valid step is taken."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ResAttnLSTMConfig:
+        """Build from names and values.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise InputError(f"network option {name!r} is unknown; the options are {', '.join(known)}")
+        return cls(**values)
+
+
+class ResAttnLSTM(nn.Module):
+    """Input dropout, `ResidualLSTM`, `AttentionPooling`, `Linear`: logits per sequence (Liu & Gong 2019, fig. 3).
+
+    The paper's head and loss, softmax and categorical cross-entropy, are `torch.nn.CrossEntropyLoss` on the logits.
+
+    Parameters
+    ----------
+    **options
+        The fields of `ResAttnLSTMConfig`.
+    """
+
+    def __init__(
+        self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None, **options: Any
+    ) -> None:
+        super().__init__()
+        config = self.config = ResAttnLSTMConfig.from_dict(options)
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.lstm = ResidualLSTM(
+            config.input_size,
+            config.hidden_size,
+            config.num_layers,
+            dropout=config.dropout,
+            peephole=config.peephole,
+            output_peephole=config.output_peephole,
+            residual=config.residual,
+            device=device,
+            dtype=dtype,
+        )
+        self.attention = AttentionPooling(config.hidden_size, device=device, dtype=dtype) if config.attention else None
+        self.head = nn.Linear(config.hidden_size, config.num_classes, device=device, dtype=dtype)
+
+    @classmethod
+    def from_config(cls, config: ResAttnLSTMConfig | Mapping[str, Any]) -> ResAttnLSTM:
+        """Build from a configuration or from its fields as a mapping.
+
+        Raises
+        ------
+        InputError
+            If a field is unknown.
+        """
+        values = dataclasses.asdict(config) if isinstance(config, ResAttnLSTMConfig) else config
+        return cls(**values)
+
+    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Classify sequences.
+
+        Parameters
+        ----------
+        input : Tensor, shape (T, B, input_size)
+        lengths : Tensor of int64, shape (B,), optional
+            Valid steps of each sequence, 1 to T.
+
+        Returns
+        -------
+        Tensor, shape (B, num_classes)
+            Logits.
+        """
+        output, _ = self.lstm(self.input_dropout(input), lengths=lengths)
+        if self.attention is not None:
+            return self.head(self.attention(output, lengths))
+        if lengths is None:
+            return self.head(output[-1])
+        return self.head(output[lengths - 1, torch.arange(output.shape[1], device=output.device)])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and configuration as one safetensors file, whole or not at all."""
+        from safetensors.torch import save_file
+
+        target = Path(path)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        metadata = {"format": "resblock.ResAttnLSTM", "config": json.dumps(dataclasses.asdict(self.config))}
+        try:
+            save_file({k: v.contiguous() for k, v in self.state_dict().items()}, temporary, metadata)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: torch.device | str = "cpu") -> ResAttnLSTM:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, is no safetensors file, or was not written by `save`.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt", device=str(device)) as file:
+                metadata = file.metadata() or {}
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{path}: cannot be read as a safetensors file ({error})") from error
+        if metadata.get("format") != "resblock.ResAttnLSTM":
+            raise InputError(f"{path}: is no ResAttnLSTM saved by resblock (its metadata say so)")
+        model = cls.from_config(json.loads(metadata["config"]))
+        model.load_state_dict(state)
+        return model.to(device)
