@@ -1,0 +1,270 @@
+"""The files of a prediction: read back, they say what was predicted, under the author's numbers."""
+
+import csv
+import re
+
+import numpy as np
+import pytest
+from Bio.PDB import MMCIFParser, PDBParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from resblock.pairs.ranked import RankedPair
+from resblock.report import pairs_table, write_report, write_scored_structure
+from resblock.report.tables import PAIR_COLUMNS, write_pairs_csv
+from resblock.structure import Partner, Residue, read_partner
+
+BACKBONE = np.array([[0.0, 0.0, 0.0], [1.46, 0.0, 0.0], [2.0, 0.7, 0.0]])  # N, CA, C
+
+
+def partner(path, residues, linked=None):
+    """A partner whose k-th residue has a backbone bonded to that of the one before."""
+    if linked is None:
+        linked = [k > 0 and residues[k - 1].chain == r.chain for k, r in enumerate(residues)]
+    count = len(residues)
+    return Partner(
+        path=str(path),
+        residues=tuple(residues),
+        atom_names=("N", "CA", "C") * count,
+        elements=("N", "C", "C") * count,
+        coordinates=np.concatenate([BACKBONE + np.array([3.3 * k, 0, 0]) for k in range(count)]),
+        atom_residue=np.repeat(np.arange(count), 3),
+        linked=np.array(linked),
+    )
+
+
+RECEPTOR = partner(
+    "receptor.pdb.gz",
+    [
+        Residue("", -5, "", "GLY", "GLY"),
+        Residue("", 0, "", "ALA", "ALA"),
+        Residue("", 52, "", "LEU", "LEU"),
+        Residue("", 52, "A", "MSE", "MET"),
+        Residue("H", 52, "A", "SER", "SER"),
+        Residue("H", 53, "", "THR", "THR"),
+    ],
+)
+LIGAND = partner(
+    "ligand.cif",
+    [
+        Residue("B", 1, "", "ASP", "ASP"),
+        Residue("B", 2, "", "GLU", "GLU"),
+        Residue("B", 7, "B", "MSE", "MET"),
+        Residue("BA", 12345, "", "LYS", "LYS"),
+        Residue("BA", 12346, "", "ARG", "ARG"),
+    ],
+    linked=[False, True, False, False, True],
+)
+RECEPTOR_SCORES = np.array([0.0, 0.25, 0.5, 1.0, 0.123, 0.0])
+LIGAND_SCORES = np.array([0.5, 0.0, 1.0, 0.1, 0.2])
+
+
+def pair(rank, score, receptor, ligand):
+    return RankedPair(rank, score, RECEPTOR.residues[receptor], LIGAND.residues[ligand])
+
+
+RANKED = [
+    pair(1, 1.0, 3, 2),
+    pair(2, 0.5, 2, 0),
+    pair(3, 0.25, 0, 2),
+    pair(4, 1 / 3 - 0.2, 4, 4),
+]
+
+
+@pytest.fixture
+def report(tmp_path):
+    paths = write_report(tmp_path, RANKED, RECEPTOR, LIGAND, RECEPTOR_SCORES, LIGAND_SCORES, shown=3)
+    assert sorted(paths) == sorted(tmp_path.iterdir())
+    return tmp_path
+
+
+def biopython_residues(path):
+    parser = MMCIFParser(QUIET=True) if path.suffix == ".cif" else PDBParser(QUIET=True)
+    structure = parser.get_structure("scored", path)
+    assert len(structure) == 1
+    return list(structure.get_residues())
+
+
+# --- pairs.csv and the table
+
+
+def test_csv_has_the_documented_columns_and_every_pair(report):
+    text = (report / "pairs.csv").read_text()
+    assert text.splitlines()[:2] == [
+        "rank,score,receptor_chain,receptor_residue,receptor_name,ligand_chain,ligand_residue,ligand_name",
+        "1,1,,52A,MSE,B,7B,MSE",
+    ]
+    assert len(text.splitlines()) == 1 + len(RANKED)
+
+
+@given(
+    scores=st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1),
+    chain=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=4),
+    number=st.integers(-999, 99999),
+    insertion_code=st.sampled_from(["", "A", "z"]),
+)
+@settings(max_examples=50, deadline=None)
+def test_csv_gives_back_scores_and_residues(tmp_path_factory, scores, chain, number, insertion_code):
+    residue = Residue(chain, number, insertion_code, "ALA", "ALA")
+    ranked = [RankedPair(k, s, residue, LIGAND.residues[0]) for k, s in enumerate(scores, start=1)]
+    path = tmp_path_factory.mktemp("csv") / "pairs.csv"
+    write_pairs_csv(path, ranked)
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == PAIR_COLUMNS
+    assert [int(row["rank"]) for row in rows] == [p.rank for p in ranked]
+    assert [np.float32(row["score"]) for row in rows] == [np.float32(s) for s in scores]
+    assert {row["receptor_chain"] for row in rows} == {chain}
+    assert {row["receptor_residue"] for row in rows} == {f"{number}{insertion_code}"}
+
+
+def test_table_shows_the_first_pairs_only():
+    console = Console(width=100, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(pairs_table(RANKED, top=2))
+    text = console.export_text()
+    assert "MSE 52A" in text
+    assert "B MSE 7B" in text
+    assert "LEU 52" in text
+    assert "ARG" not in text
+
+
+# --- the scored structures
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "scores"),
+    [("receptor.pdb", RECEPTOR, RECEPTOR_SCORES), ("ligand.cif", LIGAND, LIGAND_SCORES)],
+)
+def test_scored_structure_keeps_numbers_and_holds_scores(report, name, source, scores):
+    found = biopython_residues(report / name)
+    assert [(r.parent.id.strip(), r.id[1], r.id[2].strip(), r.resname) for r in found] == [
+        (r.chain, r.number, r.insertion_code, r.name) for r in source.residues
+    ]
+    assert [r.id[0] for r in found] == [" " if r.name == r.parent else f"H_{r.name}" for r in source.residues]
+    atoms = [atom for residue in found for atom in residue]
+    assert tuple(a.id for a in atoms) == source.atom_names
+    assert tuple(a.element for a in atoms) == source.elements
+    np.testing.assert_allclose([a.coord for a in atoms], source.coordinates, atol=6e-4)
+    np.testing.assert_allclose([a.bfactor for a in atoms], 100 * scores[source.atom_residue], atol=6e-3)
+
+
+@pytest.mark.parametrize("name", ["receptor.pdb", "ligand.cif"])
+def test_scored_structure_says_what_its_b_factor_is(report, name):
+    text = (report / name).read_text()
+    assert "100 X THE BEST SCORE" in text
+    if name.endswith(".pdb"):
+        assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
+    else:
+        assert "_pdbx_database_remark.text" in text
+
+
+@pytest.mark.parametrize("name", ["receptor.pdb", "ligand.cif"])
+def test_scored_structure_can_be_predicted_on_again(report, name):
+    source = RECEPTOR if name.startswith("receptor") else LIGAND
+    again = read_partner(report / name)
+    assert again.residues == source.residues
+    assert again.atom_names == source.atom_names
+
+
+def test_gap_is_left_out_of_the_mmcif_numbering(report):
+    found = MMCIFParser(QUIET=True, auth_residues=False).get_structure("x", report / "ligand.cif")
+    rows = [
+        line.split() for line in (report / "ligand.cif").read_text().splitlines() if line.startswith(("ATOM", "HETATM"))
+    ]
+    sequence_ids = list(dict.fromkeys(int(row[8]) for row in rows))
+    assert sequence_ids == [2, 3, 5, 7, 8]
+    assert len(found[0]) == 2
+
+
+def test_large_structures_fit_the_columns_of_a_pdb_file(tmp_path):
+    count = 33_400  # 100,200 atoms
+    residues = [Residue("ABCD"[k // 9000], k % 9000, "", "ALA", "ALA") for k in range(count)]
+    big = partner("big.pdb", residues)
+    big.coordinates[:, 0] %= 900.0
+    write_scored_structure(tmp_path / "big.pdb", big, np.zeros(count))
+    lines = (tmp_path / "big.pdb").read_text().splitlines()
+    atoms = [line for line in lines if line.startswith("ATOM")]
+    assert len(atoms) == 3 * count
+    assert {len(line) for line in atoms} == {80}
+    assert [int(line[6:11]) for line in (atoms[99_998], atoms[99_999])] == [99_999, 0]
+
+
+def test_scores_of_another_partner_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="5 scores for 6 residues"):
+        write_scored_structure(tmp_path / "x.pdb", RECEPTOR, LIGAND_SCORES)
+
+
+# --- the viewers
+
+
+def test_pymol_script_selects_the_residues(report):
+    text = (report / "view.pml").read_text()
+    assert "load receptor.pdb, receptor\n" in text
+    assert "load ligand.cif, ligand\n" in text
+    pairs = re.findall(r"^select (pair_\d+), (.*)$", text, flags=re.MULTILINE)
+    assert pairs == [
+        (
+            "pair_1",
+            '(receptor and chain "" and resi 52A) or (ligand and chain "B" and resi 7B)',
+        ),
+        ("pair_2", '(receptor and chain "" and resi 52) or (ligand and chain "B" and resi 1)'),
+        (
+            "pair_3",
+            '(receptor and chain "" and resi \\-5) or (ligand and chain "B" and resi 7B)',
+        ),
+    ]
+    # A residue of two pairs is shown once, with the colour of the better and both ranks.
+    assert text.count('show sticks, (ligand and chain "B" and resi 7B)') == 1
+    assert 'color 0xb2182b, (ligand and chain "B" and resi 7B)' in text
+    assert 'and name CA, "MSE 7B (1, 3)"' in text
+    assert "resi 12346" not in text  # rank 4 is not among the shown
+
+
+def test_chimerax_script_selects_the_residues(report):
+    text = (report / "view.cxc").read_text()
+    assert "open receptor.pdb id 1" in text
+    assert "open ligand.cif id 2" in text
+    pairs = re.findall(r"^name (pair_\d+) (.*)$", text, flags=re.MULTILINE)
+    assert pairs == [
+        # A blank chain has no name in ChimeraX: everything but the other chain.
+        ("pair_1", "(#1:52A & ~#1/H) | #2/B:7B"),
+        ("pair_2", "(#1:52 & ~#1/H) | #2/B:1"),
+        ("pair_3", "(#1:-5 & ~#1/H) | #2/B:7B"),
+    ]
+    assert text.count("show #2/B:7B atoms") == 1
+    assert "color #2/B:7B #b2182b" in text
+    assert 'label #2/B:7B residues text "MSE 7B (1, 3)"' in text
+
+
+@pytest.mark.parametrize("script", ["view.pml", "view.cxc"])
+def test_scripts_colour_by_rank_and_explain_themselves(report, script):
+    text = (report / script).read_text()
+    colours = re.findall(r"(?:0x|#)([0-9a-f]{6})\b", text)
+    assert colours[:2] == ["9eb8d6", "b3d1a8"]
+    assert set(colours[2:]) == {"b2182b", "d8743a", "fdd049"}  # first, half way, last
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    for word in ("receptor", "ligand", "rank 1", "B-factor", "pairs.csv"):
+        assert any(word in comment for comment in comments)
+    assert str(report) not in text  # the directory can be moved
+
+
+@pytest.mark.parametrize("script", ["view.pml", "view.cxc"])
+def test_partners_are_put_side_by_side(report, script):
+    text = (report / script).read_text()
+    (numbers,) = re.findall(r"^(?:translate \[|move )([-\d., ]+)", text, flags=re.MULTILINE)
+    shift = np.array([float(number) for number in numbers.split(",")])
+    moved = LIGAND.coordinates + shift
+    gap = moved[:, 0].min() - RECEPTOR.coordinates[:, 0].max()
+    assert gap == pytest.approx(15.0, abs=0.01)
+
+
+def test_one_pair_alone_can_be_shown(tmp_path):
+    write_report(tmp_path, RANKED[:1], RECEPTOR, LIGAND, RECEPTOR_SCORES, LIGAND_SCORES)
+    assert "0xb2182b" in (tmp_path / "view.pml").read_text()
+
+
+def test_blank_chain_alone_needs_no_exclusion(tmp_path):
+    alone = partner("r.pdb", [r for r in RECEPTOR.residues if not r.chain])
+    write_report(tmp_path, RANKED[:1], alone, LIGAND, RECEPTOR_SCORES[:4], LIGAND_SCORES)
+    assert "name pair_1 #1:52A | #2/B:7B\n" in (tmp_path / "view.cxc").read_text()
