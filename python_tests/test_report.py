@@ -1,6 +1,7 @@
 """The files of a prediction: read back, they say what was predicted, under the author's numbers."""
 
 import csv
+import io
 import re
 
 import numpy as np
@@ -120,7 +121,7 @@ def test_csv_gives_back_scores_and_residues(tmp_path_factory, scores, chain, num
 
 
 def test_table_shows_the_first_pairs_only():
-    console = Console(width=100, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=100, record=True, file=io.StringIO())
     console.print(pairs_table(RANKED, top=2))
     text = console.export_text()
     assert "MSE 52A" in text
