@@ -120,9 +120,7 @@ def cylinder_coordinates(atoms: tuple[str, ...]) -> dict[str, tuple[float, float
     helix = ideal_chain("A" * 12, phi=PHI, psi=PSI, omg=OMEGA)[1:-1]
     positions = np.array([[residue[atom] for atom in atoms] for residue in helix])
     # One residue onto the next is a screw: x -> x @ rotation + translation.
-    rotation, translation = superposition(
-        positions[1:].reshape(-1, 3), positions[:-1].reshape(-1, 3)
-    )
+    rotation, translation = superposition(positions[1:].reshape(-1, 3), positions[:-1].reshape(-1, 3))
     skew = rotation - rotation.T  # of x -> x @ rotation, hence the sign of the axis
     axis = np.array([skew[1, 2], skew[2, 0], skew[0, 1]])
     axis /= np.linalg.norm(axis)
@@ -174,9 +172,7 @@ def crick(step: float, radius: float, phase: float) -> Array:
 def coiled_coil_backbone() -> list[Residue]:
     """Backbone of one helix of the coiled coil, the superhelix axis on z."""
     cylinder = cylinder_coordinates(("N", "CA", "C", "O"))
-    rise_along_helix = np.hypot(
-        SUPERHELIX_PITCH * SUPERHELIX_TURN / (2 * np.pi), SUPERHELIX_RADIUS * SUPERHELIX_TURN
-    )
+    rise_along_helix = np.hypot(SUPERHELIX_PITCH * SUPERHELIX_TURN / (2 * np.pi), SUPERHELIX_RADIUS * SUPERHELIX_TURN)
     first_a = HEPTAD.index("a")
     residues = []
     for index in range(len(SEQUENCE)):
@@ -185,9 +181,7 @@ def coiled_coil_backbone() -> list[Residue]:
         for atom, (radius, phase, rise) in cylinder.items():
             ahead = rise / rise_along_helix
             # The phase was measured from a straight axis; here the frame turns with the superhelix.
-            residue[atom] = crick(
-                index + ahead, radius, phase_of_ca + phase - SUPERHELIX_TURN * ahead
-            )
+            residue[atom] = crick(index + ahead, radius, phase_of_ca + phase - SUPERHELIX_TURN * ahead)
         residues.append(residue)
     return residues
 
@@ -298,10 +292,7 @@ def random_placement(residues: list[Residue], random: np.random.Generator) -> li
     rotation = orthogonal * np.sign(np.linalg.det(orthogonal))
     shift = random.uniform(-30.0, 30.0, size=3)
     centre = np.mean([residue["CA"] for residue in residues], axis=0)
-    return [
-        {atom: (xyz - centre) @ rotation + shift for atom, xyz in residue.items()}
-        for residue in residues
-    ]
+    return [{atom: (xyz - centre) @ rotation + shift for atom, xyz in residue.items()} for residue in residues]
 
 
 def to_structure(chains: dict[str, list[Residue]]) -> Structure:
@@ -348,9 +339,7 @@ def main() -> None:
     receptor, ligand = build_dimer()
     random = np.random.default_rng(1953)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    write_pdb(
-        to_structure({"A": random_placement(receptor, random)}), arguments.out / "receptor.pdb"
-    )
+    write_pdb(to_structure({"A": random_placement(receptor, random)}), arguments.out / "receptor.pdb")
     write_mmcif(to_structure({"B": random_placement(ligand, random)}), arguments.out / "ligand.cif")
     if arguments.complex is not None:
         write_pdb(to_structure({"A": receptor, "B": ligand}), arguments.complex)

@@ -52,9 +52,7 @@ def residues(dimer):
 @pytest.mark.parametrize("name", ["receptor.pdb", "ligand.cif"])
 def test_the_script_writes_the_included_files(built, name):
     included, again = read(INCLUDED / name), read(built / name)
-    assert [a.full_id[2:] for a in included.get_atoms()] == [
-        a.full_id[2:] for a in again.get_atoms()
-    ]
+    assert [a.full_id[2:] for a in included.get_atoms()] == [a.full_id[2:] for a in again.get_atoms()]
     # Files hold three decimals; another BLAS may round the last one differently.
     np.testing.assert_allclose(positions(included), positions(again), atol=0.002)
 
@@ -133,10 +131,7 @@ def test_nothing_clashes(dimer):
 def test_interface_is_at_heptad_positions_a_d_e_g(dimer):
     one, other = list(dimer["A"]), list(dimer["B"])
     contacts = {
-        (i, j)
-        for i, r in enumerate(one)
-        for j, s in enumerate(other)
-        if min(a - b for a in r for b in s) < 4.5
+        (i, j) for i, r in enumerate(one) for j, s in enumerate(other) if min(a - b for a in r for b in s) < 4.5
     }
     touching = {i for pair in contacts for i in pair}
     assert {HEPTAD[i] for i in touching} <= set("adeg")
