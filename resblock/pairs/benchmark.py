@@ -1,0 +1,257 @@
+"""From a directory in the benchmark layout to prepared dimers, one file each.
+
+The layout: ``CODE/receptor_unbound.pdb``, ``ligand_unbound``, ``receptor_bound``, ``ligand_bound``;
+each as ``.pdb`` or ``.cif``, plain or with ``.gz`` behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from resblock.errors import InputError
+from resblock.pairs.dimer import FORMAT_VERSION, Dimer, DimerPartner, stored_key
+from resblock.pairs.labels import label_pairs
+from resblock.structure.features import FEATURE_SETS, FEATURE_VERSION
+from resblock.structure.files import read_bytes
+from resblock.structure.read import read_partner
+
+ROLES: Final = ("receptor_unbound", "ligand_unbound", "receptor_bound", "ligand_bound")
+SUFFIXES: Final = (".pdb", ".pdb.gz", ".cif", ".cif.gz")
+_THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What became of one complex.
+
+    Attributes
+    ----------
+    code
+        Name of the complex.
+    status
+        ``"done"``, ``"unchanged"`` (the file there is from the same input) or ``"failed"``.
+    reason
+        Why it failed; empty otherwise.
+    residues
+        Receptor and ligand residues; zeros unless done.
+    contacts, lost_contacts
+        Interface pairs, and contacts that could not be mapped to unbound residues.
+    seconds
+        Wall time.
+    """
+
+    code: str
+    status: Literal["done", "unchanged", "failed"]
+    reason: str = ""
+    residues: tuple[int, int] = (0, 0)
+    contacts: int = 0
+    lost_contacts: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of all complexes, sorted by code."""
+
+    complexes: tuple[Prepared, ...] = field(default=())
+
+    def having(self, status: str) -> list[Prepared]:
+        """Complexes with this status."""
+        return [entry for entry in self.complexes if entry.status == status]
+
+    @property
+    def done(self) -> list[Prepared]:
+        """Prepared in this run."""
+        return self.having("done")
+
+    @property
+    def unchanged(self) -> list[Prepared]:
+        """Prepared before from the same input."""
+        return self.having("unchanged")
+
+    @property
+    def failed(self) -> list[Prepared]:
+        """Not prepared; each says why."""
+        return self.having("failed")
+
+
+def complex_files(directory: str | os.PathLike[str]) -> dict[str, Path]:
+    """The four structure files of one complex's directory by role.
+
+    Raises
+    ------
+    InputError
+        A file is missing, or there in two formats.
+    """
+    directory = Path(directory)
+    files = {}
+    for role in ROLES:
+        there = [p for suffix in SUFFIXES if (p := directory / f"{role}{suffix}").is_file()]
+        if len(there) != 1:
+            found = ", ".join(p.name for p in there) or "none"
+            raise InputError(f"{directory}: one file {role}{{{','.join(SUFFIXES)}}} is needed, found {found}")
+        files[role] = there[0]
+    return files
+
+
+def find_complexes(directory: str | os.PathLike[str], only: Sequence[str] | None = None) -> dict[str, Path]:
+    """Directories of the complexes of a benchmark by code, all or those of `only`.
+
+    Raises
+    ------
+    InputError
+        The benchmark or a complex of `only` is missing, or the benchmark is empty.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such directory; give one in the benchmark layout")
+    if only is not None:
+        missing = [code for code in only if not (directory / code).is_dir()]
+        if missing:
+            raise InputError(f"{directory}: no complex {', '.join(missing)}; check the list")
+        return {code: directory / code for code in only}
+    found = {
+        entry.name: entry
+        for entry in sorted(directory.iterdir())
+        if entry.is_dir() and any(entry.glob("receptor_unbound.*"))
+    }
+    if not found:
+        raise InputError(f"{directory}: no CODE/receptor_unbound.pdb in it; see the layout")
+    return found
+
+
+def complex_key(directory: str | os.PathLike[str], features: str = "paper") -> str:
+    """Changes with the content of the four files, the feature definition and the file format."""
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {FEATURE_VERSION} {features}".encode())
+    for role, path in complex_files(directory).items():
+        digest.update(role.encode() + hashlib.sha256(read_bytes(path)).digest())
+    return digest.hexdigest()
+
+
+def prepare_complex(directory: str | os.PathLike[str], features: str = "paper") -> Dimer:
+    """Features and labels of one complex in the benchmark layout.
+
+    Raises
+    ------
+    InputError
+        A file is missing or cannot be used.
+    """
+    files = complex_files(directory)
+    partners = {role: read_partner(path) for role, path in files.items()}
+    labels = label_pairs(*(partners[role] for role in ROLES))
+    return Dimer(
+        code=Path(directory).name,
+        receptor=DimerPartner.from_structure(partners["receptor_unbound"], features),
+        ligand=DimerPartner.from_structure(partners["ligand_unbound"], features),
+        feature_names=FEATURE_SETS[features],
+        contact_area=labels.contact_area,
+        distance=labels.distance,
+        lost_contacts=labels.lost_contacts,
+        key=complex_key(directory, features),
+    )
+
+
+def prepare_benchmark(
+    directory: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    only: Sequence[str] | None = None,
+    jobs: int | None = None,
+    progress: Callable[[Prepared, int], object] | None = None,
+    features: str = "paper",
+) -> Summary:
+    """Prepare a benchmark's complexes into ``out/CODE.npz`` in parallel, the biggest first.
+
+    What is there from the same input is left alone. A complex that fails does not stop the others.
+
+    Parameters
+    ----------
+    directory
+        Benchmark in the layout of this module.
+    out
+        Made if missing.
+    only
+        Codes to prepare; all if None.
+    jobs
+        Processes; as many as processors if None.
+    progress
+        Called after each complex with what became of it and the number of complexes in all.
+    features
+        Name of the feature set.
+
+    Raises
+    ------
+    InputError
+        The benchmark, a complex of `only` or the output directory cannot be used.
+    """
+    complexes = find_complexes(directory, only)
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error.strerror})") from None
+    order = sorted(complexes, key=lambda code: -_size(complexes[code]))
+    finished = []
+    tasks = [(complexes[code], out, features) for code in order]
+    for entry in _run(tasks, jobs or os.cpu_count() or 1):
+        finished.append(entry)
+        if progress is not None:
+            progress(entry, len(order))
+    return Summary(tuple(sorted(finished, key=lambda entry: entry.code)))
+
+
+_Task = tuple[Path, Path, str]
+
+
+def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[Prepared]:
+    if jobs == 1 or len(tasks) < 2:
+        yield from (_prepare(*task) for task in tasks)
+        return
+    # Spawned, because forking a process that holds torch's threads can hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(tasks)), context, _one_thread) as pool:
+        futures = {pool.submit(_prepare, *task): task[0].name for task in tasks}
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                yield Prepared(futures[future], "failed", "a process died (out of memory?); use fewer jobs")
+
+
+def _one_thread() -> None:
+    """The processes share the processors; their libraries must not multiply threads."""
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+
+
+def _prepare(directory: Path, out: Path, features: str) -> Prepared:
+    start = time.perf_counter()
+    code = directory.name
+    target = out / f"{code}.npz"
+    try:
+        if stored_key(target) == complex_key(directory, features):
+            return Prepared(code, "unchanged")
+        dimer = prepare_complex(directory, features)
+        dimer.save(target)
+    except (InputError, OSError) as error:
+        return Prepared(code, "failed", str(error), seconds=time.perf_counter() - start)
+    return Prepared(
+        code,
+        "done",
+        residues=(len(dimer.receptor), len(dimer.ligand)),
+        contacts=int(dimer.labels().sum()),
+        lost_contacts=dimer.lost_contacts,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _size(directory: Path) -> int:
+    """Bytes of the unbound files: the time goes with them."""
+    return sum(path.stat().st_size for path in directory.glob("*_unbound.*"))

@@ -1,0 +1,296 @@
+"""Tensors from dimers: windows gathered on the fly, and the pairs to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from resblock.errors import InputError
+from resblock.pairs.dimer import Dimer, DimerPartner
+from resblock.pairs.windows import neighbours, window_pairs
+
+#: Stands in for the pKa of a residue that does not titrate: neutral water.
+IMPUTED_PKA: Final = 7.0
+
+Pairs = NDArray[np.int64]
+
+
+def imputed_features(partner: DimerPartner) -> NDArray[np.float32]:
+    """(N, F) features with `IMPUTED_PKA` in place of NaN."""
+    return np.where(np.isnan(partner.features), np.float32(IMPUTED_PKA), partner.features)
+
+
+def standardisation(dimers: Sequence[Dimer]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each imputed feature over the surface residues of `dimers`.
+
+    Returns
+    -------
+    mean, scale
+        (F,) float32 each; `scale` is 1 where a feature does not vary.
+
+    Raises
+    ------
+    InputError
+        There is no dimer, or they have different features.
+    """
+    _same_features(dimers)
+    surface = np.concatenate(
+        [imputed_features(partner)[partner.surface] for dimer in dimers for partner in (dimer.receptor, dimer.ligand)]
+    ).astype(np.float64)
+    scale = surface.std(axis=0)
+    scale[scale == 0.0] = 1.0
+    return surface.mean(axis=0).astype(np.float32), scale.astype(np.float32)
+
+
+def surface_batches(dimer: Dimer, batch_size: int) -> Iterator[Pairs]:
+    """All of `dimer.surface_pairs()` in order, at most `batch_size` rows at a time.
+
+    The pairs are made as they are asked for, so that the memory does not grow with the dimer.
+    """
+    receptor = np.flatnonzero(dimer.receptor.surface)
+    ligand = np.flatnonzero(dimer.ligand.surface)
+    total = len(receptor) * len(ligand)
+    for start in range(0, total, batch_size):
+        row, column = np.divmod(np.arange(start, min(start + batch_size, total)), len(ligand))
+        yield np.stack([receptor[row], ligand[column]], axis=1)
+
+
+class PairWindows:
+    """Windows of residue pairs from any of several dimers.
+
+    The residues of all partners stand in one table; a pair is two row numbers of it, so that a
+    batch can mix dimers and both orders of the partners.
+
+    Parameters
+    ----------
+    dimers
+        Share one set of F features.
+    mean, scale
+        (F,) of `standardisation`; features are left as they are if None.
+    device
+        Where the windows are made.
+    """
+
+    def __init__(
+        self,
+        dimers: Sequence[Dimer],
+        mean: NDArray[np.float32] | None = None,
+        scale: NDArray[np.float32] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        _same_features(dimers)
+        tables, around, offsets = [], [], []
+        rows = 0
+        for dimer in dimers:
+            for partner in (dimer.receptor, dimer.ligand):
+                near = neighbours(partner.linked)
+                tables.append(imputed_features(partner))
+                around.append(np.where(near >= 0, near + rows, -1))
+                offsets.append(rows)
+                rows += len(partner)
+        table = np.concatenate(tables)
+        if mean is not None:
+            table = table - mean
+        if scale is not None:
+            table = table / scale
+        # Index -1, a step past the end of a window, finds the row of zeros at the end.
+        padded = np.concatenate([table, np.zeros_like(table[:1])])
+        self._table = torch.from_numpy(padded).to(device)
+        self._neighbours = np.concatenate(around)
+        self._offsets = np.array(offsets, dtype=np.int64).reshape(-1, 2)
+
+    def rows(self, index: int, pairs: Pairs) -> Pairs:
+        """(P, 2) table rows of receptor-ligand pairs of the dimer at `index`.
+
+        Reversing the columns gives the same pairs with the partners in the other order.
+        """
+        return np.asarray(pairs + self._offsets[index])
+
+    def gather(self, rows: Pairs) -> tuple[Tensor, Tensor]:
+        """Windows around pairs of table rows.
+
+        Parameters
+        ----------
+        rows
+            (P, 2) from `rows`, either column first.
+
+        Returns
+        -------
+        windows
+            (9, P, 2F) float32, time first; zero past the length.
+        lengths
+            (P,) int64, 1 to 9.
+        """
+        steps, lengths = window_pairs(self._neighbours, self._neighbours, rows)
+        index = torch.from_numpy(np.ascontiguousarray(steps)).to(self._table.device)
+        windows = self._table[index].flatten(2)
+        return windows, torch.from_numpy(lengths).to(self._table.device)
+
+
+class Selection(Protocol):
+    """Chooses a dimer's training pairs."""
+
+    def __call__(self, dimer: Dimer, generator: np.random.Generator) -> tuple[Pairs, NDArray[np.bool_]]:
+        """(P, 2) receptor-ligand pairs and (P,) labels."""
+
+
+@dataclass(frozen=True)
+class Closest:
+    """The paper's selection: the closest surface pairs and the 3 x 3 pairs around each.
+
+    Attributes
+    ----------
+    multiple
+        Pairs kept for every true one, before the pairs around them are added.
+    """
+
+    multiple: float = 10.0
+
+    def __call__(self, dimer: Dimer, generator: np.random.Generator) -> tuple[Pairs, NDArray[np.bool_]]:
+        """The same pairs every time; pairs around that are no surface pairs are left out."""
+        surface = np.ix_(dimer.receptor.surface, dimer.ligand.surface)
+        true = _contacts(dimer)
+        if dimer.distance is None:
+            raise InputError(f"{dimer.code}: no distances; prepare it with the bound complex")
+        distance = np.full_like(dimer.distance, np.inf)
+        distance[surface] = np.nan_to_num(dimer.distance[surface], nan=np.inf)
+        count = min(round(self.multiple * int(true.sum())), int(np.isfinite(distance).sum()))
+        nearest = np.argsort(distance, axis=None, kind="stable")[:count]
+        pairs = np.stack(np.unravel_index(nearest, distance.shape), axis=1)
+        steps, _ = window_pairs(neighbours(dimer.receptor.linked), neighbours(dimer.ligand.linked), pairs)
+        around = steps.reshape(-1, 2)
+        chosen = np.zeros_like(true)
+        chosen[tuple(around[around[:, 0] >= 0].T)] = True
+        is_surface = np.zeros_like(true)
+        is_surface[surface] = True
+        pairs = np.argwhere((chosen | true) & is_surface)
+        return pairs, true[tuple(pairs.T)]
+
+
+@dataclass(frozen=True)
+class Random:
+    """All true surface pairs and, drawn afresh each time, others from anywhere on the surface.
+
+    Attributes
+    ----------
+    negatives_per_positive
+        Others for every true pair.
+    """
+
+    negatives_per_positive: float = 20.0
+
+    def __call__(self, dimer: Dimer, generator: np.random.Generator) -> tuple[Pairs, NDArray[np.bool_]]:
+        """True pairs first."""
+        labels = dimer.labels()
+        true, other = np.flatnonzero(labels), np.flatnonzero(~labels)
+        count = min(round(self.negatives_per_positive * len(true)), len(other))
+        drawn = generator.choice(other, count, replace=False, shuffle=False)
+        chosen = np.concatenate([true, drawn])
+        return dimer.surface_pairs()[chosen], labels[chosen]
+
+
+class TrainingPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
+    """Shuffled batches of windows with labels, from several dimers.
+
+    An epoch is determined by the seed, the epoch's number and the dimers alone. Every pair is shown
+    in one of both orders of the partners, by chance. Use it with ``DataLoader(batch_size=None)``;
+    workers and ranks take every n-th batch.
+
+    Parameters
+    ----------
+    dimers
+        With known contacts.
+    selection
+        `Closest` or `Random`.
+    batch_size
+        Pairs in a batch.
+    mean, scale
+        (F,) of `standardisation`.
+    seed
+        Of selection, order and shuffling.
+    rank, world_size
+        Place of this process among those that train together; the batches of an epoch that do not
+        go round are left out, so that all ranks make the same number of steps.
+    """
+
+    def __init__(
+        self,
+        dimers: Sequence[Dimer],
+        selection: Selection,
+        batch_size: int,
+        mean: NDArray[np.float32] | None = None,
+        scale: NDArray[np.float32] | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        super().__init__()
+        self._dimers = tuple(dimers)
+        self._windows = PairWindows(dimers, mean, scale)
+        self._selection = selection
+        self._batch_size = batch_size
+        self._seed = seed
+        self._rank = rank
+        self._world_size = world_size
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration."""
+        self._epoch = epoch
+
+    def draw(self, epoch: int) -> tuple[Pairs, NDArray[np.bool_]]:
+        """(P, 2) table rows for `PairWindows.gather`, and (P,) labels, of all ranks."""
+        rows, labels = [], []
+        for k, dimer in enumerate(self._dimers):
+            generator = np.random.default_rng([self._seed, epoch, k])
+            pairs, true = self._selection(dimer, generator)
+            rows.append(self._windows.rows(k, pairs))
+            labels.append(true)
+        generator = np.random.default_rng([self._seed, epoch, len(self._dimers)])
+        order = generator.permutation(sum(map(len, labels)))
+        shuffled = np.concatenate(rows)[order]
+        swapped = generator.random(len(order)) < 0.5
+        shuffled[swapped] = shuffled[swapped, ::-1]
+        return shuffled, np.concatenate(labels)[order]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Windows (9, P, 2F) float32, lengths (P,) int64, labels (P,) int64."""
+        rows, labels = self.draw(self._epoch)
+        starts = range(0, len(rows), self._batch_size)
+        if self._world_size > 1:
+            starts = starts[: len(starts) // self._world_size * self._world_size]
+            starts = starts[self._rank :: self._world_size]
+        worker = get_worker_info()
+        if worker is not None:
+            starts = starts[worker.id :: worker.num_workers]
+        for start in starts:
+            batch = slice(start, start + self._batch_size)
+            windows, lengths = self._windows.gather(rows[batch])
+            yield windows, lengths, torch.from_numpy(labels[batch].astype(np.int64))
+
+
+def _contacts(dimer: Dimer) -> NDArray[np.bool_]:
+    """(n, m) true pairs among the surface pairs."""
+    true = np.zeros((len(dimer.receptor), len(dimer.ligand)), dtype=np.bool_)
+    true[np.ix_(dimer.receptor.surface, dimer.ligand.surface)] = dimer.labels().reshape(
+        int(dimer.receptor.surface.sum()), int(dimer.ligand.surface.sum())
+    )
+    return true
+
+
+def _same_features(dimers: Sequence[Dimer]) -> None:
+    if not dimers:
+        raise InputError("dimers: none given")
+    for dimer in dimers:
+        if dimer.feature_names != dimers[0].feature_names:
+            raise InputError(
+                f"{dimer.code}: features {', '.join(dimer.feature_names)} differ from those of "
+                f"{dimers[0].code}; prepare them alike"
+            )

@@ -1,0 +1,82 @@
+"""Contacts and distances between the residues of a bound complex, on the unbound residues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resblock.structure.align import map_residues
+from resblock.structure.features import atom_radii
+from resblock.structure.read import Partner
+from resblock.structure.tessellation import tessellate
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the bound complex says about n x m pairs of unbound residues.
+
+    Attributes
+    ----------
+    contact_area
+        (n, m) float32, square Angstrom; zero where nothing touches or nothing is known.
+    distance
+        (n, m) float32, smallest heavy-atom distance, Angstrom; NaN where either residue is absent
+        from the complex.
+    lost_contacts
+        Residue pairs in contact whose residues the unbound structures lack.
+    """
+
+    contact_area: NDArray[np.float32]
+    distance: NDArray[np.float32]
+    lost_contacts: int
+
+
+def label_pairs(receptor: Partner, ligand: Partner, receptor_bound: Partner, ligand_bound: Partner) -> Labels:
+    """Label the residue pairs of two unbound partners by their bound complex."""
+    area = contact_areas(receptor_bound, ligand_bound)
+    distance = smallest_distances(receptor_bound, ligand_bound)
+    rows = map_residues(receptor.residues, receptor_bound.residues)
+    columns = map_residues(ligand.residues, ligand_bound.residues)
+    known = np.ix_(rows >= 0, columns >= 0)
+    bound = np.ix_(rows[rows >= 0], columns[columns >= 0])
+    shape = (len(rows), len(columns))
+    contact_area = np.zeros(shape, dtype=np.float32)
+    contact_area[known] = area[bound]
+    mapped = np.full(shape, np.nan, dtype=np.float32)
+    mapped[known] = distance[bound]
+    lost = np.count_nonzero(area) - np.count_nonzero(contact_area)
+    return Labels(contact_area, mapped, int(lost))
+
+
+def contact_areas(receptor: Partner, ligand: Partner) -> NDArray[np.float64]:
+    """(n, m) contact area of every residue pair across the two partners, square Angstrom.
+
+    One tessellation of both, with the radii and the probe of the features.
+    """
+    atoms = len(receptor.coordinates)
+    result = tessellate(
+        np.concatenate([receptor.coordinates, ligand.coordinates]),
+        np.concatenate([atom_radii(receptor), atom_radii(ligand)]),
+    )
+    first, second = np.sort(result.pairs, axis=1).T
+    across = (first < atoms) & (second >= atoms)
+    area = np.zeros((len(receptor.residues), len(ligand.residues)))
+    np.add.at(
+        area,
+        (receptor.atom_residue[first[across]], ligand.atom_residue[second[across] - atoms]),
+        result.areas[across],
+    )
+    return area
+
+
+def smallest_distances(receptor: Partner, ligand: Partner) -> NDArray[np.float64]:
+    """(n, m) smallest distance between heavy atoms of every residue pair, Angstrom."""
+    starts = np.flatnonzero(np.diff(ligand.atom_residue, prepend=-1))
+    distance = np.empty((len(receptor.residues), len(ligand.residues)))
+    for k in range(len(receptor.residues)):
+        atoms = receptor.coordinates[receptor.atom_residue == k]
+        squares = ((atoms[:, None] - ligand.coordinates) ** 2).sum(axis=-1).min(axis=0)
+        distance[k] = np.sqrt(np.minimum.reduceat(squares, starts))
+    return distance

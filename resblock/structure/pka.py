@@ -1,0 +1,96 @@
+"""Side-chain pKa as predicted by PROPKA 3 from the structure of one partner."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import propka.run
+from numpy.typing import NDArray
+
+from resblock.structure.frame import canonical_frame
+from resblock.structure.read import Partner
+from resblock.structure.scales import BACKBONE_ATOMS, MODEL_PKA, SIDE_CHAIN_ATOMS
+
+#: PROPKA's cost grows with the square of the size: 39 s at 2,100 residues. Beyond this many the
+#: model pKa is used for every residue (`notes` says so).
+MAX_RESIDUES: Final = 2_500
+
+_NOT_TITRATABLE: Final = 99.0
+_CHAIN_NAMES: Final = "ABCDEFGHIJ"
+_RESIDUES_PER_CHAIN: Final = 9_999
+#: Selenium takes the place of sulphur in these.
+_RENAMED_ATOMS: Final = {("MSE", "SE"): "SD", ("SEC", "SE"): "SG"}
+
+
+def model_pka(partner: Partner) -> NDArray[np.float64]:
+    """(N,) side-chain pKa of the residue type in water; NaN where it does not titrate."""
+    return np.array([MODEL_PKA.get(r.parent, np.nan) for r in partner.residues])
+
+
+def propka_pka(partner: Partner) -> NDArray[np.float64]:
+    """(N,) side-chain pKa predicted by PROPKA 3.
+
+    NaN where the residue does not titrate, by type or because it is held otherwise (a cysteine in
+    a disulphide bridge). The model pKa where PROPKA cannot tell, because the side chain's atoms are
+    missing, and everywhere in partners of more than `MAX_RESIDUES` residues.
+    """
+    pka = model_pka(partner)
+    if len(pka) > MAX_RESIDUES:
+        return pka
+    with _silence():
+        molecule = propka.run.single(
+            "partner.pdb", optargs=["--quiet"], stream=io.StringIO(_pdb_text(partner)),
+            write_pka=False,
+        )  # fmt: skip
+    for group in molecule.conformations["AVR"].groups:
+        if group.titratable and group.residue_type in MODEL_PKA:
+            atom = group.atom
+            k = _CHAIN_NAMES.index(atom.chain_id) * _RESIDUES_PER_CHAIN + atom.res_num - 1
+            pka[k] = group.pka_value if group.pka_value < _NOT_TITRATABLE else np.nan
+    return pka
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """PROPKA reports every missing atom; what a user should know is in `notes`."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _pdb_text(partner: Partner) -> str:
+    """The partner as PROPKA reads it best.
+
+    In the canonical frame, because PROPKA places hydrogens along the axes; as many decimals as the
+    columns hold; residues numbered from 1, so that any size and any numbering fits; modified
+    residues as their parents; TER only between chains, because each one makes an N-terminus.
+    """
+    xyz = canonical_frame(partner.coordinates)
+    lines = []
+    chain = partner.residues[0].chain
+    for serial, (k, name, position) in enumerate(zip(partner.atom_residue, partner.atom_names, xyz, strict=True)):
+        residue = partner.residues[k]
+        if residue.chain != chain:
+            lines.append("TER")
+            chain = residue.chain
+        atom = _RENAMED_ATOMS.get((residue.name, name), name)
+        if atom not in (*BACKBONE_ATOMS, "OXT", *SIDE_CHAIN_ATOMS.get(residue.parent, ())):
+            continue
+        block, number = divmod(int(k), _RESIDUES_PER_CHAIN)
+        columns = "".join(f"{value:.7f}"[:8] for value in position)
+        lines.append(
+            f"ATOM  {serial % 99_999 + 1:5d}  {atom:<3s} {residue.parent:3s} "
+            f"{_CHAIN_NAMES[block]}{number + 1:4d}    {columns}  1.00  0.00"
+        )
+    return "\n".join([*lines, "END", ""])

@@ -1,0 +1,293 @@
+"""Protein residues of one partner from a PDB or mmCIF file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+
+import numpy as np
+from Bio.Data.PDBData import protein_letters_1to3, protein_letters_3to1_extended
+from Bio.PDB.kdtrees import KDTree
+from numpy.typing import NDArray
+
+from resblock.errors import InputError
+from resblock.structure.files import read_bytes
+from resblock.structure.formats import parse_structure
+from resblock.structure.scales import UNKNOWN
+
+#: Far more than any partner that can be docked; keeps the tessellation's memory under 2 GiB.
+MAX_ATOMS = 250_000
+MIN_RESIDUES = 2
+#: No protein is wider. Padding values such as 9999 lie beyond it, and the tessellation aborts there.
+MAX_RADIUS = 2_000.0
+#: Closer than any bond and wider than rounding: two such atoms are one atom written twice.
+MIN_ATOM_DISTANCE = 0.1
+#: A peptide bond is 1.33 Angstrom long; the rest is room for poor models.
+_MAX_PEPTIDE_BOND = 2.0
+_MAX_CA_DISTANCE = 4.5
+#: Elements an amino acid can hold. `CA`, `CD`, `HG`... read as metals are names, not elements.
+_RESIDUE_ELEMENTS = {"C", "N", "O", "S", "SE", "P", "F", "CL", "BR", "I", "B", "H", "D"}
+
+
+@dataclass(frozen=True)
+class Residue:
+    """One residue under the author's own numbering.
+
+    Attributes
+    ----------
+    chain
+        Author's chain name; empty where the file leaves it blank.
+    number, insertion_code
+        Author's residue number, and the letter behind it or an empty string.
+    name, parent
+        Residue name as in the file (``MSE``), and the one of the twenty it stands for (``MET``) or
+        ``UNK``.
+    """
+
+    chain: str
+    number: int
+    insertion_code: str
+    name: str
+    parent: str
+
+    @property
+    def label(self) -> str:
+        """Author's number with insertion code: ``52A``."""
+        return f"{self.number}{self.insertion_code}"
+
+    def __str__(self) -> str:
+        return f"chain {self.chain or '(blank)'} residue {self.name} {self.label}"
+
+
+@dataclass(frozen=True)
+class Partner:
+    """One side of a dimer: the residues and heavy atoms of one or more chains.
+
+    Attributes
+    ----------
+    path
+        File it was read from.
+    residues
+        N residues, chain by chain.
+    atom_names, elements
+        A names and A element symbols in capitals.
+    coordinates
+        (A, 3) float64, Angstrom, as in the file.
+    atom_residue
+        (A,) int64, index of each atom's residue; non-decreasing.
+    linked
+        (N,) bool, whether a residue is bonded to the one before it in the list.
+    """
+
+    path: str
+    residues: tuple[Residue, ...]
+    atom_names: tuple[str, ...]
+    elements: tuple[str, ...]
+    coordinates: NDArray[np.float64]
+    atom_residue: NDArray[np.int64]
+    linked: NDArray[np.bool_]
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """Chain names in order."""
+        return tuple(dict.fromkeys(residue.chain for residue in self.residues))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the features depend on: residues, atoms and coordinates."""
+        digest = hashlib.sha256()
+        for residue in self.residues:
+            digest.update(f"{residue.chain}\t{residue.parent}\n".encode())
+        digest.update("\t".join(self.atom_names).encode())
+        digest.update("\t".join(self.elements).encode())
+        for array in (self.coordinates, self.atom_residue, self.linked):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def parent_residue(name: str) -> str:
+    """One of the twenty residue names that `name` is a form of (MSE -> MET), else ``UNK``."""
+    letter = protein_letters_3to1_extended.get(name, "X")
+    return str(protein_letters_1to3.get(letter, UNKNOWN)).upper()
+
+
+def one_letter(parent: str) -> str:
+    """One-letter code of one of the twenty residue names; ``X`` for ``UNK``."""
+    return str(protein_letters_3to1_extended.get(parent, "X"))
+
+
+def read_partner(path: str | os.PathLike[str], chains: Sequence[str] | None = None) -> Partner:
+    """Read the protein of a structure file.
+
+    The first model, the alternative location with the highest occupancy, heavy atoms only. Waters
+    and ligands are dropped. Modified residues bonded into the chain stay and count as their parent;
+    residues of unknown type stay as ``UNK``.
+
+    Parameters
+    ----------
+    path
+        PDB or mmCIF, plain or gzip; told apart by content.
+    chains
+        Author's chain names to keep, in this order; ``_`` means the blank name. All if None.
+
+    Raises
+    ------
+    InputError
+        The file or a chain is missing, the text is damaged, or the atoms cannot be those of a
+        protein.
+    """
+    path = os.fspath(path)
+    structure = parse_structure(path, read_bytes(path))
+    by_chain = {chain.id.strip(): chain for chain in structure}
+    protein = {name: list(_protein_residues(chain)) for name, chain in by_chain.items()}
+    selected = _select_chains(path, chains, protein)
+    records = [(name, *residue) for name in selected for residue in protein[name]]
+    if not records:
+        raise InputError(f"{path}: no protein residues; is this the right file?")
+    return _partner(path, records)
+
+
+_Atoms = list[tuple[str, str, Any]]
+
+
+def _select_chains(path: str, chains: Sequence[str] | None, protein: dict[str, list[Any]]) -> list[str]:
+    with_protein = [name for name, residues in protein.items() if residues]
+    if chains is None:
+        return with_protein
+    wanted = [name.strip().removeprefix("_") if name.strip() == "_" else name for name in chains]
+    there = ", ".join(name or "_ (blank)" for name in with_protein) or "none"
+    if not wanted:
+        raise InputError(f"{path}: no chain was asked for; chains with protein: {there}")
+    for name in wanted:
+        if name not in with_protein:
+            raise InputError(f"{path}: no protein in chain {name or '_'}; chains with protein: {there}")
+    if len(set(wanted)) < len(wanted):
+        raise InputError(f"{path}: a chain was asked for twice: {', '.join(wanted)}")
+    return wanted
+
+
+def _protein_residues(chain: Any) -> Iterator[tuple[Any, _Atoms]]:
+    """Residues of a Biopython chain that are part of a protein, with their heavy atoms."""
+    candidates = []
+    for entry in chain:
+        residue = _likeliest_residue(entry)
+        atoms = _heavy_atoms(residue)
+        candidates.append((residue, atoms, {name: xyz for name, _, xyz in atoms}))
+    for k, (residue, atoms, positions) in enumerate(candidates):
+        if "CA" not in positions or residue.id[0] == "W":
+            continue
+        if residue.id[0] != " ":
+            # A HETATM residue is a modified residue if the chain runs through it, else a ligand.
+            before = k > 0 and _bonded(candidates[k - 1][2], positions)
+            after = k + 1 < len(candidates) and _bonded(positions, candidates[k + 1][2])
+            if not (before or after):
+                continue
+        yield residue, atoms
+
+
+def _likeliest_residue(entry: Any) -> Any:
+    """Of a point mutation's alternatives, the one with the highest occupancy; first if equal."""
+    if entry.is_disordered() != 2:
+        return entry
+    return max(entry.disordered_get_list(), key=lambda r: sum(a.get_occupancy() or 0.0 for a in r))
+
+
+def _heavy_atoms(residue: Any) -> _Atoms:
+    """Name, element and position of the heavy atoms; Biopython picks the highest occupancy."""
+    atoms = []
+    for atom in residue:
+        name = atom.get_name()
+        element = atom.element if atom.element in _RESIDUE_ELEMENTS else name.lstrip("0123456789")[:1]
+        if element not in ("H", "D"):
+            atoms.append((name, element or "X", atom.get_coord()))
+    return atoms
+
+
+def _bonded(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether the chain runs from one residue to the next; by C-alphas where atoms are missing."""
+    if "C" in before and "N" in after:
+        return bool(np.linalg.norm(before["C"] - after["N"]) <= _MAX_PEPTIDE_BOND)
+    if "CA" in before and "CA" in after:
+        return bool(np.linalg.norm(before["CA"] - after["CA"]) <= _MAX_CA_DISTANCE)
+    return False
+
+
+def _partner(path: str, records: Iterable[tuple[str, Any, _Atoms]]) -> Partner:
+    residues: list[Residue] = []
+    names: list[str] = []
+    elements: list[str] = []
+    positions: list[Any] = []
+    owner: list[int] = []
+    linked: list[bool] = []
+    previous: dict[str, Any] = {}
+    for chain, entry, atoms in records:
+        here = {name: xyz for name, _, xyz in atoms}
+        linked.append(bool(residues) and residues[-1].chain == chain and _bonded(previous, here))
+        previous = here
+        name = entry.get_resname().strip()
+        residues.append(Residue(chain, int(entry.id[1]), entry.id[2].strip(), name, parent_residue(name)))
+        for atom_name, element, xyz in atoms:
+            names.append(atom_name)
+            elements.append(element)
+            positions.append(xyz)
+            owner.append(len(residues) - 1)
+    partner = Partner(
+        path=path,
+        residues=tuple(residues),
+        atom_names=tuple(names),
+        elements=tuple(elements),
+        coordinates=np.array(positions, dtype=np.float64),
+        atom_residue=np.array(owner, dtype=np.int64),
+        linked=np.array(linked, dtype=np.bool_),
+    )
+    _check(partner)
+    return partner
+
+
+def _check(partner: Partner) -> None:
+    """Refuse what no protein looks like, before a compiled library sees it."""
+
+    def refuse(atom: int, what: str) -> NoReturn:
+        where = partner.residues[partner.atom_residue[atom]]
+        raise InputError(f"{partner.path}: {where} atom {partner.atom_names[atom]}: {what}")
+
+    if len(partner.residues) < MIN_RESIDUES:
+        raise InputError(
+            f"{partner.path}: only one protein residue ({partner.residues[0]}); a partner needs at least two"
+        )
+    xyz = partner.coordinates
+    if len(xyz) > MAX_ATOMS:
+        raise InputError(
+            f"{partner.path}: {len(xyz)} protein atoms, more than the {MAX_ATOMS} that can be "
+            "handled; choose the chains that matter"
+        )
+    broken = np.flatnonzero(~np.isfinite(xyz).all(axis=1))
+    if len(broken):
+        refuse(broken[0], "coordinates are not numbers; repair or remove the residue")
+    distance = np.linalg.norm(xyz - np.median(xyz, axis=0), axis=1)
+    if distance.max() > MAX_RADIUS:
+        refuse(
+            int(distance.argmax()),
+            f"lies {distance.max():.0f} Angstrom from the rest (a placeholder such as 9999?); "
+            "repair or remove the residue",
+        )
+    complete = np.zeros((3, len(partner.residues)), dtype=np.bool_)
+    for atom, residue in zip(partner.atom_names, partner.atom_residue, strict=True):
+        if atom in ("N", "CA", "C"):
+            complete[("N", "CA", "C").index(atom), residue] = True
+    if complete.all(axis=0).mean() < 0.5:
+        raise InputError(
+            f"{partner.path}: most residues lack backbone atoms (a C-alpha trace?); an all-atom structure is needed"
+        )
+    twins = KDTree(xyz - xyz.mean(axis=0), 10).neighbor_search(MIN_ATOM_DISTANCE)
+    if twins:
+        first, second = sorted((twins[0].index1, twins[0].index2))
+        other = partner.residues[partner.atom_residue[second]]
+        refuse(
+            first,
+            f"lies on atom {partner.atom_names[second]} of {other}; remove one of the two",
+        )

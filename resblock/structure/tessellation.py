@@ -1,0 +1,66 @@
+"""Contact and solvent-accessible areas of atoms, from one radical tessellation (voronotalt)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import voronotalt
+from numpy.typing import NDArray
+
+#: Radius of a water molecule, Angstrom.
+PROBE: Final = 1.4
+
+
+@dataclass(frozen=True)
+class Tessellation:
+    """Areas between the expanded spheres of atoms, square Angstrom.
+
+    Attributes
+    ----------
+    pairs
+        (K, 2) int64, the two atoms of each contact; every contact once.
+    areas
+        (K,) float64, area of each contact.
+    accessible
+        (A,) float64, solvent-accessible area of each atom.
+    """
+
+    pairs: NDArray[np.int64]
+    areas: NDArray[np.float64]
+    accessible: NDArray[np.float64]
+
+
+def tessellate(coordinates: NDArray[np.float64], radii: NDArray[np.float64], probe: float = PROBE) -> Tessellation:
+    """Tessellate the expanded spheres of A atoms.
+
+    Parameters
+    ----------
+    coordinates
+        (A, 3), Angstrom; finite, compact and free of duplicates as `read_partner` guarantees.
+    radii
+        (A,) van der Waals radii, Angstrom.
+    probe
+        Radius added to every atom, Angstrom.
+
+    Raises
+    ------
+    ValueError
+        The arguments are such that voronotalt would abort the interpreter.
+    """
+    if coordinates.shape != (len(radii), 3) or len(radii) < 2:
+        raise ValueError(f"coordinates {coordinates.shape} and radii {radii.shape} do not describe two or more atoms")
+    centred = coordinates - coordinates.mean(axis=0)
+    if not (np.isfinite(centred).all() and np.abs(centred).max() < 1e4 and radii.min() > 0):
+        raise ValueError("atoms are not finite, not positive in size, or absurdly far apart")
+    balls = [
+        voronotalt.Ball(x, y, z, radius) for (x, y, z), radius in zip(centred.tolist(), radii.tolist(), strict=True)
+    ]
+    # Contacts and cells are views into this object: it has to outlive the loops below.
+    result = voronotalt.RadicalTessellation(balls, probe=probe)
+    contacts = np.array([(c.index_a, c.index_b, c.area) for c in result.contacts], dtype=np.float64).reshape(-1, 3)
+    accessible = np.array([cell.sas_area for cell in result.cells], dtype=np.float64)
+    if len(accessible) != len(radii):
+        raise ValueError(f"{len(radii)} atoms gave {len(accessible)} cells")
+    return Tessellation(contacts[:, :2].astype(np.int64), contacts[:, 2].copy(), accessible)
