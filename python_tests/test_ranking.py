@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resblock import ranking
+
+
+def sorted_rank(scores, labels):
+    """RFPP by sorting a list of tuples: the definition, slowly."""
+    rows = sorted(zip(scores, labels, strict=True), key=lambda row: (-row[0], row[1]))
+    return next((rank for rank, (_, true) in enumerate(rows, start=1) if true), None)
+
+
+scored = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=60)
+
+
+@given(scored)
+def test_rfpp_is_the_pessimistic_rank(rows):
+    scores, labels = zip(*rows, strict=True)
+    assert ranking.rfpp(scores, labels) == sorted_rank(scores, labels)
+
+
+@given(scored)
+def test_auroc_counts_pairs_with_ties_as_half(rows):
+    scores, labels = (np.array(column) for column in zip(*rows, strict=True))
+    positive, negative = scores[labels], scores[~labels]
+    if len(positive) == 0 or len(negative) == 0:
+        assert ranking.auroc(scores, labels) is None
+        return
+    difference = positive[:, None] - negative[None, :]
+    expected = (difference > 0).mean() + 0.5 * (difference == 0).mean()
+    assert ranking.auroc(scores, labels) == pytest.approx(expected, abs=1e-12)
+
+
+@given(scored, st.randoms())
+def test_the_order_of_the_input_does_not_matter(rows, random):
+    shuffled = random.sample(rows, len(rows))
+    one = ranking.dimer_result("X", *zip(*rows, strict=True), smaller_surface=20)
+    other = ranking.dimer_result("X", *zip(*shuffled, strict=True), smaller_surface=20)
+    assert one == other
+
+
+def test_a_constant_score_earns_the_worst_rank():
+    labels = np.zeros(100, dtype=bool)
+    labels[:5] = True
+    assert ranking.rfpp(np.zeros(100), labels) == 96
+    assert ranking.precision_top_l5(np.zeros(100), labels, 25) == 0.0
+    assert ranking.auroc(np.zeros(100), labels) == 0.5
+
+
+def test_by_hand():
+    scores = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]
+    labels = [0, 1, 0, 1, 0, 0, 0, 0]
+    result = ranking.dimer_result("1ABC", scores, labels, smaller_surface=11)
+    assert result.rfpp == 2
+    assert result.accuracy_order == 250.0
+    assert result.expected_random_rfpp == 3.0
+    assert result.auroc == pytest.approx(9 / 12)
+    assert result.precision_top_l5 == 0.5  # two pairs, one of them true
+
+
+def test_expected_random_rfpp_is_the_mean_over_all_orders():
+    generator = np.random.default_rng(0)
+    labels = np.zeros(40, dtype=bool)
+    labels[:3] = True
+    ranks = [np.flatnonzero(generator.permutation(labels))[0] + 1 for _ in range(20_000)]
+    # Standard error 0.06 at a standard deviation of 8.
+    assert ranking.expected_random_rfpp(40, 3) == pytest.approx(np.mean(ranks), abs=0.25)
+
+
+@pytest.mark.parametrize(("pairs", "true_pairs"), [(5000, 3), (2000, 1), (600, 2), (30, 4)])
+def test_truncated_baseline_agrees_with_simulation(pairs, true_pairs):
+    draws = 1000
+    generator = np.random.default_rng(pairs)
+    # The first of M draws without replacement from N is the smallest of M distinct ranks.
+    first = np.array([generator.choice(pairs, true_pairs, replace=False).min() + 1 for _ in range(8000)])
+    simulated = np.minimum(first, draws)
+    error = simulated.std() / np.sqrt(len(simulated))
+    expected = ranking.truncated_random_rfpp(pairs, true_pairs, draws)
+    assert expected == pytest.approx(simulated.mean(), abs=4 * error)
+
+
+def test_truncated_baseline_without_truncation_is_the_exact_mean():
+    assert ranking.truncated_random_rfpp(900, 7) == pytest.approx(901 / 8, rel=1e-12)
+    assert ranking.truncated_random_rfpp(5000, 0) == 1000.0
+    assert ranking.truncated_random_rfpp(50, 0) == 1000.0
+
+
+def test_without_a_true_pair_nothing_is_defined():
+    result = ranking.dimer_result("X", [1.0, 2.0], [False, False], 5)
+    assert (result.pairs, result.true_pairs) == (2, 0)
+    assert result.rfpp is result.accuracy_order is result.expected_random_rfpp is None
+    assert result.auroc is result.precision_top_l5 is None
+    whole = ranking.summary([result])
+    assert (whole.dimers, whole.ranked, whole.ncpd) == (1, 0, 0)
+    assert whole.median_rfpp is None
+    assert whole.rfpp_percentiles is None
+
+
+def test_summary():
+    labels = np.zeros(2000, dtype=bool)
+    labels[0] = True
+    results = []
+    for rank in (1, 2, 3, 100, 1000):
+        scores = np.zeros(2000)
+        scores[1:rank] = 2.0
+        scores[0] = 1.0
+        results.append(ranking.dimer_result(str(rank), scores, labels, 10))
+    whole = ranking.summary(results)
+    assert whole.ncpd == 2  # ranks 1 and 2 of 2000 are within 1 per mille
+    assert whole.median_rfpp == 3
+    assert whole.rfpp_percentiles is not None
+    assert list(whole.rfpp_percentiles) == [str(p) for p in range(10, 100, 10)]
+    assert whole.rfpp_percentiles["50"] == 3
+
+
+def test_scores_that_are_not_numbers_are_refused():
+    with pytest.raises(ValueError, match="not numbers"):
+        ranking.rfpp([np.nan, 1.0], [True, False])
+    with pytest.raises(ValueError, match="equal lengths"):
+        ranking.rfpp([1.0], [True, False])
