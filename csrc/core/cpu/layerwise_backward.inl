@@ -2,7 +2,7 @@
 
 template <class A>
 struct BackwardScratch {
-  A *x, *dx, *dz, *h_before, *dy[3];  // of one chunk
+  A *x, *dx, *dz, *h_before, *dy[3], *dpeephole;  // of one chunk
   A *dh, *dc;                         // (L, sequences, H), carried from chunk to chunk
   A* dh_next;                         // (sequences, H)
 
@@ -13,6 +13,7 @@ struct BackwardScratch {
     dz = arena.take(rows * 4 * s.H);
     h_before = arena.take(rows * s.H);
     for (A*& plane : dy) plane = arena.take(rows * s.H);
+    dpeephole = arena.take(3 * s.H);
     dh = arena.take(states);
     dc = arena.take(states);
     dh_next = arena.take(blocking.sequences * s.H);
@@ -77,7 +78,7 @@ struct Kept {
 // One layer over one chunk: dz of all its rows, dh and dc carried to the step before the chunk.
 template <bool previous, class S, class A>
 inline void recur_backward(const Backward<S>& p, const Window& w, int64_t layer, const LayerWeights<A>& weights,
-                           const A* dy, const BackwardScratch<A>& scratch, A* dpeephole) {
+                           const A* dy, const BackwardScratch<A>& scratch) {
   const int64_t H = p.size.H, states = w.sequences * H;
   const Kept<S> kept(p, layer);
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
@@ -89,7 +90,7 @@ inline void recur_backward(const Backward<S>& p, const Window& w, int64_t layer,
         kept.c_before(w.t0 + t, w.b0 + b, c_before);
         cells_backward<previous>(H, weights.peephole, kept.gates(w.t0 + t, w.b0 + b), c_before,
                                  kept.c(w.t0 + t, w.b0 + b), dy + (t * w.sequences + b) * H, dh + b * H, dc + b * H,
-                                 dz + b * 4 * H, dpeephole);
+                                 dz + b * 4 * H, scratch.dpeephole);
       } else {
         zero(dz + b * 4 * H, 4 * H);
       }
@@ -144,14 +145,17 @@ void layer_backward(const Backward<S>& p, const Window& w, int64_t layer, const 
   const int64_t H = p.size.H;
   const PackedLayer o = packed_layer(p.size, layer);
   const LayerWeights<A> weights = layer_weights(packed, p.size, layer);
-  recur_backward<previous>(p, w, layer, weights, dy, scratch, gradients + o.peephole);
+  zero(scratch.dpeephole, 3 * H);
+  recur_backward<previous>(p, w, layer, weights, dy, scratch);
+  add(scratch.dpeephole, 3 * H, gradients + o.peephole);
   gather_h_before(p, w, layer, scratch.h_before);
   const Plane<const A> y_before =
       layer ? at(saved_layer(p.saved, p.size, layer - 1).y, p.size, w, H) : Plane<const A>{};
   gather_inputs(p, w, layer, y_before, scratch.x);
   add_weight_gradient(w.rows(), H, o.inputs, scratch.dz, scratch.x, gradients + o.ih);
   add_weight_gradient(w.rows(), H, H, scratch.dz, scratch.h_before, gradients + o.hh);
-  for (int64_t r = 0; r < w.rows(); ++r) add(scratch.dz + r * 4 * H, 4 * H, gradients + o.bias);
+  const A one = 1;
+  matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {gradients + o.bias, 0}, {gradients + o.bias, 0});
   matmul<A>(w.rows(), o.inputs, 4 * H, {scratch.dz, 4 * H, 1}, weights.ih, {nullptr, 0}, {dx, o.inputs});
   drop(p, w, layer, dx);
 }

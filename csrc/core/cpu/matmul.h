@@ -1,5 +1,6 @@
-// C = init + A B with the operands as the schedules have them. Each element of C is summed in the order of k by
-// one chain of multiply-adds, whatever tile it falls in, so that results do not depend on how rows are split.
+// C = init + A B with the operands as the schedules have them. Each element of A B is summed in the order of k by
+// one chain of multiply-adds, whatever tile it falls in, so that results do not depend on how rows are split. The
+// init comes last: a sum over many chunks of time is then a sum of partial sums, which rounds less.
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
@@ -44,7 +45,7 @@ inline void tile(int64_t K, Left<A> a, const A* b, int64_t b_row, Rows<const A> 
   using Vec = Vector<A, W>;
   Vec sum[M][V];
   for (int m = 0; m < M; ++m)
-    for (int v = 0; v < V; ++v) sum[m][v] = init.data ? Vec::load(init.data + m * init.row + v * W) : Vec::zero();
+    for (int v = 0; v < V; ++v) sum[m][v] = Vec::zero();
   for (int64_t k = 0; k < K; ++k) {
     Vec row[V];
     for (int v = 0; v < V; ++v) row[v] = Vec::load(b + k * b_row + v * W);
@@ -54,7 +55,10 @@ inline void tile(int64_t K, Left<A> a, const A* b, int64_t b_row, Rows<const A> 
     }
   }
   for (int m = 0; m < M; ++m)
-    for (int v = 0; v < V; ++v) sum[m][v].store(c.data + m * c.row + v * W);
+    for (int v = 0; v < V; ++v) {
+      if (init.data) sum[m][v].lanes += Vec::load(init.data + m * init.row + v * W).lanes;
+      sum[m][v].store(c.data + m * c.row + v * W);
+    }
 }
 
 template <class A, int M, int W, int V>

@@ -1,0 +1,210 @@
+"""ResidualLSTM as a module: called like torch.nn.LSTM, and equal to it where both can be."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+
+import pytest
+import tolerances
+import torch
+from tolerances import error
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
+
+from resblock import ResidualLSTM
+
+
+def twin(layers: int = 3, **options: object) -> tuple[nn.LSTM, ResidualLSTM]:
+    torch.manual_seed(layers)
+    lstm = nn.LSTM(7, 10, layers, **options)
+    return lstm, ResidualLSTM.from_torch(lstm)
+
+
+def state(layers: int, batch: int, units: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(layers, batch, units), torch.randn(layers, batch, units)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 5])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_equals_torch_lstm_without_peepholes_and_additions(layers: int, batch_first: bool, bias: bool) -> None:
+    lstm, ours = twin(layers, batch_first=batch_first, bias=bias)
+    x, initial = torch.randn(12, 40, 7), state(layers, 12 if batch_first else 40)
+    for arguments in ((x,), (x, initial)):
+        expected, (h, c) = lstm(*arguments)
+        actual, (h_n, c_n) = ours(*arguments)
+        for a, e in ((actual, expected), (h_n, h), (c_n, c)):
+            assert a.shape == e.shape
+            assert error(a, e) < tolerances.TORCH_LSTM_FLOAT32
+
+
+def test_gradients_equal_those_of_torch_lstm() -> None:
+    lstm, ours = twin(3)
+    x = torch.randn(12, 5, 7)
+    lstm(x)[0].square().sum().backward()
+    ours(x)[0].square().sum().backward()
+    pairs = [(ours.weight_ih_first.grad, lstm.weight_ih_l0.grad)]
+    for layer in range(3):
+        pairs.append((ours.weight_hh.grad[layer], getattr(lstm, f"weight_hh_l{layer}").grad))
+        pairs.append((ours.bias.grad[layer], getattr(lstm, f"bias_ih_l{layer}").grad))
+        if layer:
+            pairs.append((ours.weight_ih.grad[layer - 1], getattr(lstm, f"weight_ih_l{layer}").grad))
+    assert all(error(a, e) < tolerances.TORCH_LSTM_FLOAT32 for a, e in pairs)
+
+
+def test_one_sequence_without_batch() -> None:
+    lstm, ours = twin(2)
+    x, (h, c) = torch.randn(9, 7), state(2, 1)
+    for initial in (None, (h[:, 0], c[:, 0])):
+        expected, expected_state = lstm(x, initial)
+        actual, actual_state = ours(x, initial)
+        assert actual.shape == expected.shape == (9, 10)
+        for a, e in zip((actual, *actual_state), (expected, *expected_state), strict=True):
+            assert a.shape == e.shape
+            assert error(a, e) < tolerances.TORCH_LSTM_FLOAT32
+
+
+@pytest.mark.parametrize("enforce_sorted", [True, False])
+def test_packed_sequence_in_packed_sequence_out(enforce_sorted: bool) -> None:
+    lstm, ours = twin(2)
+    lengths = [9, 6, 6, 1] if enforce_sorted else [6, 1, 9, 6]
+    packed = pack_sequence([torch.randn(n, 7) for n in lengths], enforce_sorted=enforce_sorted)
+    initial = state(2, 4)
+    expected, (h, c) = lstm(packed, initial)
+    actual, (h_n, c_n) = ours(packed, initial)
+    assert error(actual.data, expected.data) < tolerances.TORCH_LSTM_FLOAT32
+    assert torch.equal(actual.batch_sizes, expected.batch_sizes)
+    if not enforce_sorted:
+        assert torch.equal(actual.sorted_indices, expected.sorted_indices)
+    for a, e in ((h_n, h), (c_n, c), (pad_packed_sequence(actual)[0], pad_packed_sequence(expected)[0])):
+        assert error(a, e) < tolerances.TORCH_LSTM_FLOAT32
+
+
+def test_lengths_are_packed_sequences_without_packing() -> None:
+    lstm, ours = twin(3)
+    x, lengths = torch.randn(8, 4, 7), torch.tensor([3, 8, 1, 8])
+    expected, (h, c) = lstm(pack_padded_sequence(x, lengths, enforce_sorted=False))
+    actual, (h_n, c_n) = ours(x, lengths=lengths)
+    pairs = ((actual, pad_packed_sequence(expected)[0]), (h_n, h), (c_n, c))
+    assert all(error(a, e) < tolerances.TORCH_LSTM_FLOAT32 for a, e in pairs)
+
+
+def test_to_torch_and_back() -> None:
+    lstm, ours = twin(4, dropout=0.25, batch_first=True)
+    again = ResidualLSTM.from_torch(ours.to_torch())
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), again.parameters(), strict=True))
+    assert (again.dropout, again.batch_first) == (0.25, True)
+    x = torch.randn(3, 6, 7)
+    assert error(ours.eval().to_torch()(x)[0], lstm.eval()(x)[0]) < tolerances.TORCH_LSTM_FLOAT32
+
+
+def test_to_torch_refuses_what_torch_lacks() -> None:
+    with pytest.raises(ValueError, match="weight_peephole is not zero"):
+        ResidualLSTM(3, 4, 2).to_torch()
+    with pytest.raises(ValueError, match="4 layers with residual=True"):
+        ResidualLSTM(3, 4, 4, peephole=False).to_torch()
+    zeroed = ResidualLSTM(3, 4, 3)
+    nn.init.zeros_(zeroed.weight_peephole)
+    assert zeroed.to_torch().num_layers == 3
+
+
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"proj_size": 2}])
+def test_from_torch_refuses_what_ours_lacks(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="one direction and without projection"):
+        ResidualLSTM.from_torch(nn.LSTM(3, 4, **options))
+
+
+def test_parameters_and_their_start() -> None:
+    torch.manual_seed(0)
+    module = ResidualLSTM(18, 100, 5)
+    shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+    assert shapes == {
+        "weight_ih_first": (400, 18),
+        "weight_ih": (4, 400, 100),
+        "weight_hh": (5, 400, 100),
+        "weight_peephole": (5, 3, 100),
+        "bias": (5, 400),
+    }
+    assert torch.equal(module.bias[:, 100:200], torch.ones(5, 100))
+    others = [module.weight_hh, module.weight_ih, module.weight_peephole, module.bias[:, :100], module.bias[:, 200:]]
+    for weight in others:
+        assert weight.abs().max() <= 0.1
+        # A uniform variable in +-0.1 has standard deviation 0.1 / sqrt(3).
+        assert float(weight.detach().std()) == pytest.approx(0.1 / 3**0.5, rel=0.05)
+
+
+def test_absent_parameters_are_absent() -> None:
+    module = ResidualLSTM(3, 4, 1, bias=False, peephole=False)
+    assert sorted(module.state_dict()) == ["weight_hh", "weight_ih", "weight_ih_first"]
+    assert module.weight_ih.shape == (0, 16, 4)
+    zeros = ResidualLSTM(3, 4, 1)
+    zeros.load_state_dict({**module.state_dict(), "bias": torch.zeros(1, 16), "weight_peephole": torch.zeros(1, 3, 4)})
+    x = torch.randn(5, 2, 3)
+    assert torch.equal(module(x)[0], zeros(x)[0])
+
+
+@pytest.mark.parametrize("output_peephole", ["current", "previous"])
+def test_output_peephole_changes_the_function(output_peephole: str) -> None:
+    torch.manual_seed(1)
+    default = ResidualLSTM(3, 4, 2)
+    other = ResidualLSTM(3, 4, 2, output_peephole=output_peephole)
+    other.load_state_dict(default.state_dict())
+    x = torch.randn(5, 2, 3)
+    assert torch.equal(default(x)[0], other(x)[0]) == (output_peephole == "current")
+
+
+def test_copies_compute_the_same() -> None:
+    module = ResidualLSTM(3, 8, 6, dropout=0.5, output_peephole="previous").eval()
+    x = torch.randn(5, 2, 3)
+    buffer = io.BytesIO()
+    torch.save(module.state_dict(), buffer)
+    buffer.seek(0)
+    loaded = ResidualLSTM(3, 8, 6, dropout=0.5, output_peephole="previous").eval()
+    loaded.load_state_dict(torch.load(buffer))
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), loaded):
+        assert torch.equal(module(x)[0], other(x)[0])
+
+
+def test_dropout_acts_in_training_only_and_follows_the_seed() -> None:
+    module, x = ResidualLSTM(3, 8, 6, dropout=0.5), torch.randn(5, 2, 3)
+
+    def run(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return module(x)[0]
+
+    assert torch.equal(run(1), run(1))
+    assert not torch.equal(run(1), run(2))
+    module.eval()
+    assert torch.equal(run(1), run(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_other_types(dtype: torch.dtype) -> None:
+    module = ResidualLSTM(3, 8, 4, dtype=dtype)
+    output, (h_n, c_n) = module(torch.randn(5, 2, 3, dtype=dtype))
+    assert {output.dtype, h_n.dtype, c_n.dtype} == {dtype}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m(torch.zeros(5, 2, 4)), r"input has shape \(5, 2, 4\).*input_size = 3"),
+        (lambda m: m(torch.zeros(3)), r"input has shape \(3,\)"),
+        (lambda m: m(torch.zeros(5, 3), lengths=torch.tensor([5])), "single sequence"),
+        (lambda m: m(pack_sequence([torch.zeros(5, 3)]), lengths=torch.tensor([5])), "PackedSequence"),
+        (lambda m: ResidualLSTM(0, 4), "input_size is 0"),
+        (lambda m: ResidualLSTM(3, 4, 0), "num_layers is 0"),
+        (lambda m: ResidualLSTM(3, 4, dropout=2), "dropout is 2"),
+        (lambda m: ResidualLSTM(3, 4, output_peephole="now"), "output_peephole is 'now'"),
+    ],
+)
+def test_mistakes_are_named(call: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(ResidualLSTM(3, 4, 2))
+
+
+def test_repr_names_what_is_not_default() -> None:
+    assert repr(ResidualLSTM(3, 4, 2)) == "ResidualLSTM(3, 4, num_layers=2)"
+    assert "residual=False" in repr(ResidualLSTM(3, 4, 2, residual=False))

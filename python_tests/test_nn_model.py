@@ -1,0 +1,95 @@
+"""AttentionPooling and ResAttnLSTM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from resblock import AttentionPooling, ResAttnLSTM, ResAttnLSTMConfig
+from resblock.errors import InputError
+
+
+def test_attention_is_the_weighted_sum_of_its_equation() -> None:
+    torch.manual_seed(0)
+    pooling, y = AttentionPooling(6, 4), torch.randn(5, 3, 6)
+    score = torch.tanh(y @ pooling.project.weight.T + pooling.project.bias) @ pooling.score.weight[0]
+    weights = torch.exp(score) / torch.exp(score).sum(0)
+    torch.testing.assert_close(pooling.weights(y), weights)
+    torch.testing.assert_close(pooling(y), (weights[..., None] * y).sum(0))
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_attention_sees_valid_steps_only(batch_first: bool) -> None:
+    pooling, y = AttentionPooling(6, batch_first=batch_first), torch.randn(5, 5, 6)
+    lengths = torch.tensor([1, 5, 3, 2, 4])
+    weights = pooling.weights(y, lengths)
+    weights = weights.T if batch_first else weights
+    torch.testing.assert_close(weights.sum(0), torch.ones(5))
+    assert not weights[torch.arange(5)[:, None] >= lengths].any()
+    one = y[2] if batch_first else y[:, 2]
+    alone = AttentionPooling(6, batch_first=False)
+    alone.load_state_dict(pooling.state_dict())
+    torch.testing.assert_close(pooling(y, lengths)[2], alone(one[:3, None])[0])
+
+
+def test_the_default_is_the_papers_network() -> None:
+    model = ResAttnLSTM()
+    assert (model.config.num_layers, model.config.hidden_size) == (60, 8)
+    assert (model.config.input_dropout, model.config.dropout) == (0.15, 0.6)
+    assert model(torch.randn(9, 4, 18)).shape == (4, 2)
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_padding_changes_no_logit(attention: bool) -> None:
+    model = ResAttnLSTM(input_size=5, num_layers=4, attention=attention).eval()
+    x, lengths = torch.randn(7, 3, 5), torch.tensor([2, 7, 4])
+    logits = model(x, lengths)
+    for b, length in enumerate(lengths):
+        torch.testing.assert_close(logits[b : b + 1], model(x[:length, b : b + 1]))
+
+
+def test_every_parameter_learns() -> None:
+    torch.manual_seed(0)
+    model = ResAttnLSTM(num_layers=6)
+    loss = torch.nn.functional.cross_entropy(model(torch.randn(9, 20, 18)), torch.randint(2, (20,)))
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_from_config_takes_a_dataclass_or_a_mapping() -> None:
+    config = ResAttnLSTMConfig(num_layers=2, hidden_size=5, residual=False)
+    assert ResAttnLSTM.from_config(config).config == config
+    assert ResAttnLSTM.from_config({"num_layers": 2, "hidden_size": 5, "residual": False}).config == config
+    with pytest.raises(InputError, match="'layers' is unknown"):
+        ResAttnLSTM.from_config({"layers": 2})
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    model = ResAttnLSTM(num_layers=4, output_peephole="previous").eval()
+    model.save(tmp_path / "weights.safetensors")
+    loaded = ResAttnLSTM.load(tmp_path / "weights.safetensors").eval()
+    assert loaded.config == model.config
+    x = torch.randn(9, 4, 18)
+    assert torch.equal(loaded(x), model(x))
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+def test_files_that_are_not_weights(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(1)}, foreign)
+    garbled = tmp_path / "garbled.safetensors"
+    garbled.write_bytes(b"not a safetensors file")
+    for path, message in (
+        (foreign, "is no ResAttnLSTM"),
+        (garbled, "cannot be read"),
+        (tmp_path / "absent.safetensors", "cannot be read"),
+    ):
+        with pytest.raises(InputError, match=message) as raised:
+            ResAttnLSTM.load(path)
+        assert str(path) in str(raised.value)

@@ -1,0 +1,307 @@
+"""The operator against the reference, and everything PyTorch expects of an operator."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import tolerances
+import torch
+from networks import NAMES, Case, gradients, odd_sizes
+from tolerances import error
+from torch import Tensor
+
+import resblock.ops
+from resblock.composite import residual_lstm_composite
+from resblock.ops import residual_lstm
+
+
+@pytest.mark.parametrize("case", odd_sizes(), ids=str)
+def test_float64_agrees_with_the_reference(case: Case) -> None:
+    tensors = case.tensors()
+    actual, expected = case.run(tensors), case.reference(tensors)
+    for a, e in zip(actual, expected, strict=True):
+        assert error(a, e) < tolerances.DOUBLE
+    named = zip(NAMES, gradients(actual, tensors), gradients(expected, tensors), strict=True)
+    errors = {name: error(a, e) for name, a, e in named}
+    assert max(errors.values()) < tolerances.DOUBLE_GRADIENT, errors
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(20, 4, 18, 8, 60),
+        Case(20, 4, 18, 8, 60, "previous"),
+        Case(300, 2, 18, 8, 6),
+        Case(12, 17, 18, 33, 4, with_lengths=True),
+        Case(9, 20, 18, 8, 60, dropout_p=0.6),
+    ],
+    ids=str,
+)
+def test_float32_errs_no_more_than_twice_plain_torch(case: Case) -> None:
+    exact = case.tensors(torch.float32)
+    exact = [t.detach().double().requires_grad_() for t in exact]
+    ours = [t.detach().float().requires_grad_() for t in exact]
+    plain = [t.detach().float().requires_grad_() for t in exact]
+    results = [(run, run(tensors)) for run, tensors in ((case.reference, exact), (case.run, ours))]
+    results.append((case.reference, case.reference(plain)))
+    forward = [outputs for _, outputs in results]
+    backward = [gradients(outputs, t) for outputs, t in zip(forward, (exact, ours, plain), strict=True)]
+    for name, (expected, actual, torchs) in {
+        **{f"output {k}": values for k, values in enumerate(zip(*forward, strict=True))},
+        **dict(zip(NAMES, zip(*backward, strict=True), strict=True)),
+    }.items():
+        allowed = max(tolerances.TIMES_TORCH_FLOAT32 * error(torchs, expected), tolerances.FLOAT32_FLOOR)
+        assert error(actual, expected) <= allowed, name
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("case", [Case(9, 5, 18, 8, 4), Case(9, 5, 18, 33, 4, "previous", with_lengths=True)], ids=str)
+def test_half_types_store_in_half_and_compute_in_float32(case: Case, dtype: torch.dtype) -> None:
+    halves = case.tensors(dtype)
+    exact = [t.detach().double().requires_grad_() for t in halves]
+    actual, expected = case.run(halves), case.reference(exact)
+    for a, e in zip(actual, expected, strict=True):
+        assert a.dtype == dtype
+        assert error(a, e) < tolerances.HALF[dtype]
+    for a, e in zip(gradients(actual, halves), gradients(expected, exact), strict=True):
+        assert a.dtype == dtype
+        assert error(a, e) < tolerances.HALF[dtype]
+
+
+@pytest.mark.parametrize("case", [Case(4, 3, 3, 4, 5), Case(4, 3, 3, 4, 5, "previous", True, True, 0.4)], ids=str)
+def test_composite_agrees_with_the_operator(case: Case) -> None:
+    tensors = case.tensors()
+    options = case.lengths, case.dropout_p, case.dropout_seed, case.residual, case.output_peephole == "previous"
+    for a, e in zip(residual_lstm_composite(tensors, *options), case.run(tensors), strict=True):
+        assert error(a, e) < tolerances.DOUBLE
+
+
+CHECKED = [
+    Case(3, 2, 3, 2, 4),
+    Case(3, 2, 3, 2, 4, "previous", False),
+    Case(4, 3, 2, 3, 4, with_lengths=True, dropout_p=0.3),
+    Case(2, 1, 2, 2, 1),
+]
+
+
+@pytest.mark.parametrize("case", CHECKED, ids=str)
+def test_gradcheck(case: Case) -> None:
+    assert torch.autograd.gradcheck(lambda *t: case.run(list(t)), case.tensors())
+
+
+@pytest.mark.parametrize("case", CHECKED, ids=str)
+def test_gradgradcheck(case: Case) -> None:
+    assert torch.autograd.gradgradcheck(lambda *t: case.run(list(t)), case.tensors())
+
+
+def operator_arguments(case: Case, dtype: torch.dtype = torch.float64) -> tuple[object, ...]:
+    previous = case.output_peephole == "previous"
+    options = (case.lengths, case.dropout_p, case.dropout_seed, case.residual, previous, True)
+    return (*case.tensors(dtype), *options)
+
+
+@pytest.mark.parametrize("case", CHECKED, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_opcheck(case: Case, dtype: torch.dtype) -> None:
+    arguments = operator_arguments(case, dtype)
+    torch.library.opcheck(torch.ops.resblock.residual_lstm.default, arguments)
+    with torch.no_grad():
+        *outputs, saved = torch.ops.resblock.residual_lstm(*arguments)
+    grads = [torch.randn_like(o).requires_grad_() for o in outputs]
+    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments[:-1], saved))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compile_makes_one_graph() -> None:
+    case = Case(4, 3, 5, 8, 4, with_lengths=True)
+    tensors = case.tensors(torch.float32)
+    compiled = torch.compile(lambda *t: case.run(list(t)), fullgraph=True)
+    actual, expected = compiled(*tensors), case.run(tensors)
+    for a, e in zip(actual, expected, strict=True):
+        assert torch.equal(a, e)
+    for a, e in zip(gradients(actual, tensors), gradients(expected, tensors), strict=True):
+        assert torch.equal(a, e)
+
+
+def test_autocast_runs_in_the_type_of_the_region() -> None:
+    case = Case(4, 3, 5, 8, 4)
+    tensors = case.tensors(torch.float32)
+    for dtype in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", dtype=dtype):
+            outputs = case.run(tensors)
+        assert all(o.dtype == dtype for o in outputs)
+        for a, e in zip(outputs, case.run([t.to(dtype) for t in tensors]), strict=True):
+            assert torch.equal(a, e)
+        assert all(g.dtype == torch.float32 for g in gradients(outputs, tensors))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_threads_change_no_bit(dtype: torch.dtype) -> None:
+    case = Case(30, 50, 18, 8, 6, dropout_p=0.2, with_lengths=True)
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3, 5):
+            torch.set_num_threads(threads)
+            tensors = case.tensors(dtype)
+            outputs = case.run(tensors)
+            results.append((*outputs, *gradients(outputs, tensors)))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_non_contiguous_arguments() -> None:
+    case = Case(5, 4, 6, 8, 4)
+    dense = case.tensors()
+    strided = [torch.stack([t.detach(), t.detach()], -1)[..., 0].requires_grad_() for t in dense]
+    assert not any(t.is_contiguous() for t in strided)
+    actual, expected = case.run(strided), case.run(dense)
+    assert all(torch.equal(a, e) for a, e in zip(actual, expected, strict=True))
+    pairs = zip(gradients(actual, strided), gradients(expected, dense), strict=True)
+    assert all(torch.equal(a, e) for a, e in pairs)
+
+
+def test_padding_is_never_read() -> None:
+    case = Case(6, 5, 4, 8, 4, with_lengths=True, dropout_p=0.2)
+    clean, poisoned = case.tensors(), case.tensors()
+    past_the_end = torch.arange(case.steps)[:, None] >= case.lengths
+    with torch.no_grad():
+        poisoned[0][past_the_end] = torch.nan
+    actual, expected = case.run(poisoned), case.run(clean)
+    assert torch.equal(actual[0][past_the_end], torch.zeros_like(actual[0][past_the_end]))
+    assert all(torch.equal(a, e) for a, e in zip(actual, expected, strict=True))
+    pairs = zip(gradients(actual, poisoned), gradients(expected, clean), strict=True)
+    assert all(torch.equal(a, e) for a, e in pairs)
+
+
+def test_nan_and_infinity_stay_in_their_sequence() -> None:
+    case = Case(6, 20, 4, 8, 4)
+    tensors = case.tensors(torch.float32)
+    expected = case.run(tensors)[0]
+    with torch.no_grad():
+        tensors[0][2, 7, 1], tensors[0][3, 9, :] = torch.nan, torch.inf
+    actual = case.run(tensors)[0]
+    others = [b for b in range(case.batch) if b not in (7, 9)]
+    assert torch.equal(actual[:, others], expected[:, others])
+    assert actual[2:, 7].isnan().all()
+    assert torch.equal(actual[:2, 7], expected[:2, 7])
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-40, 1e4, 1e30, torch.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_saturated_and_tiny_values_behave_as_in_the_reference(scale: float, dtype: torch.dtype) -> None:
+    case = Case(4, 2, 3, 6, 2)
+    tensors = case.tensors(dtype)
+    with torch.no_grad():
+        tensors[0].copy_(torch.sign(tensors[0]) * scale)
+    actual, expected = case.run(tensors), case.reference(tensors)
+    for a, e in zip(actual, expected, strict=True):
+        torch.testing.assert_close(a, e, equal_nan=True)
+
+
+def test_dropout_has_its_rate_mean_and_seed() -> None:
+    like = torch.empty(0)
+
+    def mask(seed: int, p: float = 0.6) -> Tensor:
+        return torch.ops.resblock.residual_lstm_dropout_mask(like, 5, 20, 30, 7, p, torch.tensor([seed]))
+
+    first = mask(1)
+    assert first.shape == (4, 20, 30, 7)
+    assert set(first.unique().tolist()) == {0.0, pytest.approx(2.5)}
+    # 16,800 draws: the standard error of the rate is 0.004.
+    assert float((first == 0).float().mean()) == pytest.approx(0.6, abs=0.02)
+    assert torch.equal(first, mask(1))
+    assert not torch.equal(first, mask(2))
+    assert not mask(1, 1.0).any()
+    for axis in range(4):
+        slices = first.unbind(axis)
+        assert not any(torch.equal(slices[0], other) for other in slices[1:])
+
+
+def test_without_gradients_nothing_is_saved() -> None:
+    arguments = operator_arguments(Case())
+    assert torch.ops.resblock.residual_lstm(*arguments[:-1], False)[3].numel() == 0
+    case = Case(7, 3, 5, 8, 4)
+    assert torch.ops.resblock.residual_lstm(*operator_arguments(case))[3].numel() == 4 * 7 * 3 * 6 * 8
+
+
+def replaced(name: str, value: Tensor) -> list[Tensor]:
+    tensors = Case(5, 3, 5, 8, 3).tensors()
+    tensors[NAMES.index(name)] = value
+    return tensors
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        (replaced("input", torch.zeros(5, 3).double()), r"input has shape \(5, 3\)"),
+        (replaced("input", torch.zeros(5, 3, 5).long()), "input is Long"),
+        (
+            replaced("weight_ih_first", torch.zeros(32, 4).double()),
+            r"weight_ih_first has shape \(32, 4\), expected \(32, 5\)",
+        ),
+        (
+            replaced("weight_ih", torch.zeros(3, 32, 8).double()),
+            r"weight_ih has shape \(3, 32, 8\), expected \(2, 32, 8\)",
+        ),
+        (replaced("weight_hh", torch.zeros(3, 31, 8).double()), r"weight_hh has shape \(3, 31, 8\)"),
+        (replaced("weight_peephole", torch.zeros(3, 4, 8).double()), "weight_peephole has shape"),
+        (replaced("bias", torch.zeros(3, 32)), "bias is Float but input is Double"),
+        (replaced("h_0", torch.zeros(3, 2, 8).double()), "h_0 has shape"),
+        (replaced("c_0", torch.zeros(3, 3, 9).double()), "c_0 has shape"),
+    ],
+)
+def test_wrong_tensors_are_named(tensors: list[Tensor], message: str) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        residual_lstm(*tensors)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lengths": torch.tensor([1, 2])}, "lengths must be int64 of shape"),
+        ({"lengths": torch.tensor([1.0, 2, 3])}, "lengths must be int64"),
+        ({"lengths": torch.tensor([1, 0, 3])}, r"lengths\[1\] is 0, expected 1 to 5"),
+        ({"lengths": torch.tensor([1, 2, 6])}, r"lengths\[2\] is 6"),
+        ({"dropout_p": 1.5}, "dropout_p is 1.5"),
+        ({"dropout_p": 0.5}, "no dropout_seed"),
+        ({"dropout_p": 0.5, "dropout_seed": torch.zeros(2)}, "dropout_seed must be one int64"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        residual_lstm(*Case(5, 3, 5, 8, 3).tensors(), **options)
+
+
+def test_wrong_output_peephole() -> None:
+    with pytest.raises(ValueError, match="output_peephole is 'next'"):
+        residual_lstm(*Case().tensors(), output_peephole="next")
+
+
+def test_functional_grad_works_and_vmap_says_that_it_does_not() -> None:
+    case = Case(3, 2, 3, 4, 4)
+    tensors = [t.detach() for t in case.tensors()]
+    actual = torch.func.grad(lambda x: case.run([x, *tensors[1:]])[0].sum())(tensors[0])
+    differentiable = tensors[0].clone().requires_grad_()
+    (expected,) = torch.autograd.grad(case.run([differentiable, *tensors[1:]])[0].sum(), differentiable)
+    assert torch.equal(actual, expected)
+    stacked = torch.stack([tensors[0], tensors[0]])
+    with pytest.raises(RuntimeError, match=r"vmap|batching"):
+        torch.func.vmap(lambda x: case.run([x, *tensors[1:]])[0])(stacked)
+
+
+def test_concurrent_calls_from_python_threads() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    cases = [dataclasses.replace(Case(30, 9, 18, 8, 6), seed=seed) for seed in range(6)]
+    alone = [case.run(case.tensors())[0] for case in cases]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda case: case.run(case.tensors())[0], cases))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_it_says_which_kernels_run() -> None:
+    assert resblock.ops.instruction_set() in ("x86-64", "x86-64-v3", "x86-64-v4", "portable")
+    assert isinstance(resblock.ops.has_cuda_kernels(), bool)

@@ -1,0 +1,39 @@
+"""Every tolerance of the numerical tests, with its reason.
+
+Errors are the largest absolute difference over the largest absolute value of the expected tensor, which is what
+rounding does to sums of terms of both signs.
+"""
+
+import torch
+from torch import Tensor
+
+# One rounding of double is 1e-16; a stack multiplies a few thousand of them by its condition.
+DOUBLE = 1e-12
+
+# Gradients pass the whole stack twice, and a random stack (not a trained one) amplifies on the way.
+DOUBLE_GRADIENT = 1e-11
+
+# Ours may err at most this many times as much as the same network in plain torch float32, both against float64.
+TIMES_TORCH_FLOAT32 = 2.0
+
+# Below a few units in the last place the ratio of two errors is luck: such errors pass whatever plain torch's are.
+FLOAT32_FLOOR = 4 * 2.0**-23
+
+# Storage rounds inputs, weights and outputs once each (2^-9 and 2^-12 relative); the arithmetic is float32.
+HALF = {torch.bfloat16: 4 * 2.0**-8, torch.float16: 4 * 2.0**-11}
+
+# onnxruntime's float32 LSTM uses its own approximations of tanh and the sigmoid.
+ONNXRUNTIME = 1e-5
+
+# torch.nn.LSTM against ours, both float32, T up to 40.
+TORCH_LSTM_FLOAT32 = 2e-6
+
+
+def error(actual: Tensor, expected: Tensor) -> float:
+    """Largest absolute difference over the largest absolute value; NaN counts as infinite."""
+    if expected.numel() == 0:
+        return 0.0
+    actual, expected = actual.detach().double(), expected.detach().double()
+    difference = (actual - expected).abs().max()
+    scale = expected.abs().max().clamp_min(1e-30)
+    return float(torch.nan_to_num(difference / scale, nan=torch.inf))
