@@ -2,15 +2,12 @@
 // else by the compiler's -include. Kernels stay plain CUDA. They may not use __shared__ variables: blocks that run
 // together would share them; dynamic shared memory comes from cuda_on_host::shared_memory().
 #pragma once
+#define __DEVICE_LAUNCH_PARAMETERS_H__  // the toolkit's threadIdx and the like: scheduler.h has ours
 #include <cuda_runtime.h>
 #include <string.h>
 
 #include "tests/cuda_on_host/scheduler.h"
 
-#define threadIdx (::cuda_on_host::thread_index())
-#define blockIdx (::cuda_on_host::block_index())
-#define blockDim (::cuda_on_host::block_size())
-#define gridDim (::cuda_on_host::grid_size())
 #undef __shared__
 #define __shared__ static_assert(false, "use dynamic shared memory");
 #define cudaLaunchKernelEx ::cuda_on_host::launch_kernel
@@ -84,7 +81,8 @@ T __shfl_up_sync(unsigned lanes, T value, unsigned delta, int width = 32) {
 template <class T>
 T __shfl_down_sync(unsigned lanes, T value, unsigned delta, int width = 32) {
   const unsigned lane = cuda_on_host::lane();
-  return cuda_on_host::shuffle_bits(lanes, value, lane % unsigned(width) + delta < unsigned(width) ? lane + delta : lane);
+  return cuda_on_host::shuffle_bits(lanes, value,
+                                    lane % unsigned(width) + delta < unsigned(width) ? lane + delta : lane);
 }
 
 inline unsigned __ballot_sync(unsigned lanes, int vote) { return cuda_on_host::ballot(lanes, vote != 0); }

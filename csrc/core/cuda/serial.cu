@@ -76,8 +76,7 @@ __device__ void pre_activations(const Forward<S>& p, int64_t t, int64_t b, int64
   const int64_t H = p.size.H, I = p.size.I;
   const S* W = input_weights(p.weights, p.size, layer);
   for (int64_t row = threadIdx.x; row < 4 * H; row += blockDim.x) {
-    const Arithmetic<S> Wx =
-        layer ? dot(W + row * H, my.x, H) : dot(W + row * I, p.input + (t * p.size.B + b) * I, I);
+    const Arithmetic<S> Wx = layer ? dot(W + row * H, my.x, H) : dot(W + row * I, p.input + (t * p.size.B + b) * I, I);
     const Arithmetic<S> Uh = dot(p.weights.hh + (layer * 4 * H + row) * H, my.h + layer * H, H);
     my.z[row] = Wx + Uh + load(p.weights.bias[layer * 4 * H + row]);
   }
@@ -379,10 +378,10 @@ const char* backward(const Backward<S>& p, void* workspace, void* stream) {
                                             : launch_backward<false>(p, scratch, stream);
 }
 
-#define RESBLOCK_INSTANTIATE(S)                                      \
-  template size_t forward_workspace(const Forward<S>&);              \
-  template size_t backward_workspace(const Backward<S>&);            \
-  template const char* forward(const Forward<S>&, void*, void*);     \
+#define RESBLOCK_INSTANTIATE(S)                                  \
+  template size_t forward_workspace(const Forward<S>&);          \
+  template size_t backward_workspace(const Backward<S>&);        \
+  template const char* forward(const Forward<S>&, void*, void*); \
   template const char* backward(const Backward<S>&, void*, void*);
 RESBLOCK_INSTANTIATE(float)
 RESBLOCK_INSTANTIATE(double)

@@ -15,8 +15,8 @@ class Fiber {
   // Prepares body(argument) to run on the given stack. The body may not return: its last act is leave().
   void prepare(char* stack, size_t bytes, void (*body)(void*), void* argument);
 
-  void resume();  // by the scheduler: runs until the fiber suspends or leaves
-  void suspend();  // by the fiber
+  void resume();              // by the scheduler: runs until the fiber suspends or leaves
+  void suspend();             // by the fiber
   [[noreturn]] void leave();  // by the fiber
 
  private:

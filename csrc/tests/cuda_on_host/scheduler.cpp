@@ -1,5 +1,6 @@
 #include "tests/cuda_on_host/scheduler.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -12,6 +13,9 @@
 #if defined(RESBLOCK_THREAD_SANITIZER)
 #include <sanitizer/tsan_interface.h>
 #endif
+
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
 
 namespace cuda_on_host {
 namespace {
@@ -38,7 +42,7 @@ struct Thread {
   uint3 index;
   unsigned number, lane, warp;
   Waits waits = Waits::not_at_all;
-  unsigned lanes = 0;          // that meet at the warp barrier
+  unsigned lanes = 0;  // that meet at the warp barrier
   uint64_t stores_before_poll = 0;
 };
 
@@ -74,8 +78,11 @@ Order order = Order::ascending;
 // The blocks of a launch that are alive together.
 class Residents {
  public:
-  Residents(const Launch& launch, const std::function<void()>& body, uint64_t first, uint64_t count, const Stacks& stacks);
+  Residents(const Launch& launch, const std::function<void()>& body, uint64_t first, uint64_t count,
+            const Stacks& stacks);
+  ~Residents() { acquire(&left_); }
   void run();
+  void suspend(Waits reason);
 
   Thread* running = nullptr;
   uint64_t stores = 0;
@@ -95,7 +102,7 @@ class Residents {
   std::vector<Block> blocks_;
   std::vector<Thread*> turn_;
   uint64_t random_ = 0x9E3779B97F4A7C15u;
-  char started_ = 0, finished_ = 0;  // what ThreadSanitizer's ordering of launch and threads hangs on
+  char started_ = 0, left_ = 0;  // on which ThreadSanitizer hangs the order of launch and threads
 };
 
 Residents* current = nullptr;
@@ -131,7 +138,7 @@ void Residents::thread_body(void* self_pointer) {
   Residents& self = *static_cast<Residents*>(self_pointer);
   acquire(&self.started_);
   self.body_();
-  release(&self.finished_);
+  release(&self.left_);
   self.running->waits = Waits::finished;
   self.running->fiber.leave();
 }
@@ -145,7 +152,13 @@ void Residents::run() {
     progress |= wake_on_stores();
     if (!progress) report_deadlock();
   }
-  acquire(&finished_);
+}
+
+// What the thread has done so far is ordered before the end of the launch: it may never run again.
+void Residents::suspend(Waits reason) {
+  release(&left_);
+  running->waits = reason;
+  running->fiber.suspend();
 }
 
 bool Residents::run_threads() {
@@ -158,6 +171,8 @@ bool Residents::run_threads() {
   for (Thread* thread : turn_) {
     if (thread->waits != Waits::not_at_all) continue;
     running = thread;
+    threadIdx = thread->index;
+    blockIdx = thread->block->index;
     thread->fiber.resume();
     any = true;
   }
@@ -232,14 +247,9 @@ void Residents::report_deadlock() const {
   throw KernelError(message);
 }
 
-void wait(Waits kind) {
-  current->running->waits = kind;
-  current->running->fiber.suspend();
-}
-
 void meet_lanes(unsigned lanes) {
   current->running->lanes = lanes;
-  wait(Waits::at_warp_barrier);
+  current->suspend(Waits::at_warp_barrier);
 }
 
 }  // namespace
@@ -250,10 +260,8 @@ void run(const Launch& launch, const std::function<void()>& body) {
   const uint64_t blocks = uint64_t(launch.grid.x) * launch.grid.y * launch.grid.z;
   const uint64_t together = launch.cooperative ? blocks : 1;
   const Stacks stacks(together * launch.block.x * launch.block.y * launch.block.z);
-  struct Restore {
-    Residents* before = current;
-    ~Restore() { current = before; }
-  } restore;
+  blockDim = launch.block;
+  gridDim = launch.grid;
   for (uint64_t first = 0; first < blocks; first += together) {
     Residents residents(launch, body, first, together, stacks);
     current = &residents;
@@ -261,17 +269,13 @@ void run(const Launch& launch, const std::function<void()>& body) {
   }
 }
 
-const uint3& thread_index() { return current->running->index; }
-const uint3& block_index() { return current->running->block->index; }
-const dim3& block_size() { return current->launch.block; }
-const dim3& grid_size() { return current->launch.grid; }
 unsigned lane() { return current->running->lane; }
 void* shared_memory() { return current->running->block->shared.get(); }
 
 void block_barrier() {
   Block* block = current->running->block;
   release(block);
-  wait(Waits::at_block_barrier);
+  current->suspend(Waits::at_block_barrier);
   acquire(block);
 }
 
@@ -304,6 +308,6 @@ unsigned ballot(unsigned lanes, bool vote) {
 
 void before_poll() { current->running->stores_before_poll = current->stores; }
 void after_store() { ++current->stores; }
-void sleep_until_store() { wait(Waits::for_flag); }
+void sleep_until_store() { current->suspend(Waits::for_flag); }
 
 }  // namespace cuda_on_host

@@ -10,6 +10,10 @@
 #include <stdexcept>
 #include <string>
 
+// Where the running thread stands.
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+
 namespace cuda_on_host {
 
 // The order in which the threads that can run are run. A correct kernel gives the same result in all of them.
@@ -30,13 +34,8 @@ struct Launch {
 // Runs body() once in every thread of the launch.
 void run(const Launch& launch, const std::function<void()>& body);
 
-// Where the running thread stands.
-const uint3& thread_index();
-const uint3& block_index();
-const dim3& block_size();
-const dim3& grid_size();
 unsigned lane();
-void* shared_memory();  // of its block: `shared_bytes` from Launch, filled with 0xff at the start, as is NaN
+void* shared_memory();  // of the block: `shared_bytes` from Launch, filled with 0xff at the start, as is NaN
 
 // Barriers, which order memory.
 void block_barrier();

@@ -1,0 +1,135 @@
+// The CPU core against the scalar reference, over the grid. RESBLOCK_ISA says which instruction set.
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "core/cpu/plan.h"
+#include "tests/check.h"
+#include "tests/grid.h"
+#include "tests/scalar_reference.h"
+
+namespace {
+
+using namespace resblock;
+
+// Threads that fetch tasks as they come: no two runs need be alike.
+struct Threads {
+  int count;
+
+  static void run(void* context, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
+    std::atomic<int64_t> next{0};
+    auto work = [&] {
+      for (int64_t index = next++; index < tasks; index = next++) task(argument, index);
+    };
+    std::vector<std::thread> others;
+    for (int k = 1; k < static_cast<Threads*>(context)->count; ++k) others.emplace_back(work);
+    work();
+    for (std::thread& other : others) other.join();
+  }
+};
+
+template <class S>
+Results<S> run(const ProblemData<S>& data, const cpu::Parallel& parallel = cpu::serial) {
+  Results<S> r(data.size);
+  cpu::forward(data.forward(r), parallel);
+  cpu::backward(data.backward(r), parallel);
+  return r;
+}
+
+template <class S>
+void compare_with_reference(const Case& c) {
+  const ProblemData<S> data(c.size, c.variant, c.seed);
+  const Results<S> found = run(data);
+  const double growth = 64 + 4 * double(c.size.L);
+  check_close(found, ScalarReference<S>(data).forward_and_backward(), growth, describe(c.size, c.variant));
+}
+
+template <class S>
+void compare_threads(const Case& c) {
+  const ProblemData<S> data(c.size, c.variant, c.seed);
+  const Results<S> serial = run(data);
+  for (int count : {2, 3}) {
+    Threads threads{count};
+    check_same_bits(run(data, {&threads, Threads::run}), serial, describe(c.size, c.variant));
+  }
+}
+
+}  // namespace
+
+TEST(instruction_set_is_not_above_the_wanted) {
+  const std::string found = cpu::instruction_set();
+  printf("instruction set: %s\n", found.c_str());
+  const char* wanted = getenv("RESBLOCK_ISA");
+  if (wanted && found != "portable") CHECK(found <= std::string(wanted));
+}
+
+TEST(results_agree_with_the_scalar_reference) {
+  for (const Case& c : grid(check::is_argument("quick"), 2)) {
+    compare_with_reference<float>(c);
+    compare_with_reference<double>(c);
+    if (!is_small(c)) continue;
+    compare_with_reference<bfloat16>(c);
+    compare_with_reference<float16>(c);
+  }
+}
+
+TEST(long_sequences_agree_with_the_scalar_reference) {
+  for (unsigned bits = 0; bits < 16; ++bits) {
+    compare_with_reference<float>({{300, 2, 5, 8, 5}, variant(bits), 1});
+    compare_with_reference<double>({{70, 40, 5, 3, 4}, variant(bits), 1});
+  }
+}
+
+TEST(wide_layers_agree_with_the_scalar_reference) {
+  compare_with_reference<float>({{3, 5, 70, 130, 2}, variant(2), 1});
+  compare_with_reference<double>({{3, 5, 70, 130, 2}, variant(13), 1});
+}
+
+TEST(results_do_not_depend_on_the_number_of_threads) {
+  for (const Case& c : grid(true, 1)) {
+    compare_threads<float>(c);
+    if (is_small(c)) compare_threads<double>(c);
+  }
+  compare_threads<float>({{20, 300, 18, 8, 4}, variant(15), 1});
+  compare_threads<float>({{2, 4, 128, 160, 2}, variant(3), 1});
+}
+
+TEST(the_reference_has_the_gradients_of_its_loss) {
+  for (unsigned bits = 0; bits < 16; ++bits) {
+    ProblemData<double> data({4, 3, 2, 3, 6}, variant(bits));
+    const Results<double> r = ScalarReference<double>(data).forward_and_backward();
+    auto check_gradient = [&](std::vector<double>& parameters, const std::vector<double>& gradient, size_t stride) {
+      for (size_t k = 0; k < parameters.size(); k += stride) {
+        const double step = 1e-5, before = parameters[k];
+        if (std::isnan(before)) continue;  // padding
+        parameters[k] = before + step;
+        const double above = ScalarReference<double>(data).loss();
+        parameters[k] = before - step;
+        const double below = ScalarReference<double>(data).loss();
+        parameters[k] = before;
+        CHECK(std::abs((above - below) / (2 * step) - gradient[k]) < 1e-7 * (1 + std::abs(gradient[k])));
+      }
+    };
+    check_gradient(data.input, r.grad_input, 3);
+    check_gradient(data.ih_first, r.grad_ih_first, 3);
+    check_gradient(data.ih, r.grad_ih, 17);
+    check_gradient(data.hh, r.grad_hh, 17);
+    check_gradient(data.peephole, r.grad_peephole, 3);
+    check_gradient(data.bias, r.grad_bias, 5);
+    check_gradient(data.h_0, r.grad_h_0, 5);
+    check_gradient(data.c_0, r.grad_c_0, 5);
+  }
+}
+
+TEST(without_a_backward_pass_the_results_are_the_same) {
+  for (unsigned bits = 0; bits < 16; ++bits) {
+    const ProblemData<float> data({20, 33, 3, 9, 7}, variant(bits));
+    Results<float> kept(data.size), not_kept(data.size);
+    cpu::forward(data.forward(kept), cpu::serial);
+    cpu::forward(data.forward(not_kept, false), cpu::serial);
+    not_kept.saved = kept.saved;
+    check_same_bits(not_kept, kept, "");
+  }
+}
+
+TEST_MAIN
