@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from resblock.errors import InputError
 from resblock.pairs.dimer import FORMAT_VERSION, Dimer, DimerPartner, stored_key
-from resblock.pairs.labels import label_pairs
+from resblock.pairs.labels import LABEL_VERSION, label_pairs
 from resblock.structure.features import FEATURE_SETS, FEATURE_VERSION
 from resblock.structure.files import read_bytes
 from resblock.structure.read import read_partner
@@ -130,8 +130,9 @@ def find_complexes(directory: str | os.PathLike[str], only: Sequence[str] | None
 
 
 def complex_key(directory: str | os.PathLike[str], features: str = "paper") -> str:
-    """Changes with the content of the four files, the feature definition and the file format."""
-    digest = hashlib.sha256(f"{FORMAT_VERSION} {FEATURE_VERSION} {features}".encode())
+    """Changes with the content of the four files, with what is computed, and with the file format."""
+    versions = f"{FORMAT_VERSION} {FEATURE_VERSION} {LABEL_VERSION} {features}"
+    digest = hashlib.sha256(versions.encode())
     for role, path in complex_files(directory).items():
         digest.update(role.encode() + hashlib.sha256(read_bytes(path)).digest())
     return digest.hexdigest()

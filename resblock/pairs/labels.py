@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from resblock.structure.align import map_residues
 from resblock.structure.features import atom_radii
 from resblock.structure.read import Partner
 from resblock.structure.tessellation import tessellate
+
+#: Raise it whenever a label changes: prepared dimers of other versions are redone.
+LABEL_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ def label_pairs(receptor: Partner, ligand: Partner, receptor_bound: Partner, lig
     """Label the residue pairs of two unbound partners by their bound complex."""
     area = contact_areas(receptor_bound, ligand_bound)
     distance = smallest_distances(receptor_bound, ligand_bound)
-    rows = map_residues(receptor.residues, receptor_bound.residues)
-    columns = map_residues(ligand.residues, ligand_bound.residues)
+    rows = map_residues(receptor, receptor_bound)
+    columns = map_residues(ligand, ligand_bound)
     known = np.ix_(rows >= 0, columns >= 0)
     bound = np.ix_(rows[rows >= 0], columns[columns >= 0])
     shape = (len(rows), len(columns))

@@ -2,78 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 import numpy as np
 from Bio.Align import PairwiseAligner
 from numpy.typing import NDArray
 
-from resblock.structure.read import Residue, one_letter
+from resblock.structure.read import Partner, Residue, one_letter
 
-#: Share of the shorter chain that must agree in number and name to trust the numbering.
-_SAME_NUMBERING = 0.8
-#: Identical residues per aligned one below which two chains are not the same protein.
-_SAME_SEQUENCE = 0.5
+#: Share of equally numbered residues that must agree in name to trust the numbering.
+_SAME_NAMES: Final = 0.95
+#: Share of the shorter chain that a pairing of two chains must cover.
+_COVERED: Final = 0.5
+#: Share of identical residues among aligned ones below which chains are not the same protein.
+_SAME_SEQUENCE: Final = 0.3
+
+_Pairs = NDArray[np.int64]
 
 
-def map_residues(unbound: Sequence[Residue], bound: Sequence[Residue]) -> NDArray[np.int64]:
+def map_residues(unbound: Partner, bound: Partner) -> NDArray[np.int64]:
     """Index in `bound` of every unbound residue; -1 where it has no counterpart.
 
-    Chains are paired by how many residues agree in author's number, insertion code and name. Where
-    that is most of a chain, the number decides; only what is left is aligned by sequence. The order
-    matters in homo-oligomers: an alignment alone cannot tell their copies apart. Copies that agree
-    equally well are paired by chain name, then in the order of the files.
+    Two chains are compared by author's number, insertion code and name; only where these do not fit
+    together, by sequence alignment. The best fitting chains are paired first. Copies in a
+    homo-oligomer fit equally well, and no alignment can tell them apart: the one that lies nearest
+    is taken, as benchmarks superimpose the unbound on the bound structure; then the one of the same
+    name.
     """
-    mapping = np.full(len(unbound), -1, dtype=np.int64)
-    taken = np.zeros(len(bound), dtype=np.bool_)
-    chains_unbound, chains_bound = _chains(unbound), _chains(bound)
-    for align in (_by_number, _by_sequence):
-        found = []
-        for i, (name, here) in enumerate(chains_unbound.items()):
-            for j, (other, there) in enumerate(chains_bound.items()):
-                pairs = align([unbound[k] for k in here], [bound[k] for k in there])
-                if pairs:
-                    found.append(((-len(pairs), name != other, abs(i - j), i, j), name, other, pairs))
-        for _, name, other, pairs in sorted(found, key=lambda entry: entry[0]):
-            for k, m in pairs:
-                u, b = chains_unbound[name][k], chains_bound[other][m]
-                if mapping[u] < 0 and not taken[b]:
-                    mapping[u], taken[b] = b, True
+    mapping = np.full(len(unbound.residues), -1, dtype=np.int64)
+    taken = np.zeros(len(bound.residues), dtype=np.bool_)
+    here, there = _alpha_positions(unbound), _alpha_positions(bound)
+    found = []
+    for i, first in enumerate(_chain_members(unbound)):
+        for j, second in enumerate(_chain_members(bound)):
+            pairs = _pair_chains(unbound.residues, bound.residues, first, second)
+            if len(pairs):
+                u, b = pairs.T
+                covered = len(pairs) / min(len(first), len(second))
+                apart = float(np.nanmedian(np.linalg.norm(here[u] - there[b], axis=1)))
+                renamed = unbound.residues[first[0]].chain != bound.residues[second[0]].chain
+                found.append((-round(covered, 1), round(apart), renamed, i, j, pairs))
+    for *_, pairs in sorted(found, key=lambda entry: entry[:-1]):
+        free = (mapping[pairs[:, 0]] < 0) & ~taken[pairs[:, 1]]
+        mapping[pairs[free, 0]] = pairs[free, 1]
+        taken[pairs[free, 1]] = True
     return mapping
 
 
-def _chains(residues: Sequence[Residue]) -> dict[str, list[int]]:
-    chains: dict[str, list[int]] = {}
-    for k, residue in enumerate(residues):
-        chains.setdefault(residue.chain, []).append(k)
-    return chains
+def _chain_members(partner: Partner) -> Iterator[NDArray[np.int64]]:
+    names = np.array([residue.chain for residue in partner.residues])
+    for chain in partner.chains:
+        yield np.flatnonzero(names == chain)
 
 
-def _by_number(unbound: Sequence[Residue], bound: Sequence[Residue]) -> list[tuple[int, int]]:
-    """Pairs with the same number, if enough of them have the same name; point mutations included."""
-    place = {(r.number, r.insertion_code): m for m, r in enumerate(bound)}
-    pairs = []
-    for k, residue in enumerate(unbound):
-        m = place.get((residue.number, residue.insertion_code))
-        if m is not None:
-            pairs.append((k, m))
-    same = sum(unbound[k].parent == bound[m].parent for k, m in pairs)
-    trusted = same >= _SAME_NUMBERING * max(len(pairs), 0.5 * min(len(unbound), len(bound)))
-    return pairs if trusted else []
+def _alpha_positions(partner: Partner) -> NDArray[np.float64]:
+    alpha = np.array([name == "CA" for name in partner.atom_names])
+    positions = np.full((len(partner.residues), 3), np.nan)
+    positions[partner.atom_residue[alpha]] = partner.coordinates[alpha]
+    return positions
 
 
-def _by_sequence(unbound: Sequence[Residue], bound: Sequence[Residue]) -> list[tuple[int, int]]:
-    """Global alignment with free ends, if it finds the same protein."""
+def _pair_chains(
+    unbound: tuple[Residue, ...],
+    bound: tuple[Residue, ...],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> _Pairs:
+    """(K, 2) indices of residues that correspond if `first` and `second` are the same protein."""
+
+    def fits(pairs: _Pairs, same_names: float) -> bool:
+        same = sum(unbound[u].parent == bound[b].parent for u, b in pairs)
+        enough = len(pairs) >= _COVERED * min(len(first), len(second))
+        return enough and same >= same_names * len(pairs)
+
+    pairs = _by_number(unbound, bound, first, second)
+    if fits(pairs, _SAME_NAMES):
+        return pairs
+    pairs = _by_sequence(unbound, bound, first, second)
+    return pairs if fits(pairs, _SAME_SEQUENCE) else pairs[:0]
+
+
+def _by_number(
+    unbound: tuple[Residue, ...],
+    bound: tuple[Residue, ...],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> _Pairs:
+    place = {(bound[b].number, bound[b].insertion_code): b for b in second}
+    numbers = [(u, (unbound[u].number, unbound[u].insertion_code)) for u in first]
+    pairs = [(u, place[number]) for u, number in numbers if number in place]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _by_sequence(
+    unbound: tuple[Residue, ...],
+    bound: tuple[Residue, ...],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> _Pairs:
     make_aligner: Any = PairwiseAligner  # Biopython is partly typed
-    aligner = make_aligner(scoring="blastp", mode="global")
-    aligner.end_gap_score = 0.0
-    sequences = ["".join(one_letter(r.parent) for r in residues) for residues in (unbound, bound)]
-    first, second = aligner.align(*sequences)[0].aligned
-    pairs = [
-        (k, m)
-        for (k0, k1), (m0, m1) in zip(first, second, strict=True)
-        for k, m in zip(range(k0, k1), range(m0, m1), strict=True)
-    ]
-    same = sum(unbound[k].parent == bound[m].parent for k, m in pairs)
-    return pairs if pairs and same >= _SAME_SEQUENCE * len(pairs) else []
+    aligner = make_aligner(scoring="blastp", mode="global", end_gap_score=0.0)
+    sequences = (
+        "".join(one_letter(unbound[u].parent) for u in first),
+        "".join(one_letter(bound[b].parent) for b in second),
+    )
+    blocks = zip(*aligner.align(*sequences)[0].aligned, strict=True)
+    pairs = [np.stack([first[u0:u1], second[b0:b1]], axis=1) for (u0, u1), (b0, b1) in blocks]
+    return np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
