@@ -1,0 +1,105 @@
+"""The batches of a run: pairs drawn for training, and dimers that rank after every epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import lightning as L
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from resblock.errors import InputError
+from resblock.pairs import Dimer
+from resblock.pairs.dataset import Closest, Random, Selection, TrainingPairs, standardisation
+from resblock.training.config import DataConfig, TrainingConfig
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class ValidationDimer:
+    """A dimer and the (P, 2) surface pairs that are ranked after every epoch, with their (P,) labels."""
+
+    dimer: Dimer
+    pairs: NDArray[np.int64]
+    labels: NDArray[np.bool_]
+
+    @classmethod
+    def drawn(cls, dimer: Dimer, others: int, seed: int) -> ValidationDimer:
+        """All true pairs and `others` of the rest, the same ones for the same seed."""
+        labels = dimer.labels()
+        true, rest = np.flatnonzero(labels), np.flatnonzero(~labels)
+        generator = np.random.default_rng(seed)
+        chosen = np.concatenate([true, np.sort(generator.choice(rest, min(others, len(rest)), replace=False))])
+        return cls(dimer, dimer.surface_pairs()[chosen], labels[chosen])
+
+
+class DimerData(L.LightningDataModule):
+    """Training and validation dimers as batches, each process its own share of them.
+
+    Parameters
+    ----------
+    train, validation : sequence of Dimer
+        With known contacts.
+    config : TrainingConfig
+    world_size : int
+        Processes that share a batch.
+    """
+
+    def __init__(
+        self, train: Sequence[Dimer], validation: Sequence[Dimer], config: TrainingConfig, world_size: int = 1
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.world_size = world_size
+        self.share = math.ceil(config.optimisation.batch_size / world_size)
+        self.train = list(train)
+        self.mean, self.scale = standardisation(self.train)
+        seed = config.optimisation.seed
+        self.validation = [
+            ValidationDimer.drawn(dimer, config.data.validation_pairs, seed)
+            for dimer in validation
+            if dimer.labels().any()
+        ]
+        if not self.validation:
+            raise InputError("no validation dimer has a true pair; choose another split")
+        pairs, labels = self._pairs(rank=0).draw(epoch=0)
+        self.steps_per_epoch = math.ceil(len(pairs) / self.share) // world_size
+        if not labels.any() or not self.steps_per_epoch:
+            raise InputError("the training dimers have too few true pairs for a step; choose another split")
+
+    def _pairs(self, rank: int) -> TrainingPairs:
+        return TrainingPairs(
+            self.train,
+            selection(self.config.data),
+            self.share,
+            self.mean,
+            self.scale,
+            self.config.optimisation.seed,
+            rank,
+            self.world_size,
+        )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the current epoch; the trainer asks again for every epoch."""
+        assert self.trainer is not None
+        pairs = self._pairs(self.trainer.global_rank)
+        pairs.set_epoch(self.trainer.current_epoch)
+        return DataLoader(pairs, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[int]:
+        """Indices into `validation`."""
+        assert self.trainer is not None
+        indices = range(self.trainer.global_rank, len(self.validation), self.world_size)
+        return DataLoader(indices, batch_size=None)  # type: ignore[arg-type]  # any sequence will do
+
+
+def selection(config: DataConfig) -> Selection:
+    """The choice of training pairs that a configuration names."""
+    if config.selection == "closest":
+        return Closest(config.closest_per_true_pair)
+    return Random(config.negatives_per_true_pair)

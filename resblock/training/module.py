@@ -1,0 +1,70 @@
+"""What happens in a training step and in a validation step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from resblock.ranking import auroc
+from resblock.scoring import WindowScorer
+from resblock.training.config import OptimisationConfig
+from resblock.training.data import Batch, DimerData
+
+#: The ranking metric that decides which weights are best, and when to stop: mean over validation dimers.
+MONITOR = "validation_auroc"
+
+
+class WindowTraining(L.LightningModule):
+    """Cross-entropy on windows; AUROC over the pairs of each validation dimer.
+
+    Parameters
+    ----------
+    scorer : WindowScorer
+        With the network to train.
+    config : OptimisationConfig
+    total_steps : int
+        Steps of the whole run, for the one-cycle schedule.
+    """
+
+    def __init__(self, scorer: WindowScorer, config: OptimisationConfig, total_steps: int) -> None:
+        super().__init__()
+        self.scorer = scorer
+        self.config = config
+        self.total_steps = total_steps
+        self.loss = nn.CrossEntropyLoss()
+        self.validation_auroc = MeanMetric()
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the dropout by epoch and process: a resumed run draws what the uninterrupted one would."""
+        generator = torch.Generator().manual_seed(self.config.seed)
+        seeds = torch.randint(2**62, (self.current_epoch + 1, self.trainer.world_size), generator=generator)
+        torch.manual_seed(int(seeds[-1, self.global_rank]))
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Cross-entropy of one batch."""
+        windows, lengths, labels = batch
+        loss: Tensor = self.loss(self.scorer(windows, lengths), labels)
+        self.log("training_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
+        return loss
+
+    def validation_step(self, dimer_index: int, index: int) -> None:
+        """AUROC of one dimer."""
+        data: DimerData = self.trainer.datamodule  # type: ignore[attr-defined]
+        chosen = data.validation[dimer_index]
+        scores = self.scorer.score_pairs(chosen.dimer, chosen.pairs)
+        self.validation_auroc.update(auroc(scores, chosen.labels))
+        self.log(MONITOR, self.validation_auroc, on_step=False, on_epoch=True, prog_bar=True, batch_size=1)
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule of the configuration."""
+        config = self.config
+        kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
+        optimiser = kind(self.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        if config.schedule == "constant":
+            return optimiser
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, self.total_steps)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,246 @@
+"""A training run in a directory: started, interrupted, resumed, finished.
+
+RUN/config.toml            the resolved configuration
+RUN/split.tsv              the part of every complex
+RUN/checkpoints/           the last epoch and the best one
+RUN/csv, RUN/tensorboard   logs, one version_N for each time the run was started
+RUN/weights.safetensors    the best epoch's scorer, written when the run has finished
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+import resblock
+from resblock.errors import InputError
+from resblock.nn import ResAttnLSTM
+from resblock.pairs import Dimer, load_dimers
+from resblock.ranking import summary
+from resblock.scoring import WindowScorer, choose_device
+from resblock.training.config import TrainingConfig, read_toml
+from resblock.training.data import DimerData
+from resblock.training.evaluation import evaluate
+from resblock.training.module import MONITOR, WindowTraining
+from resblock.training.split import PARTS, Part, Split, codes_of, random_split, read_split, write_split
+
+CONFIG: Final = "config.toml"
+SPLIT: Final = "split.tsv"
+WEIGHTS: Final = "weights.safetensors"
+CHECKPOINTS: Final = "checkpoints"
+BEST: Final = "best"
+
+#: Lightning's advice that does not apply: windows are gathered in memory, and dataloaders have no length on purpose.
+_BESIDE_THE_POINT: Final = (".*does not have many workers.*", ".*`IterableDataset` has `__len__` defined.*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a call of `train` came to."""
+
+    weights: Path
+    """The finished run's weights."""
+    already_finished: bool
+    """Nothing was done."""
+    figures: dict[str, Any]
+    """Ranking of the validation dimers with these weights."""
+
+
+def train(
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    config: TrainingConfig,
+    split_file: str | os.PathLike[str] | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> Outcome:
+    """Train on prepared dimers, or go on with a run that was interrupted.
+
+    Deterministic: the same data, configuration, number of processes and kind of machine give the same weights,
+    interrupted or not. Started by `torchrun`, its processes train together.
+
+    Parameters
+    ----------
+    data : path
+        Directory of prepared dimers.
+    out : path
+        The run's directory; made if missing.
+    config : TrainingConfig
+    split_file : path, optional
+        List for `resblock.training.split.read_split`; complexes it leaves out are not used.
+        Without it the complexes are divided 6:2:2 by the seed.
+    device : {"auto", "cpu", "cuda"}
+
+    Raises
+    ------
+    InputError
+        If data, list and configuration do not fit together, or `out` holds something else.
+    KeyboardInterrupt
+        If interrupted; the finished epochs are kept.
+    """
+    run = Path(out)
+    split, dimers = _divide(data, config, split_file)
+    if int(os.environ.get("RANK", 0)) == 0:
+        _claim(run, config, split)
+    if (run / WEIGHTS).exists():
+        return Outcome(run / WEIGHTS, True, WindowScorer.load(run / WEIGHTS).card["validation"])
+    parts = {part: [dimers[code] for code in codes_of(split, part) if code in dimers] for part in PARTS}
+    batches = DimerData(parts["train"], parts["validation"], config, int(os.environ.get("WORLD_SIZE", 1)))
+    with _quiet():
+        trainer = _trainer(run, batches, config, device)
+        module = _module(batches, config)
+        last = run / CHECKPOINTS / "last.ckpt"
+        _fit(trainer, module, batches, last if last.exists() else None)
+        figures = {}
+        if trainer.is_global_zero:
+            figures = _finish(run, module.scorer, parts["validation"], _card(config, parts))
+        trainer.strategy.barrier("the weights are written")
+    return Outcome(run / WEIGHTS, False, figures)
+
+
+def _divide(
+    data: str | os.PathLike[str], config: TrainingConfig, split_file: str | os.PathLike[str] | None
+) -> tuple[Split, dict[str, Dimer]]:
+    """The part of every complex, and the loaded ones."""
+    listed = None if split_file is None else read_split(split_file)
+    codes = None if listed is None else codes_of(listed, "train") + codes_of(listed, "validation")
+    dimers = {
+        dimer.code: dimer for dimer in load_dimers(data, codes) if config.data.complexes == "all" or dimer.is_dimer
+    }
+    if listed is None:
+        return random_split(list(dimers), config.optimisation.seed), dimers
+    split = {code: part for code, part in listed.items() if part == "test" or code in dimers}
+    for part in ("train", "validation"):
+        if part not in split.values():
+            raise InputError(f"{split_file}: no complex to use in the part {part}")
+    return split, dimers
+
+
+def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
+    """Make the run's directory, or see that the one there is this run."""
+    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        if not (run / CONFIG).is_file() or not (run / SPLIT).is_file():
+            raise InputError(f"{run}: exists and is no training run; choose another directory")
+        theirs = TrainingConfig().updated(read_toml(run / CONFIG))
+        if theirs != config:
+            raise InputError(f"{run}: holds a run with {_difference(theirs, config)}; choose another directory")
+        if read_split(run / SPLIT) != split:
+            raise InputError(f"{run}: holds a run with another split of complexes; choose another directory")
+        return
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        write_split(run / SPLIT, split)
+        (run / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{run}: cannot be written ({error.strerror})") from None
+
+
+def _difference(theirs: TrainingConfig, config: TrainingConfig) -> str:
+    """The first field that differs."""
+    mine = dataclasses.asdict(config)
+    return next(
+        f"{section}.{name} = {value!r} (asked for: {mine[section][name]!r})"
+        for section, fields in dataclasses.asdict(theirs).items()
+        for name, value in fields.items()
+        if value != mine[section][name]
+    )
+
+
+def _module(batches: DimerData, config: TrainingConfig) -> WindowTraining:
+    names = batches.train[0].feature_names
+    network = dataclasses.replace(config.network, input_size=2 * len(names))
+    torch.manual_seed(config.optimisation.seed)
+    scorer = WindowScorer(ResAttnLSTM.from_config(network), batches.mean, batches.scale, names)
+    total_steps = config.optimisation.epochs * batches.steps_per_epoch
+    return WindowTraining(scorer, config.optimisation, total_steps)
+
+
+def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: str) -> L.Trainer:
+    processes = batches.world_size
+    on_this_node = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    optimisation = config.optimisation
+    return L.Trainer(
+        accelerator="gpu" if choose_device(device).type == "cuda" else "cpu",
+        devices=on_this_node,
+        num_nodes=processes // on_this_node,
+        strategy="ddp" if processes > 1 else "auto",
+        max_epochs=optimisation.epochs,
+        limit_train_batches=batches.steps_per_epoch,
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        gradient_clip_val=optimisation.gradient_clip or None,
+        deterministic=True,
+        enable_model_summary=False,
+        log_every_n_steps=batches.steps_per_epoch,
+        logger=[CSVLogger(run, "csv"), TensorBoardLogger(run, "tensorboard")],
+        callbacks=[
+            EarlyStopping(MONITOR, patience=optimisation.patience, mode="max"),
+            LearningRateMonitor("epoch"),
+            ModelCheckpoint(
+                run / CHECKPOINTS,
+                BEST,
+                monitor=MONITOR,
+                mode="max",
+                save_last=True,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            ),
+            RichProgressBar(leave=True),
+        ],
+    )
+
+
+def _fit(trainer: L.Trainer, module: WindowTraining, batches: DimerData, resume_from: Path | None) -> None:
+    try:
+        trainer.fit(module, datamodule=batches, ckpt_path=resume_from, weights_only=True)
+    except SystemExit:
+        # Lightning answers an interrupt by leaving the program; here the command line decides.
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _finish(run: Path, scorer: WindowScorer, validation: Sequence[Dimer], card: dict[str, Any]) -> dict[str, Any]:
+    """Write the best epoch's scorer, with how well it ranks all pairs of the validation dimers."""
+    best = torch.load(run / CHECKPOINTS / f"{BEST}.ckpt", map_location="cpu", weights_only=True)
+    prefix = "scorer."
+    scorer.load_state_dict({k.removeprefix(prefix): v for k, v in best["state_dict"].items() if k.startswith(prefix)})
+    figures = dataclasses.asdict(summary(evaluate(scorer, validation)))
+    scorer.card = {**card, "epoch": best["epoch"] + 1, "validation": figures}
+    scorer.save(run / WEIGHTS)
+    return figures
+
+
+def _card(config: TrainingConfig, parts: dict[Part, list[Dimer]]) -> dict[str, Any]:
+    return {
+        "resblock": resblock.__version__,
+        "torch": torch.__version__,
+        "config": dataclasses.asdict(config),
+        "complexes": {part: [dimer.code for dimer in parts[part]] for part in ("train", "validation")},
+    }
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning to what a user of the command can act on."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in _BESIDE_THE_POINT:
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        logger.setLevel(level)

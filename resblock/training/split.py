@@ -1,0 +1,79 @@
+"""Which complexes train, which stop the training, which test: lists as text files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, cast, get_args
+
+import numpy as np
+
+from resblock.errors import InputError
+
+Part = Literal["train", "validation", "test"]
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+#: Shares of train, validation and test where no list says.
+SHARES: Final = (6, 2, 2)
+
+Split = Mapping[str, Part]
+
+
+def read_split(path: str | os.PathLike[str]) -> Split:
+    """Read a list of complexes: a code a line, and after white space its part.
+
+    A code without a part is in `test`; blank lines and what follows a # are skipped.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, a part is unknown, or a code comes twice.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    split: dict[str, Part] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        code, part = words if len(words) == 2 else (words[0], "test")
+        if len(words) > 2 or part not in PARTS:
+            raise InputError(f"{path}, line {number}: {line.strip()!r}; write a code and {', '.join(PARTS)} or nothing")
+        if code in split:
+            raise InputError(f"{path}, line {number}: {code} is already in the list")
+        split[code] = cast(Part, part)
+    if not split:
+        raise InputError(f"{path}: lists no complex")
+    return split
+
+
+def write_split(path: Path, split: Split) -> None:
+    """Write what `read_split` reads, sorted by code."""
+    path.write_text("".join(f"{code}\t{split[code]}\n" for code in sorted(split)), encoding="utf-8")
+
+
+def random_split(codes: Sequence[str], seed: int) -> Split:
+    """Divide codes 6:2:2 by chance; the same codes and seed give the same parts, whatever their order.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three.
+    """
+    if len(codes) < len(PARTS):
+        raise InputError(f"{len(codes)} complexes cannot be divided into {', '.join(PARTS)}; prepare more")
+    shuffled = np.random.default_rng(seed).permutation(sorted(codes)).tolist()
+    train, validation, test = SHARES
+    total = train + validation + test
+    # At least one in each part, however few there are.
+    first = min(max(round(len(codes) * train / total), 1), len(codes) - 2)
+    second = min(max(round(len(codes) * (train + validation) / total), first + 1), len(codes) - 1)
+    parts = ["train"] * first + ["validation"] * (second - first) + ["test"] * (len(codes) - second)
+    return dict(zip(shuffled, cast("list[Part]", parts), strict=True))
+
+
+def codes_of(split: Split, part: Part) -> list[str]:
+    """Sorted codes of one part."""
+    return sorted(code for code, its_part in split.items() if its_part == part)
