@@ -255,19 +255,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
   return {d_input, d_ih_first, d_ih, d_hh, d_peephole, d_bias, d_h_0, d_c_0};
 }
 
-// The mask that the kernels draw for themselves, for whoever wants to redo their work step by step.
-Tensor dropout_mask(Tensor like, int64_t layers, int64_t steps, int64_t sequences, int64_t units, double dropout_p,
-                    Tensor dropout_seed) {
-  STD_TORCH_CHECK(like.is_cpu() && dropout_seed.is_cpu(), "residual_lstm_dropout_mask: makes its mask on the CPU");
-  const bool is_double = like.scalar_type() == ScalarType::Double;
-  const Tensor mask = torch::stable::new_empty(like, Shape{layers - 1, steps, sequences, units},
-                                               is_double ? ScalarType::Double : ScalarType::Float);
-  const Sizes size = {steps, sequences, 0, units, layers};
-  const Options options = {dropout_p, uint64_t(*dropout_seed.const_data_ptr<int64_t>()), false, false};
-  if (is_double)
-    cpu::dropout_mask(size, options, write<double>(mask));
-  else
-    cpu::dropout_mask(size, options, write<float>(mask));
+// The mask that the kernels draw for themselves, for whoever wants to redo their work step by step: float64,
+// (layers - 1, steps, sequences, units).
+Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequences, int64_t units, double dropout_p) {
+  const Tensor mask =
+      torch::stable::new_empty(seed, Shape{layers - 1, steps, sequences, units}, ScalarType::Double);
+  const Options options = {dropout_p, uint64_t(*seed.const_data_ptr<int64_t>()), false, false};
+  cpu::dropout_mask({steps, sequences, 0, units, layers}, options, write<double>(mask));
   return mask;
 }
 
@@ -297,14 +291,13 @@ STABLE_TORCH_LIBRARY(resblock, m) {
       "Tensor grad_weight_ih, Tensor grad_weight_hh, Tensor grad_weight_peephole, Tensor grad_bias, Tensor grad_h_0, "
       "Tensor grad_c_0)");
   m.def(
-      "residual_lstm_dropout_mask(Tensor like, int layers, int steps, int sequences, int units, float dropout_p, "
-      "Tensor dropout_seed) -> Tensor");
+      "residual_lstm_dropout_mask(Tensor dropout_seed, SymInt layers, SymInt steps, SymInt sequences, SymInt units, "
+      "float dropout_p) -> Tensor");
   m.def("instruction_set() -> str");
   m.def("has_cuda_kernels() -> bool");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
-  m.impl("residual_lstm_dropout_mask", TORCH_BOX(&resblock::dropout_mask));
   m.impl("instruction_set", TORCH_BOX(&resblock::instruction_set));
   m.impl("has_cuda_kernels", TORCH_BOX(&resblock::has_cuda_kernels));
 }
@@ -312,6 +305,7 @@ STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
 STABLE_TORCH_LIBRARY_IMPL(resblock, CPU, m) {
   m.impl("residual_lstm", TORCH_BOX(&resblock::residual_lstm<resblock::OnCpu>));
   m.impl("residual_lstm_backward", TORCH_BOX(&resblock::residual_lstm_backward<resblock::OnCpu>));
+  m.impl("residual_lstm_dropout_mask", TORCH_BOX(&resblock::dropout_mask));
 }
 
 #ifdef RESBLOCK_CUDA

@@ -78,9 +78,8 @@ class Case:
         mask = None
         if self.dropout_p:
             sizes = self.layers, self.steps, self.batch, self.units
-            mask = torch.ops.resblock.residual_lstm_dropout_mask(
-                tensors[0].detach(), *sizes, self.dropout_p, self.dropout_seed
-            )
+            mask = torch.ops.resblock.residual_lstm_dropout_mask(self.dropout_seed, *sizes, self.dropout_p)
+            mask = mask.to(tensors[0].dtype)
         return resblock.reference.residual_lstm(*tensors, self.lengths, mask, self.residual, self.output_peephole)
 
 

@@ -6,35 +6,30 @@ for reading beside the paper there is `resblock.reference`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 
 def residual_lstm_composite(
-    input: Tensor,
-    weight_ih_first: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    weight_peephole: Tensor,
-    bias: Tensor,
-    h_0: Tensor,
-    c_0: Tensor,
+    tensors: Sequence[Tensor],
     lengths: Tensor | None,
     dropout_p: float,
     dropout_seed: Tensor | None,
     residual: bool,
     output_peephole_previous: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute what `resblock::residual_lstm` computes; arguments and results as there."""
+    """Compute what `resblock::residual_lstm` computes; arguments and results as there, the first eight as one."""
+    input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0 = tensors
     steps, batch, _ = input.shape
     layers, _, units = weight_hh.shape
     time = torch.arange(steps, device=input.device)
     valid = None if lengths is None else (time[:, None] < lengths)[..., None]
     mask = None
     if dropout_p > 0:
-        mask = torch.ops.resblock.residual_lstm_dropout_mask(
-            input.detach().cpu(), layers, steps, batch, units, dropout_p, dropout_seed
-        ).to(input)
+        mask = torch.ops.resblock.residual_lstm_dropout_mask(dropout_seed, layers, steps, batch, units, dropout_p)
+        mask = mask.to(input)
     x = input if valid is None else torch.where(valid, input, 0)
     y: list[Tensor] = []
     h_n, c_n = [], []

@@ -78,6 +78,12 @@ def residual_lstm(
         If a shape, dtype, device, length or probability is not as above; the message names the argument.
     ValueError
         If `output_peephole` is neither word.
+
+    Notes
+    -----
+    Autograd, double backward, autocast and `torch.compile(fullgraph=True)` work. Of `torch.func`, `vmap` works by
+    one call per sample; `grad` and what is built on it do not, because PyTorch does not offer them for operators
+    registered this way: they raise and say so.
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
@@ -129,6 +135,11 @@ def _backward_fake(grad_output: Tensor, grad_h_n: Tensor, grad_c_n: Tensor, *res
     return tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in rest[:8])
 
 
+@torch.library.register_fake("resblock::residual_lstm_dropout_mask")  # type: ignore[untyped-decorator]
+def _dropout_mask_fake(seed: Tensor, layers: int, steps: int, batch: int, units: int, p: float) -> Tensor:
+    return seed.new_empty(layers - 1, steps, batch, units, dtype=torch.float64)
+
+
 # The options that follow the eight tensors in both operators: lengths, dropout_p, dropout_seed, residual,
 # output_peephole_previous.
 _OPTIONS = 5
@@ -163,7 +174,7 @@ def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]
     p, residual, previous = ctx.options
     with torch.enable_grad():
         grad_outputs, inputs = [list(_detached(part)) for part in (tensors[:3], tensors[3:])]
-        outputs = residual_lstm_composite(*inputs, lengths, p, seed, residual, previous)
+        outputs = residual_lstm_composite(inputs, lengths, p, seed, residual, previous)
         first = torch.autograd.grad(outputs, inputs, grad_outputs, create_graph=True, materialize_grads=True)
         second = torch.autograd.grad(first, grad_outputs + inputs, grads, allow_unused=True, materialize_grads=True)
     return (*second, *[None] * (_OPTIONS + 1))
@@ -191,9 +202,9 @@ def _register_autocast(device: str, key: str) -> None:
         with torch.autocast(device, enabled=False):
             return torch.ops.resblock.residual_lstm(*cast)
 
-    _library.impl("residual_lstm", in_autocast_type, key)
+    _library.impl("residual_lstm", in_autocast_type, key)  # type: ignore[no-untyped-call]
 
 
-_library = torch.library.Library("resblock", "FRAGMENT")
+_library = torch.library.Library("resblock", "FRAGMENT")  # type: ignore[no-untyped-call]
 for _device, _key in (("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA")):
     _register_autocast(_device, _key)

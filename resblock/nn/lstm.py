@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -194,7 +195,7 @@ class ResidualLSTM(nn.Module):
         """
         if lstm.bidirectional or lstm.proj_size:
             raise ValueError("from_torch takes an LSTM of one direction and without projection (proj_size=0)")
-        first = lstm.weight_ih_l0
+        first = cast(Tensor, lstm.weight_ih_l0)
         module = cls(
             lstm.input_size,
             lstm.hidden_size,

@@ -112,11 +112,16 @@ class ResAttnLSTM(nn.Module):
             Logits.
         """
         output, _ = self.lstm(self.input_dropout(input), lengths=lengths)
+        logits: Tensor = self.head(self._pool(output, lengths))
+        return logits
+
+    def _pool(self, output: Tensor, lengths: Tensor | None) -> Tensor:
         if self.attention is not None:
-            return self.head(self.attention(output, lengths))
+            pooled: Tensor = self.attention(output, lengths)
+            return pooled
         if lengths is None:
-            return self.head(output[-1])
-        return self.head(output[lengths - 1, torch.arange(output.shape[1], device=output.device)])
+            return output[-1]
+        return output[lengths - 1, torch.arange(output.shape[1], device=output.device)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as one safetensors file, whole or not at all."""

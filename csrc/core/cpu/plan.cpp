@@ -131,14 +131,13 @@ void backward(const Backward<S>& p, const Parallel& parallel) {
   run(serial, p.size.L, [&](int64_t layer) { kernel.reduce(p, blocking, gradients.get(), layer); });
 }
 
-template <class A>
-void dropout_mask(const Sizes& s, const Options& options, A* mask) {
+void dropout_mask(const Sizes& s, const Options& options, double* mask) {
   const Dropout dropout(options.seed, options.dropout);
   for (int64_t layer = 1; layer < s.L; ++layer)
     for (int64_t t = 0; t < s.T; ++t)
       for (int64_t b = 0; b < s.B; ++b, mask += s.H)
         for (int64_t u = 0; u < s.H; u += 4) {
-          A factor[4];
+          double factor[4];
           dropout.factors(layer, t, b, u / 4, factor);
           std::copy_n(factor, std::min<int64_t>(4, s.H - u), mask + u);
         }
@@ -160,7 +159,5 @@ RESBLOCK_INSTANTIATE(float)
 RESBLOCK_INSTANTIATE(double)
 RESBLOCK_INSTANTIATE(bfloat16)
 RESBLOCK_INSTANTIATE(float16)
-template void dropout_mask(const Sizes&, const Options&, float*);
-template void dropout_mask(const Sizes&, const Options&, double*);
 
 }  // namespace resblock::cpu

@@ -20,8 +20,7 @@ template <class S>
 void backward(const Backward<S>& problem, const Parallel& parallel);
 
 // (L-1, T, B, H): the factors by which dropout multiplies the inputs of layers 2..L.
-template <class A>
-void dropout_mask(const Sizes& size, const Options& options, A* mask);
+void dropout_mask(const Sizes& size, const Options& options, double* mask);
 
 // "x86-64", "x86-64-v3", "x86-64-v4" or "portable": what the processor has, or less if RESBLOCK_ISA says so.
 const char* instruction_set();
