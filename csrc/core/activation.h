@@ -58,7 +58,7 @@ RESBLOCK_INLINE SplitExp<A> split_exp(A x) {
   const A shifted = x * E::log2e + E::round, k = shifted - E::round;
   const A r = (x - k * E::ln2_high) - k * E::ln2_low;
   A p = inverse_factorial<A>(E::degree);
-#pragma GCC unroll 16
+  RESBLOCK_UNROLL
   for (int n = E::degree - 1; n >= 2; --n) p = p * r + inverse_factorial<A>(n);
   const Int exponent = bit_cast<Int>(shifted) - bit_cast<Int>(A(E::round)) + E::bias;
   return {bit_cast<A>(Int(exponent << E::mantissa)), r + r * r * p};

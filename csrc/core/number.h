@@ -9,6 +9,12 @@
 #define RESBLOCK_INLINE inline __attribute__((always_inline))
 #endif
 
+#if defined(__CUDACC__)
+#define RESBLOCK_UNROLL _Pragma("unroll")
+#else
+#define RESBLOCK_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 namespace resblock {
 
 // IEEE 754 binary16 and bfloat16 as bits: the core stores them and computes in float.
