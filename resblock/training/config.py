@@ -9,7 +9,6 @@ import os
 import sys
 import typing
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -200,11 +199,14 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         If it is missing, unreadable or no TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    try:
+        values: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: is no TOML ({error})") from None
+    return values
 
 
 def _parse_setting(setting: str) -> dict[str, Any]:
@@ -229,7 +231,6 @@ def _replace(section: str, config: Any, values: Mapping[str, Any]) -> Any:
     return dataclasses.replace(config, **checked)
 
 
-@cache
 def _field_types(config: type) -> dict[str, Any]:
     return {name: kind for name, kind in typing.get_type_hints(config).items() if name not in GIVEN}
 

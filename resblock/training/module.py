@@ -56,7 +56,9 @@ class WindowTraining(L.LightningModule):
         data: DimerData = self.trainer.datamodule  # type: ignore[attr-defined]
         chosen = data.validation[dimer_index]
         scores = self.scorer.score_pairs(chosen.dimer, chosen.pairs)
-        self.validation_auroc.update(auroc(scores, chosen.labels))
+        value = auroc(scores, chosen.labels)
+        if value is not None:
+            self.validation_auroc.update(value)
         self.log(MONITOR, self.validation_auroc, on_step=False, on_epoch=True, prog_bar=True, batch_size=1)
 
     def configure_optimizers(self) -> Any:

@@ -16,7 +16,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import lightning as L
 import torch
@@ -54,7 +54,9 @@ class Outcome:
     already_finished: bool
     """Nothing was done."""
     figures: dict[str, Any]
-    """Ranking of the validation dimers with these weights."""
+    """Ranking of the validation dimers with these weights; empty in all processes but the leader."""
+    leader: bool
+    """Whether this is the process that writes, of those that train together."""
 
 
 def train(
@@ -62,7 +64,7 @@ def train(
     out: str | os.PathLike[str],
     config: TrainingConfig,
     split_file: str | os.PathLike[str] | None = None,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: str = "auto",
 ) -> Outcome:
     """Train on prepared dimers, or go on with a run that was interrupted.
 
@@ -90,10 +92,11 @@ def train(
     """
     run = Path(out)
     split, dimers = _divide(data, config, split_file)
-    if int(os.environ.get("RANK", 0)) == 0:
+    leader = int(os.environ.get("RANK", 0)) == 0
+    if leader:
         _claim(run, config, split)
     if (run / WEIGHTS).exists():
-        return Outcome(run / WEIGHTS, True, WindowScorer.load(run / WEIGHTS).card["validation"])
+        return Outcome(run / WEIGHTS, True, WindowScorer.load(run / WEIGHTS).card["validation"], leader)
     parts = {part: [dimers[code] for code in codes_of(split, part) if code in dimers] for part in PARTS}
     batches = DimerData(parts["train"], parts["validation"], config, int(os.environ.get("WORLD_SIZE", 1)))
     with _quiet():
@@ -102,10 +105,10 @@ def train(
         last = run / CHECKPOINTS / "last.ckpt"
         _fit(trainer, module, batches, last if last.exists() else None)
         figures = {}
-        if trainer.is_global_zero:
+        if leader:
             figures = _finish(run, module.scorer, parts["validation"], _card(config, parts))
         trainer.strategy.barrier("the weights are written")
-    return Outcome(run / WEIGHTS, False, figures)
+    return Outcome(run / WEIGHTS, False, figures, leader)
 
 
 def _divide(

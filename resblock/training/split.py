@@ -43,7 +43,7 @@ def read_split(path: str | os.PathLike[str]) -> Split:
             raise InputError(f"{path}, line {number}: {line.strip()!r}; write a code and {', '.join(PARTS)} or nothing")
         if code in split:
             raise InputError(f"{path}, line {number}: {code} is already in the list")
-        split[code] = cast(Part, part)
+        split[code] = part
     if not split:
         raise InputError(f"{path}: lists no complex")
     return split
@@ -74,6 +74,28 @@ def random_split(codes: Sequence[str], seed: int) -> Split:
     return dict(zip(shuffled, cast("list[Part]", parts), strict=True))
 
 
-def codes_of(split: Split, part: Part) -> list[str]:
+def find_list(name: str) -> Path:
+    """A list's file: a path, or the name of a list in the package (`paper_test`, `included_weights`)."""
+    included = Path(__file__).parent / "splits" / f"{name}.tsv"
+    return included if not Path(name).exists() and included.is_file() else Path(name)
+
+
+def part_of(path: str | os.PathLike[str], part: str) -> list[str]:
+    """Sorted codes of one part of a list.
+
+    Raises
+    ------
+    InputError
+        If the list cannot be read, or has no such part.
+    """
+    if part not in PARTS:
+        raise InputError(f"part {part!r} is unknown; choose {', '.join(PARTS)}")
+    codes = codes_of(read_split(path), part)
+    if not codes:
+        raise InputError(f"{path}: no complex in the part {part}")
+    return codes
+
+
+def codes_of(split: Split, part: str) -> list[str]:
     """Sorted codes of one part."""
     return sorted(code for code, its_part in split.items() if its_part == part)

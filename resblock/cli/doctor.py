@@ -1,0 +1,75 @@
+"""`resblock doctor`."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from rich.table import Table
+
+from resblock.cli.console import output
+
+_PACKAGES: Final = ("torch", "numpy", "biopython", "voronotalt", "propka", "safetensors")
+_TRAINING_PACKAGES: Final = ("lightning", "tensorboard")
+
+
+def doctor() -> None:
+    """Show versions, the instruction set and kernels in use, whether the GPU can be used, and where caches are."""
+    import torch
+
+    from resblock import __version__, ops
+    from resblock.scoring import load_scorer
+    from resblock.structure import cache_directory
+
+    table = Table(show_header=False)
+    table.add_column("what")
+    table.add_column("found", overflow="fold")
+    table.add_row("resblock", __version__)
+    table.add_row("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    for package in _PACKAGES:
+        table.add_row(package, _version(package))
+    for package in _TRAINING_PACKAGES:
+        table.add_row(package, _version(package, "not installed; for training: pip install 'resblock[train]'"))
+    table.add_row("CPU instruction set", ops.instruction_set())
+    table.add_row("CPU threads", str(torch.get_num_threads()))
+    table.add_row("CUDA kernels", "compiled in" if ops.has_cuda_kernels() else "not compiled in (RESBLOCK_CUDA)")
+    table.add_row("GPU", _gpu())
+    table.add_row("included weights", _weights(load_scorer().card))
+    table.add_row("feature cache", str(cache_directory()))
+    output.print(table)
+
+
+def _version(package: str, absent: str = "not installed") -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return absent
+
+
+def _gpu() -> str:
+    import torch
+
+    from resblock import ResidualLSTM, ops
+
+    if not torch.cuda.is_available():
+        return "none that torch can use"
+    name = torch.cuda.get_device_name()
+    if not ops.has_cuda_kernels():
+        return f"{name}, not used: no CUDA kernels"
+    lstm, steps = ResidualLSTM(18, 8, 4), torch.linspace(-1, 1, 9 * 18).view(9, 1, 18)
+    try:
+        with torch.inference_mode():
+            expected = lstm(steps)[0]
+            found = lstm.cuda()(steps.cuda())[0].cpu()
+    except RuntimeError as error:
+        return f"{name}, cannot run the kernels: {' '.join(str(error).split())}"
+    right = torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
+    return f"{name}, kernels run and agree with the CPU" if right else f"{name}, kernels give WRONG results"
+
+
+def _weights(card: dict[str, object]) -> str:
+    complexes = card.get("complexes")
+    if not isinstance(complexes, dict):
+        return "without a card"
+    return ", ".join(f"{part} on {len(codes)} complexes" for part, codes in complexes.items())

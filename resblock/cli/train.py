@@ -1,0 +1,47 @@
+"""`resblock train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from resblock.cli.console import extra, output
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare).")],
+    out: Annotated[Path, typer.Option(help="The run's directory. A run found there is resumed.")],
+    preset: Annotated[str, typer.Option(help="paper, or default: the settings of the included weights.")] = "paper",
+    config: Annotated[Path | None, typer.Option(help="TOML file whose fields replace the preset's.")] = None,
+    set_field: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Replace one field; may be repeated."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="List of codes with train, validation or test behind; 6:2:2 by the seed without it."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a network on prepared dimers, or resume a run that was interrupted.
+
+    Writes config.toml, split.tsv, checkpoints, CSV and TensorBoard logs, and at the end weights.safetensors.
+    Several processes or nodes: torchrun --nproc-per-node N -m resblock train ...
+    """
+    with extra("train"):
+        from resblock.training.config import resolve_config
+        from resblock.training.run import train as run
+    from resblock.cli.evaluate import figures_table
+    from resblock.training.split import find_list
+
+    resolved = resolve_config(preset, config, tuple(set_field or ()))
+    outcome = run(data, out, resolved, None if split is None else find_list(split), device)
+    if not outcome.leader:
+        return
+    if outcome.already_finished:
+        output.print(f"{escape(str(out))} holds this run already, finished: nothing to do.")
+    output.print(figures_table("Validation", outcome.figures))
+    output.print(f"Weights: {escape(str(outcome.weights))}")
