@@ -98,7 +98,8 @@ def notes(partner: Partner) -> list[str]:
     ):
         if residues:
             few = ", ".join(str(r) for r in residues[:3]) + (", ..." if len(residues) > 3 else "")
-            lines.append(f"{partner.path}: {len(residues)} residues {what} ({few})")
+            count = f"{len(residues)} residue{'s' if len(residues) > 1 else ''}"
+            lines.append(f"{partner.path}: {count} {what} ({few})")
     if len(partner.residues) > pka.MAX_RESIDUES:
         lines.append(
             f"{partner.path}: {len(partner.residues)} residues, more than {pka.MAX_RESIDUES}: "

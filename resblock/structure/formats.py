@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 from Bio.PDB.MMCIFParser import MMCIFParser
-from Bio.PDB.PDBExceptions import PDBConstructionException, PDBConstructionWarning
 from Bio.PDB.PDBParser import PDBParser
 
 from resblock.errors import InputError
@@ -58,37 +57,25 @@ def _first_model(path: str, structure: Any) -> Any:
 
 
 def _parse_mmcif(path: str, text: str) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PDBConstructionWarning)
-            parser: Any = MMCIFParser  # Biopython is partly typed
-            return parser().get_structure("partner", io.StringIO(text))
-    # The parser meets damaged text with whatever its next step happens to raise.
-    except (PDBConstructionException, ValueError, KeyError, IndexError, TypeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: damaged mmCIF ({reason[:120]}); copy or download it again") from None
+    parser: Any = MMCIFParser  # Biopython is partly typed
+    return _parse(path, "mmCIF file", parser(), text)
 
 
 def _parse_pdb(path: str, text: str) -> Any:
-    lines = _atom_lines(path, text)
+    parser: Any = PDBParser
+    return _parse(path, "PDB file", parser(), "".join(_atom_lines(path, text)))
+
+
+def _parse(path: str, kind: str, parser: Any, text: str) -> Any:
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", PDBConstructionWarning)
-            parser: Any = PDBParser
-            structure = parser().get_structure("partner", io.StringIO("".join(lines)))
-    except (PDBConstructionException, ValueError, KeyError, IndexError, TypeError) as error:
-        raise InputError(
-            f"{path}: damaged PDB file ({' '.join(str(error).split())[:120]}); copy or download it again"
-        ) from None
-    for warning in caught:
-        # The parser would go on to add such a residue's atoms to the one before.
-        if "Blank altlocs in duplicate residue" in str(warning.message):
-            residue = str(warning.message).partition("duplicate residue ")[2].partition(" at line")
-            raise InputError(
-                f"{path}: two residues with different names share chain and number "
-                f"{residue[0]}; give each chain its own name"
-            )
-    return structure
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return parser.get_structure("partner", io.StringIO(text))
+    # The parsers meet damaged text with whatever their next step happens to raise.
+    except Exception as error:
+        missing = isinstance(error, KeyError)
+        reason = f"{error.args[0]} is missing" if missing else " ".join(str(error).split())
+        raise InputError(f"{path}: damaged {kind} ({reason[:120]}); copy or download it again") from None
 
 
 def _atom_lines(path: str, text: str) -> list[str]:
@@ -98,6 +85,8 @@ def _atom_lines(path: str, text: str) -> list[str]:
     newer files have segment and element.
     """
     lines: list[str] = []
+    seen: set[str] = set()
+    names: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         record = line[:6].upper()
         if record == "ENDMDL" and lines:
@@ -123,6 +112,17 @@ def _atom_lines(path: str, text: str) -> list[str]:
                     f"{path}: line {number}: {axis} coordinate {line[columns]!r} (columns "
                     f"{columns.start + 1}-{columns.stop}) is not a number; repair the line"
                 ) from None
+        if line[16] == " ":
+            # The parser would drop the second copy, or add its atoms to the residue before.
+            residue, name, atom = record + line[21:27], line[17:20], record + line[12:27]
+            if atom in seen or names.setdefault(residue, name) != name:
+                raise InputError(
+                    f"{path}: line {number}: chain {line[21].strip() or '(blank)'} residue "
+                    f"{name.strip()} {line[22:27].strip()} atom {line[12:16].strip()}: this chain "
+                    "and residue number stand for another residue above; give each chain its own "
+                    "name"
+                )
+            seen.add(atom)
         lines.append(f"{record}{line[6:54]}{_occupancy(line)}  0.00{'':10}{_element(line)}\n")
     if not lines:
         raise InputError(f"{path}: no ATOM records and not mmCIF; is this a structure file?")

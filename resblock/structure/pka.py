@@ -13,6 +13,7 @@ import numpy as np
 import propka.run
 from numpy.typing import NDArray
 
+from resblock.errors import InputError
 from resblock.structure.frame import canonical_frame
 from resblock.structure.read import Partner
 from resblock.structure.scales import BACKBONE_ATOMS, MODEL_PKA, SIDE_CHAIN_ATOMS
@@ -39,15 +40,24 @@ def propka_pka(partner: Partner) -> NDArray[np.float64]:
     NaN where the residue does not titrate, by type or because it is held otherwise (a cysteine in
     a disulphide bridge). The model pKa where PROPKA cannot tell, because the side chain's atoms are
     missing, and everywhere in partners of more than `MAX_RESIDUES` residues.
+
+    Raises
+    ------
+    InputError
+        The geometry is impossible.
     """
     pka = model_pka(partner)
     if len(pka) > MAX_RESIDUES:
         return pka
-    with _silence():
-        molecule = propka.run.single(
-            "partner.pdb", optargs=["--quiet"], stream=io.StringIO(_pdb_text(partner)),
-            write_pka=False,
-        )  # fmt: skip
+    text = io.StringIO(_pdb_text(partner))
+    try:
+        with _silence():
+            molecule = propka.run.single("partner.pdb", optargs=["--quiet"], stream=text, write_pka=False)
+    # PROPKA checks nothing: on impossible geometry it fails wherever it happens to.
+    except Exception as error:
+        raise InputError(
+            f"{partner.path}: PROPKA cannot make sense of the geometry ({error!r}); look for misplaced atoms"
+        ) from error
     for group in molecule.conformations["AVR"].groups:
         if group.titratable and group.residue_type in MODEL_PKA:
             atom = group.atom

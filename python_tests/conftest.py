@@ -1,0 +1,30 @@
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Tests share a feature cache of their own and leave the user's alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESBLOCK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty feature cache for one test."""
+    directory = tmp_path / "cache"
+    monkeypatch.setenv("RESBLOCK_CACHE", str(directory))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def db5():
+    """The docking benchmark, where it is at hand."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "db5"
+    directory = Path(os.environ.get("RESBLOCK_DB5", default))
+    if not (directory / "index.tsv").is_file():
+        pytest.skip(f"no docking benchmark at {directory}; set RESBLOCK_DB5 to have it")
+    return directory
