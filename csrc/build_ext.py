@@ -7,8 +7,10 @@ import os
 import pathlib
 import platform
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
+from setuptools import Extension
 from setuptools.errors import PlatformError
 from torch.utils import cpp_extension
 
@@ -61,9 +63,7 @@ def check_prerequisites() -> None:
         raise PlatformError(f"torch {torch.__version__} is too old to build resblock: install torch 2.11 or newer")
     compiler = os.environ.get("CXX", "c++").split()[0]
     if not shutil.which(compiler):
-        raise PlatformError(
-            f"no C++ compiler: '{compiler}' was not found; install g++ or clang++ (C++17), or set CXX"
-        )
+        raise PlatformError(f"no C++ compiler: '{compiler}' was not found; install g++ or clang++ (C++17), or set CXX")
 
 
 class BuildExt(cpp_extension.BuildExtension):
@@ -97,20 +97,19 @@ class BuildExt(cpp_extension.BuildExtension):
         extension.language, extension.py_limited_api = "c++", True
         extension.extra_compile_args, extension.extra_link_args = {"cxx": cxx, "nvcc": nvcc}, link
 
-    def build_extension(self, extension) -> None:
+    def compile_core(self, source: str) -> str:
+        """Compile one file of the core and name its object file."""
+        flags = [*CORE_FLAGS, *isa_flags(source)]
+        (object_file,) = self.compiler.compile(
+            [source], output_dir=self.build_temp, include_dirs=[str(HERE)], extra_postargs=flags
+        )
+        return object_file
+
+    def build_extension(self, extension: Extension) -> None:
         """Compile the core, whose files have flags of their own, and then what remains with torch's ninja."""
-        super_compile = self.compiler.compile
-        extension.extra_objects = [
-            object_file
-            for source in sources("core/cpu", ".cpp")
-            if is_for_this_processor(source)
-            for object_file in super_compile(
-                [source],
-                output_dir=self.build_temp,
-                include_dirs=[str(HERE)],
-                extra_postargs=[*CORE_FLAGS, *isa_flags(source)],
-            )
-        ]
+        files = [source for source in sources("core/cpu", ".cpp") if is_for_this_processor(source)]
+        with ThreadPoolExecutor(int(os.environ.get("MAX_JOBS") or os.cpu_count() or 1)) as pool:
+            extension.extra_objects = list(pool.map(self.compile_core, files))
         super().build_extension(extension)
 
     def get_source_files(self) -> list[str]:
