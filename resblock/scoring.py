@@ -28,6 +28,8 @@ from resblock.structure.files import write_atomically
 FORMAT: Final = "resblock.WindowScorer"
 #: Raise it whenever stored weights would mean something else.
 FORMAT_VERSION: Final = 1
+#: Entry of the safetensors metadata that describes the scorer, as JSON.
+METADATA: Final = "resblock"
 #: Standardised features are cut at this many standard deviations; an odd residue must not decide alone.
 LARGEST_DEVIATION: Final = 6.0
 
@@ -148,15 +150,16 @@ class WindowScorer(nn.Module):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, scaling, configuration, feature names and card as one safetensors file, all or nothing."""
-        metadata = {
+        description = {
             "format": FORMAT,
-            "format_version": str(FORMAT_VERSION),
-            "config": json.dumps(dataclasses.asdict(self.network.config)),
-            "feature_names": json.dumps(self.feature_names),
-            "card": json.dumps(self.card),
+            "format_version": FORMAT_VERSION,
+            "config": dataclasses.asdict(self.network.config),
+            "feature_names": self.feature_names,
+            "card": self.card,
         }
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        content = safetensors.torch.save(tensors, metadata)
+        # One entry: safetensors writes several in no fixed order, and the same weights shall give the same bytes.
+        content = safetensors.torch.save(tensors, {METADATA: json.dumps(description)})
         write_atomically(path, lambda stream: stream.write(content))
 
     @classmethod
@@ -170,22 +173,25 @@ class WindowScorer(nn.Module):
         """
         try:
             with safetensors.safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
+                description = json.loads((file.metadata() or {}).get(METADATA, "{}"))
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; check the path") from None
         except (OSError, safetensors.SafetensorError) as error:
             raise _unusable(path, f"no safetensors file: {error}") from None
-        found = f"{metadata.get('format')} version {metadata.get('format_version')}"
-        if found != f"{FORMAT} version {FORMAT_VERSION}":
-            raise _unusable(path, f"holds {found}, wanted {FORMAT} version {FORMAT_VERSION}")
+        except ValueError as error:
+            raise _unusable(path, f"damaged metadata: {error}") from None
+        if not isinstance(description, dict) or description.get("format") != FORMAT:
+            raise _unusable(path, f"holds no {FORMAT}")
+        if description.get("format_version") != FORMAT_VERSION:
+            raise _unusable(path, f"format version {description.get('format_version')}, wanted {FORMAT_VERSION}")
         try:
             scorer = cls(
-                ResAttnLSTM.from_config(json.loads(metadata["config"])),
+                ResAttnLSTM.from_config(description["config"]),
                 state["mean"].numpy(),
                 state["scale"].numpy(),
-                json.loads(metadata["feature_names"]),
-                json.loads(metadata["card"]),
+                description["feature_names"],
+                description["card"],
             )
             scorer.load_state_dict(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

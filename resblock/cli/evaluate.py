@@ -57,8 +57,8 @@ def figures_table(title: str, figures: Mapping[str, Any]) -> Table:
     table.add_column("value", justify="right")
     for name, value in figures.items():
         if isinstance(value, Mapping):
-            for percentile, rank in value.items():
-                table.add_row(f"RFPP at the {percentile}th percentile", _cell(rank, 1))
+            label = f"RFPP at percentiles {min(value, key=int)} to {max(value, key=int)}"
+            table.add_row(label, " ".join(_cell(rank, 0) for rank in value.values()))
         else:
             table.add_row(_LABELS[name], _cell(value, 3))
     return table
@@ -67,10 +67,10 @@ def figures_table(title: str, figures: Mapping[str, Any]) -> Table:
 _LABELS = {
     "dimers": "dimers",
     "ranked": "with true pairs",
-    "ncpd": "NCPD (true pair in the first per mille)",
+    "ncpd": "NCPD",
     "median_rfpp": "median RFPP",
-    "median_accuracy_order": "median accuracy order (per mille)",
-    "median_expected_random_rfpp": "median RFPP expected of a random order",
+    "median_accuracy_order": "median order (per mille)",
+    "median_expected_random_rfpp": "median random RFPP",
     "median_auroc": "median AUROC",
     "mean_auroc": "mean AUROC",
     "mean_precision_top_l5": "mean precision of the top L/5",

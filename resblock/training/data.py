@@ -92,9 +92,10 @@ class DimerData(L.LightningDataModule):
         return DataLoader(pairs, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[int]:
-        """Indices into `validation`."""
+        """Indices into `validation`; the processes get equally many, the last ones may lie past the end."""
         assert self.trainer is not None
-        indices = range(self.trainer.global_rank, len(self.validation), self.world_size)
+        shared = math.ceil(len(self.validation) / self.world_size) * self.world_size
+        indices = range(self.trainer.global_rank, shared, self.world_size)
         return DataLoader(indices, batch_size=None)  # type: ignore[arg-type]  # any sequence will do
 
 

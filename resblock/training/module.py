@@ -54,11 +54,11 @@ class WindowTraining(L.LightningModule):
     def validation_step(self, dimer_index: int, index: int) -> None:
         """AUROC of one dimer."""
         data: DimerData = self.trainer.datamodule  # type: ignore[attr-defined]
-        chosen = data.validation[dimer_index]
-        scores = self.scorer.score_pairs(chosen.dimer, chosen.pairs)
-        value = auroc(scores, chosen.labels)
-        if value is not None:
-            self.validation_auroc.update(value)
+        if dimer_index < len(data.validation):
+            chosen = data.validation[dimer_index]
+            value = auroc(self.scorer.score_pairs(chosen.dimer, chosen.pairs), chosen.labels)
+            if value is not None:
+                self.validation_auroc.update(value)
         self.log(MONITOR, self.validation_auroc, on_step=False, on_epoch=True, prog_bar=True, batch_size=1)
 
     def configure_optimizers(self) -> Any:

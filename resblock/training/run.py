@@ -41,8 +41,8 @@ WEIGHTS: Final = "weights.safetensors"
 CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best"
 
-#: Lightning's advice that does not apply: windows are gathered in memory, and dataloaders have no length on purpose.
-_BESIDE_THE_POINT: Final = (".*does not have many workers.*", ".*`IterableDataset` has `__len__` defined.*")
+#: Lightning's warnings that do not apply: windows are gathered in memory; what it calls in torch is deprecated.
+_BESIDE_THE_POINT: Final = (".*does not have many workers.*", ".*LeafSpec.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,13 +237,15 @@ def _card(config: TrainingConfig, parts: dict[Part, list[Dimer]]) -> dict[str, A
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Lightning to what a user of the command can act on."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             for message in _BESIDE_THE_POINT:
                 warnings.filterwarnings("ignore", message)
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
