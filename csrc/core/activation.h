@@ -12,7 +12,7 @@ struct ExpTraits;
 
 template <>
 struct ExpTraits<float> {
-  using Int = int32_t;
+  using Bits = uint32_t;
   static constexpr int mantissa = 23, bias = 127, degree = 7;
   static constexpr float log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   static constexpr float round = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer
@@ -21,7 +21,7 @@ struct ExpTraits<float> {
 
 template <>
 struct ExpTraits<double> {
-  using Int = int64_t;
+  using Bits = uint64_t;
   static constexpr int mantissa = 52, bias = 1023, degree = 13;
   static constexpr double log2e = 1.4426950408889634, ln2_high = 6.93147180369123816490e-1,
                           ln2_low = 1.90821492927058770002e-10;
@@ -54,14 +54,14 @@ RESBLOCK_INLINE A clamp(A x, A low, A high) {
 template <class A>
 RESBLOCK_INLINE SplitExp<A> split_exp(A x) {
   using E = ExpTraits<A>;
-  using Int = typename E::Int;
+  using Bits = typename E::Bits;
   const A shifted = x * E::log2e + E::round, k = shifted - E::round;
   const A r = (x - k * E::ln2_high) - k * E::ln2_low;
   A p = inverse_factorial<A>(E::degree);
   RESBLOCK_UNROLL
   for (int n = E::degree - 1; n >= 2; --n) p = p * r + inverse_factorial<A>(n);
-  const Int exponent = bit_cast<Int>(shifted) - bit_cast<Int>(A(E::round)) + E::bias;
-  return {bit_cast<A>(Int(exponent << E::mantissa)), r + r * r * p};
+  const Bits exponent = bit_cast<Bits>(shifted) - bit_cast<Bits>(A(E::round)) + Bits(E::bias);
+  return {bit_cast<A>(Bits(exponent << E::mantissa)), r + r * r * p};
 }
 
 // Past `highest` the scale is 2^128 (2^1024), whose bits are infinity: the quotient is an exact zero.

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__CUDACC__) || defined(RESBLOCK_CUDA_ON_HOST)
+#if defined(__CUDACC__)
 #define RESBLOCK_INLINE __host__ __device__ __forceinline__
 #else
 #define RESBLOCK_INLINE inline __attribute__((always_inline))
