@@ -111,3 +111,10 @@ def mmcif(atoms) -> str:
         )
     out.write("#\n")
     return out.getvalue()
+
+
+def write(path, atoms):
+    """A PDB file of these atoms; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(pdb(atoms))
+    return path

@@ -28,7 +28,7 @@ from resblock.structure.scales import (
 from resblock.structure.tessellation import tessellate
 
 #: Raise it whenever a feature's value changes: cached and prepared data of other versions are redone.
-FEATURE_VERSION: Final = 1
+FEATURE_VERSION: Final = 2
 
 PAPER_FEATURES: Final = ("IC", "EC", "EV", "AESA", "RESA", "HI-E", "HI-KD", "pKa-model", "pKa-PROPKA")
 

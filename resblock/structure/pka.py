@@ -23,8 +23,6 @@ from resblock.structure.scales import BACKBONE_ATOMS, MODEL_PKA, SIDE_CHAIN_ATOM
 MAX_RESIDUES: Final = 2_500
 
 _NOT_TITRATABLE: Final = 99.0
-_CHAIN_NAMES: Final = "ABCDEFGHIJ"
-_RESIDUES_PER_CHAIN: Final = 9_999
 #: Selenium takes the place of sulphur in these.
 _RENAMED_ATOMS: Final = {("MSE", "SE"): "SD", ("SEC", "SE"): "SG"}
 
@@ -59,10 +57,9 @@ def propka_pka(partner: Partner) -> NDArray[np.float64]:
             f"{partner.path}: PROPKA cannot make sense of the geometry ({error!r}); look for misplaced atoms"
         ) from error
     for group in molecule.conformations["AVR"].groups:
-        if group.titratable and group.residue_type in MODEL_PKA:
-            atom = group.atom
-            k = _CHAIN_NAMES.index(atom.chain_id) * _RESIDUES_PER_CHAIN + atom.res_num - 1
-            pka[k] = group.pka_value if group.pka_value < _NOT_TITRATABLE else np.nan
+        if group.residue_type in MODEL_PKA:
+            titrates = group.titratable and group.pka_value < _NOT_TITRATABLE
+            pka[group.atom.res_num - 1] = group.pka_value if titrates else np.nan
     return pka
 
 
@@ -83,8 +80,9 @@ def _pdb_text(partner: Partner) -> str:
     """The partner as PROPKA reads it best.
 
     In the canonical frame, because PROPKA places hydrogens along the axes; as many decimals as the
-    columns hold; residues numbered from 1, so that any size and any numbering fits; modified
-    residues as their parents; TER only between chains, because each one makes an N-terminus.
+    columns hold; residues numbered from 1 through all chains, because PROPKA ignores insertion codes
+    and so takes 52 and 52A for one; modified residues as their parents; TER only between chains,
+    because each one makes an N-terminus.
     """
     xyz = canonical_frame(partner.coordinates)
     lines = []
@@ -97,10 +95,8 @@ def _pdb_text(partner: Partner) -> str:
         atom = _RENAMED_ATOMS.get((residue.name, name), name)
         if atom not in (*BACKBONE_ATOMS, "OXT", *SIDE_CHAIN_ATOMS.get(residue.parent, ())):
             continue
-        block, number = divmod(int(k), _RESIDUES_PER_CHAIN)
         columns = "".join(f"{value:.7f}"[:8] for value in position)
         lines.append(
-            f"ATOM  {serial % 99_999 + 1:5d}  {atom:<3s} {residue.parent:3s} "
-            f"{_CHAIN_NAMES[block]}{number + 1:4d}    {columns}  1.00  0.00"
+            f"ATOM  {serial % 99_999 + 1:5d}  {atom:<3s} {residue.parent:3s} A{k + 1:4d}    {columns}  1.00  0.00"
         )
     return "\n".join([*lines, "END", ""])
