@@ -1,0 +1,44 @@
+"""Dimers made from random numbers, with contacts that the features tell: something to learn in seconds."""
+
+import numpy as np
+
+from resblock.pairs import Dimer, DimerPartner
+from resblock.structure import PAPER_FEATURES, Residue
+
+
+def made_partner(generator, size, chain):
+    features = generator.normal(size=(size, len(PAPER_FEATURES))).astype(np.float32)
+    titratable = generator.random(size) < 0.3
+    features[~titratable, -2:] = np.nan
+    linked = np.ones(size, dtype=np.bool_)
+    linked[[0, size // 2]] = False
+    return DimerPartner(
+        residues=tuple(Residue(chain, k + 1, "", "ALA", "ALA") for k in range(size)),
+        features=features,
+        linked=linked,
+        surface=generator.random(size) < 0.8,
+        centres=np.zeros((size, 3), dtype=np.float32),
+    )
+
+
+def made_dimer(seed, code="made", sizes=(14, 9)):
+    """The pairs with the largest sum of two features touch."""
+    generator = np.random.default_rng(seed)
+    receptor, ligand = (made_partner(generator, n, chain) for n, chain in zip(sizes, "AB", strict=True))
+    sums = receptor.features[:, None, 0] + ligand.features[None, :, 0]
+    limit = np.sort(sums[np.ix_(receptor.surface, ligand.surface)], axis=None)[-6]
+    return Dimer(
+        code=code,
+        receptor=receptor,
+        ligand=ligand,
+        feature_names=PAPER_FEATURES,
+        contact_area=np.where(sums >= limit, 10.0, 0.0).astype(np.float32),
+        distance=(10.0 - sums).astype(np.float32),
+    )
+
+
+def save_dimers(directory, count=8):
+    directory.mkdir(parents=True, exist_ok=True)
+    for k in range(count):
+        made_dimer(k, f"D{k}").save(directory / f"D{k}.npz")
+    return directory
