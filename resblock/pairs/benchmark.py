@@ -20,7 +20,7 @@ from typing import Final, Literal
 from resblock.errors import InputError
 from resblock.pairs.dimer import FORMAT_VERSION, Dimer, DimerPartner, stored_key
 from resblock.pairs.labels import LABEL_VERSION, label_pairs
-from resblock.structure.features import FEATURE_SETS, FEATURE_VERSION
+from resblock.structure.features import FEATURE_VERSION, feature_names
 from resblock.structure.files import read_bytes
 from resblock.structure.read import read_partner
 
@@ -153,7 +153,7 @@ def prepare_complex(directory: str | os.PathLike[str], features: str = "paper") 
         code=Path(directory).name,
         receptor=DimerPartner.from_structure(partners["receptor_unbound"], features),
         ligand=DimerPartner.from_structure(partners["ligand_unbound"], features),
-        feature_names=FEATURE_SETS[features],
+        feature_names=feature_names(features),
         contact_area=labels.contact_area,
         distance=labels.distance,
         lost_contacts=labels.lost_contacts,
@@ -191,9 +191,10 @@ def prepare_benchmark(
     Raises
     ------
     InputError
-        The benchmark, a complex of `only` or the output directory cannot be used.
+        The benchmark, a complex of `only`, the output directory or the feature set cannot be used.
     """
     complexes = find_complexes(directory, only)
+    feature_names(features)
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)

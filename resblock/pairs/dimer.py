@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
-from resblock.structure.features import FEATURE_SETS, residue_features
+from resblock.structure.features import feature_names, residue_features
 from resblock.structure.files import write_atomically
 from resblock.structure.frame import canonical_frame
 from resblock.structure.read import Partner, Residue, one_letter
@@ -24,7 +24,16 @@ from resblock.structure.read import Partner, Residue, one_letter
 FORMAT_VERSION: Final = 1
 
 #: What reading a damaged archive raises.
-_DAMAGED: Final = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGED: Final = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class DimerPartner:
     def from_structure(cls, partner: Partner, features: str = "paper") -> DimerPartner:
         """Features of a partner read from its unbound structure."""
         table = residue_features(partner, features)
-        accessible = table[:, FEATURE_SETS[features].index("AESA")]
+        accessible = table[:, feature_names(features).index("AESA")]
         size = len(partner.residues)
         count = np.bincount(partner.atom_residue, minlength=size)
         centres = np.column_stack(
@@ -168,19 +177,16 @@ class Dimer:
             The file is missing, damaged, of another kind or of another format version.
         """
         with _open(path) as arrays:
-            try:
-                return cls(
-                    code=str(arrays["code"]),
-                    receptor=_partner_from(arrays, "receptor"),
-                    ligand=_partner_from(arrays, "ligand"),
-                    feature_names=tuple(arrays["feature_names"].tolist()),
-                    contact_area=arrays.get("contact_area"),
-                    distance=arrays.get("distance"),
-                    lost_contacts=int(arrays["lost_contacts"]),
-                    key=str(arrays["key"]),
-                )
-            except (KeyError, *_DAMAGED) as error:
-                raise _foreign(path, error) from None
+            return cls(
+                code=str(arrays["code"]),
+                receptor=_partner_from(arrays, "receptor"),
+                ligand=_partner_from(arrays, "ligand"),
+                feature_names=tuple(arrays["feature_names"].tolist()),
+                contact_area=arrays.get("contact_area"),
+                distance=arrays.get("distance"),
+                lost_contacts=int(arrays["lost_contacts"]),
+                key=str(arrays["key"]),
+            )
 
 
 def stored_key(path: str | os.PathLike[str]) -> str | None:
@@ -217,20 +223,21 @@ def load_dimers(directory: str | os.PathLike[str], codes: Sequence[str] | None =
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike[str]) -> Iterator[Mapping[str, NDArray[Any]]]:
-    """The archive's arrays, each read when asked for, once the format version is known to fit."""
+    """The archive's arrays, each read when asked for; what goes wrong meanwhile is the file's fault."""
     try:
         archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("not an .npz archive")
+        with archive:
+            version = int(archive["format_version"])
+            if version != FORMAT_VERSION:
+                raise ValueError(f"format version {version}, this program reads {FORMAT_VERSION}")
+            yield archive
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except _DAMAGED as error:
-        raise _foreign(path, error) from None
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise _foreign(path, "not an .npz archive")
-    with archive:
-        version = archive.get("format_version")
-        if version is None or version != FORMAT_VERSION:
-            raise _foreign(path, f"format version {version}, this program reads {FORMAT_VERSION}")
-        yield archive
+        reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+        raise InputError(f"{path}: not a usable prepared dimer ({reason}); run `resblock prepare`") from None
 
 
 def _partner_arrays(partner: DimerPartner) -> dict[str, NDArray[Any]]:
@@ -258,7 +265,3 @@ def _partner_from(arrays: Mapping[str, NDArray[Any]], side: str) -> DimerPartner
         surface=arrays[f"{side}_surface"],
         centres=arrays[f"{side}_centres"],
     )
-
-
-def _foreign(path: str | os.PathLike[str], reason: object) -> InputError:
-    return InputError(f"{path}: not a usable prepared dimer ({reason}); run `resblock prepare`")

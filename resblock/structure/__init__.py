@@ -5,6 +5,7 @@ from resblock.structure.features import (
     FEATURE_VERSION,
     PAPER_FEATURES,
     cache_directory,
+    feature_names,
     notes,
     residue_features,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "Partner",
     "Residue",
     "cache_directory",
+    "feature_names",
     "notes",
     "read_partner",
     "residue_features",

@@ -65,11 +65,10 @@ def residue_features(partner: Partner, features: str = "paper") -> NDArray[np.fl
     InputError
         There is no such feature set.
     """
-    if features not in FEATURE_SETS:
-        raise InputError(f"features {features!r}: unknown; choose from {', '.join(FEATURE_SETS)}")
+    columns = feature_names(features)
     key = hashlib.sha256(f"{partner.digest} {features} {FEATURE_VERSION}".encode()).hexdigest()
     entry = cache_directory() / "features" / f"{key}.npy"
-    shape = (len(partner.residues), len(FEATURE_SETS[features]))
+    shape = (len(partner.residues), len(columns))
     table = _load(entry, shape)
     if table is None:
         table = _paper_features(partner)
@@ -77,6 +76,19 @@ def residue_features(partner: Partner, features: str = "paper") -> NDArray[np.fl
         with contextlib.suppress(OSError):
             write_atomically(entry, lambda stream: np.save(stream, table))
     return table
+
+
+def feature_names(features: str) -> tuple[str, ...]:
+    """Names of the columns of a feature set.
+
+    Raises
+    ------
+    InputError
+        There is no such set.
+    """
+    if features not in FEATURE_SETS:
+        raise InputError(f"features {features!r}: unknown; choose from {', '.join(FEATURE_SETS)}")
+    return FEATURE_SETS[features]
 
 
 def notes(partner: Partner) -> list[str]:

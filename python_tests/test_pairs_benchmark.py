@@ -1,0 +1,154 @@
+import csv
+
+import numpy as np
+import pytest
+from synthetic import ALL_TYPES, helix, mmcif, moved, random_rotation, write
+
+from resblock.errors import InputError
+from resblock.pairs import Dimer, load_dimers, prepare_benchmark, prepare_complex
+from resblock.pairs.labels import contact_areas, label_pairs, smallest_distances
+from resblock.structure import read_partner
+
+RECEPTOR = helix(ALL_TYPES)
+LIGAND = moved(helix("KLEDKVEELLSK"), shift=(0.0, 9.5, 3.0), chain="L")
+
+
+def write_complex(directory, receptor=RECEPTOR, ligand=LIGAND, bound=(RECEPTOR, LIGAND)):
+    write(directory / "receptor_unbound.pdb", receptor)
+    write(directory / "ligand_unbound.pdb", ligand)
+    write(directory / "receptor_bound.pdb", bound[0])
+    write(directory / "ligand_bound.pdb", bound[1])
+
+
+@pytest.fixture
+def complexes(tmp_path):
+    directory = tmp_path / "benchmark"
+    write_complex(directory / "GOOD")
+    write_complex(directory / "SMALL", receptor=RECEPTOR[:60])
+    write_complex(directory / "BAD")
+    (directory / "BAD" / "ligand_bound.pdb").write_text("nothing\n")
+    (directory / "index.tsv").write_text("code\n")
+    return directory
+
+
+def test_contacts_are_near_and_distances_exact(tmp_path):
+    receptor = read_partner(write(tmp_path / "r.pdb", RECEPTOR))
+    ligand = read_partner(write(tmp_path / "l.pdb", LIGAND))
+    area, distance = contact_areas(receptor, ligand), smallest_distances(receptor, ligand)
+    for k in range(len(receptor.residues)):
+        for m in range(len(ligand.residues)):
+            here = receptor.coordinates[receptor.atom_residue == k]
+            there = ligand.coordinates[ligand.atom_residue == m]
+            expected = np.linalg.norm(here[:, None] - there, axis=-1).min()
+            assert distance[k, m] == pytest.approx(expected)
+    assert 10 < np.count_nonzero(area) < 60
+    assert distance[area > 0].max() < 2 * (1.87 + 1.4)  # expanded spheres of two carbons
+    assert (area[distance < 3.5] > 0).all()
+    np.testing.assert_allclose(contact_areas(ligand, receptor).T, area, atol=1e-6)
+
+
+def test_labels_on_unbound_residues_count_what_is_lost(tmp_path):
+    bound = [read_partner(write(tmp_path / f"{k}.pdb", x)) for k, x in enumerate((RECEPTOR, LIGAND))]
+    whole = label_pairs(*bound, *bound)
+    assert whole.lost_contacts == 0
+    np.testing.assert_allclose(whole.contact_area, contact_areas(*bound), rtol=1e-6)
+    touching = int(whole.contact_area.sum(axis=1).argmax())
+    cut = read_partner(write(tmp_path / "cut.pdb", [a for a in RECEPTOR if a.number != touching + 1]))
+    part = label_pairs(cut, bound[1], *bound)
+    assert part.contact_area.shape == (19, 12)
+    assert part.lost_contacts == np.count_nonzero(whole.contact_area[touching])
+    np.testing.assert_array_equal(part.contact_area, np.delete(whole.contact_area, touching, axis=0))
+    unbound_more = label_pairs(bound[0], bound[1], cut, bound[1])
+    assert np.isnan(unbound_more.distance[touching]).all()
+    assert (unbound_more.contact_area[touching] == 0).all()
+
+
+def test_a_complex_where_the_partners_lie_apart(tmp_path):
+    """Unbound files anywhere in space give the same dimer: only the bound ones tell contacts."""
+    generator = np.random.default_rng(3)
+    write_complex(tmp_path / "HERE")
+    write_complex(
+        tmp_path / "APART",
+        receptor=moved(RECEPTOR, random_rotation(generator), (80.0, 5.0, -31.0)),
+        ligand=moved(LIGAND, random_rotation(generator), (-60.0, 15.0, 9.0)),
+    )
+    here, apart = prepare_complex(tmp_path / "HERE"), prepare_complex(tmp_path / "APART")
+    np.testing.assert_array_equal(here.contact_area, apart.contact_area)
+    for side in ("receptor", "ligand"):
+        one, other = getattr(here, side), getattr(apart, side)
+        # The turned files are rounded to 0.001 Angstrom.
+        np.testing.assert_allclose(one.features, other.features, atol=0.15)
+        np.testing.assert_array_equal(one.surface, other.surface)
+
+
+def test_formats_can_be_mixed(tmp_path):
+    write_complex(tmp_path / "PDB")
+    write_complex(tmp_path / "CIF")
+    (tmp_path / "CIF" / "ligand_unbound.pdb").unlink()
+    (tmp_path / "CIF" / "ligand_unbound.cif").write_text(mmcif(LIGAND))
+    one, other = prepare_complex(tmp_path / "PDB"), prepare_complex(tmp_path / "CIF")
+    np.testing.assert_array_equal(one.ligand.features, other.ligand.features)
+    assert one.ligand.residues == other.ligand.residues
+
+
+def test_one_failure_stops_nothing_and_a_second_run_does_what_is_left(complexes, tmp_path):
+    out = tmp_path / "out"
+    seen = []
+    first = prepare_benchmark(complexes, out, jobs=2, progress=lambda entry, total: seen.append((entry.code, total)))
+    assert [entry.code for entry in first.done] == ["GOOD", "SMALL"]
+    (failed,) = first.failed
+    assert failed.code == "BAD"
+    assert "ligand_bound.pdb: no ATOM records" in failed.reason
+    assert sorted(seen) == [("BAD", 3), ("GOOD", 3), ("SMALL", 3)]
+    assert first.done[0].residues == (20, 12)
+    assert first.done[0].contacts > 10
+    assert [d.code for d in load_dimers(out)] == ["GOOD", "SMALL"]
+    assert not list(out.glob(".*"))
+
+    write_complex(complexes / "BAD")
+    write(complexes / "SMALL" / "ligand_unbound.pdb", LIGAND[:50])
+    second = prepare_benchmark(complexes, out, jobs=1)
+    assert [entry.code for entry in second.unchanged] == ["GOOD"]
+    assert [entry.code for entry in second.done] == ["BAD", "SMALL"]
+
+    (out / "GOOD.npz").write_bytes(b"damaged")
+    third = prepare_benchmark(complexes, out, only=["GOOD"], jobs=1)
+    assert [entry.code for entry in third.done] == ["GOOD"]
+    assert Dimer.load(out / "GOOD.npz").is_dimer
+
+
+def test_impossible_benchmarks(complexes, tmp_path):
+    with pytest.raises(InputError, match="no such directory"):
+        prepare_benchmark(tmp_path / "absent", tmp_path / "out")
+    with pytest.raises(InputError, match="no complex 9XYZ"):
+        prepare_benchmark(complexes, tmp_path / "out", only=["GOOD", "9XYZ"])
+    with pytest.raises(InputError, match="receptor_unbound"):
+        prepare_benchmark(complexes / "GOOD", tmp_path / "out")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot be made"):
+        prepare_benchmark(complexes, tmp_path / "file", jobs=1)
+    with pytest.raises(InputError, match="features 'none': unknown"):
+        prepare_benchmark(complexes, tmp_path / "out", features="none")
+
+
+def test_missing_and_doubled_files(complexes):
+    (complexes / "GOOD" / "ligand_bound.cif").write_text("data_x\n")
+    with pytest.raises(InputError, match=r"ligand_bound.*found ligand_bound\.pdb, ligand_bound\.cif"):
+        prepare_complex(complexes / "GOOD")
+    (complexes / "SMALL" / "ligand_bound.pdb").unlink()
+    with pytest.raises(InputError, match="found none"):
+        prepare_complex(complexes / "SMALL")
+
+
+def test_sizes_of_the_papers_dimers(db5):
+    """1BKD: 463 x 166 residues; single chains on each side where the benchmark says so."""
+    with (db5 / "index.tsv").open() as stream:
+        rows = {row["code"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    dimer = prepare_complex(db5 / "1BKD")
+    assert (len(dimer.receptor), len(dimer.ligand)) == (463, 166)
+    assert dimer.is_dimer
+    assert dimer.lost_contacts == 0
+    assert 100 < dimer.labels().sum() < 160
+    assert rows["1BKD"]["paper_test"] == "1"
+    many = prepare_complex(db5 / "1VFB")
+    assert many.is_dimer == (rows["1VFB"]["dimer"] == "1")

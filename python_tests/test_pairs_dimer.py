@@ -1,0 +1,162 @@
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from synthetic import ALL_TYPES, helix, moved, random_rotation, write
+
+from resblock.errors import InputError
+from resblock.pairs import Dimer, DimerPartner, dimer, load_dimers
+from resblock.structure import PAPER_FEATURES, read_partner
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("dimer")
+    numbered = [replace(a, insertion_code="B") if a.number == 3 else a for a in helix(ALL_TYPES)]
+    receptor = read_partner(write(directory / "r.pdb", numbered))
+    ligand = read_partner(write(directory / "l.pdb", moved(helix("GMKWYD"), chain="L")))
+    generator = np.random.default_rng(0)
+    area = np.maximum(generator.normal(size=(20, 6)), 0).astype(np.float32)
+    return Dimer(
+        code="MADE",
+        receptor=DimerPartner.from_structure(receptor),
+        ligand=DimerPartner.from_structure(ligand),
+        feature_names=PAPER_FEATURES,
+        contact_area=area,
+        distance=np.where(area > 0, 3.0, np.nan).astype(np.float32),
+        lost_contacts=4,
+        key="abc",
+    )
+
+
+def assert_same(one, other):
+    assert (one.code, one.feature_names, one.lost_contacts, one.key) == (
+        other.code, other.feature_names, other.lost_contacts, other.key
+    )  # fmt: skip
+    np.testing.assert_array_equal(one.contact_area, other.contact_area)
+    np.testing.assert_array_equal(one.distance, other.distance)
+    for side in ("receptor", "ligand"):
+        a, b = getattr(one, side), getattr(other, side)
+        assert a.residues == b.residues
+        for field in ("features", "linked", "surface", "centres"):
+            first, second = getattr(a, field), getattr(b, field)
+            np.testing.assert_array_equal(first, second)
+            assert first.dtype == second.dtype
+
+
+def test_round_trip(made, tmp_path):
+    made.save(tmp_path / "MADE.npz")
+    assert_same(Dimer.load(tmp_path / "MADE.npz"), made)
+    assert dimer.stored_key(tmp_path / "MADE.npz") == "abc"
+    assert [p.name for p in tmp_path.iterdir()] == ["MADE.npz"]
+
+
+def test_round_trip_without_contacts(made, tmp_path):
+    unknown = replace(made, contact_area=None, distance=None)
+    unknown.save(tmp_path / "x.npz")
+    loaded = Dimer.load(tmp_path / "x.npz")
+    assert_same(loaded, unknown)
+    with pytest.raises(InputError, match="no contacts known"):
+        loaded.labels()
+
+
+def test_features_are_float32_and_raw(made):
+    assert made.receptor.features.dtype == np.float32
+    assert np.isnan(made.receptor.features[:, 8]).any()
+    assert made.receptor.sequence == ALL_TYPES
+    assert made.receptor.residues[2].label == "3B"
+    assert made.is_dimer
+
+
+def test_surface_pairs_and_labels_go_together(made):
+    surface = made.receptor.surface.copy()
+    surface[[0, 7]] = False
+    partly = replace(made, receptor=replace(made.receptor, surface=surface))
+    pairs, labels = partly.surface_pairs(), partly.labels()
+    assert len(pairs) == len(labels) == 18 * 6
+    assert pairs.tolist() == sorted(pairs.tolist())
+    assert not {0, 7} & set(pairs[:, 0].tolist())
+    np.testing.assert_array_equal(labels, made.contact_area[tuple(pairs.T)] > 0)
+
+
+def test_nothing_tells_where_a_partner_lies(made, tmp_path):
+    generator = np.random.default_rng(1)
+    elsewhere = moved(helix("GMKWYD"), random_rotation(generator), (40.0, -7.0, 3.0), chain="L")
+    partner = DimerPartner.from_structure(read_partner(write(tmp_path / "l.pdb", elsewhere)))
+    np.testing.assert_allclose(partner.centres, made.ligand.centres, atol=0.01)
+    np.testing.assert_allclose(partner.features, made.ligand.features, atol=0.1)
+
+
+def test_another_format_version_is_refused(made, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(dimer, "FORMAT_VERSION", 99)
+        made.save(tmp_path / "new.npz")
+    with pytest.raises(InputError, match="format version 99, this program reads 1"):
+        Dimer.load(tmp_path / "new.npz")
+    assert dimer.stored_key(tmp_path / "new.npz") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"\x80\x04N.", b"\x93NUMPY\x01\x00"])
+def test_foreign_files_are_refused(content, tmp_path):
+    path = tmp_path / "x.npz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a usable prepared dimer"):
+        Dimer.load(path)
+
+
+def test_a_pickle_is_not_opened(tmp_path):
+    buffer = io.BytesIO()
+    np.savez(buffer, format_version=np.int64(1), key=np.array([{}], dtype=object))
+    (tmp_path / "x.npz").write_bytes(buffer.getvalue())
+    with pytest.raises(InputError):
+        Dimer.load(tmp_path / "x.npz")
+    assert dimer.stored_key(tmp_path / "x.npz") is None
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(where=st.floats(0, 1), byte=st.integers(0, 255), cut=st.booleans())
+def test_damaged_files_are_refused_or_read(made, where, byte, cut, tmp_path_factory):
+    directory = tmp_path_factory.getbasetemp()
+    whole = directory / "whole.npz"
+    if not whole.exists():
+        made.save(whole)
+    content = bytearray(whole.read_bytes())
+    at = int(where * (len(content) - 1))
+    content = content[:at] if cut else content[:at] + bytes([byte]) + content[at + 1 :]
+    (directory / "damaged.npz").write_bytes(content)
+    try:
+        loaded = Dimer.load(directory / "damaged.npz")
+    except InputError as error:
+        refusal = str(error)
+    else:
+        assert_same(loaded, made)  # the checksums of zip leave nothing in between
+        return
+    assert "\n" not in refusal
+
+
+def test_a_failed_write_leaves_nothing(made, tmp_path, monkeypatch):
+    def fail(stream, **arrays):
+        stream.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(OSError, match="disk full"):
+        made.save(tmp_path / "x.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_load_dimers(made, tmp_path):
+    for code in ("B", "A", "C"):
+        replace(made, code=code).save(tmp_path / f"{code}.npz")
+    assert [d.code for d in load_dimers(tmp_path)] == ["A", "B", "C"]
+    assert [d.code for d in load_dimers(tmp_path, ["C", "A"])] == ["C", "A"]
+    with pytest.raises(InputError, match="no prepared dimer X"):
+        load_dimers(tmp_path, ["X"])
+    with pytest.raises(InputError, match="no such directory"):
+        load_dimers(tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no prepared dimers"):
+        load_dimers(tmp_path / "empty")
