@@ -89,7 +89,7 @@ def test_placement_does_not_matter(seed, bundle):
     np.testing.assert_allclose(residue_features(elsewhere), residue_features(bundle), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("code", ["1AY7", "1PPE", "1A2K", "2VDB"])
+@pytest.mark.parametrize("code", ["1AY7", "1A2K"])
 def test_placement_of_a_file_does_not_matter(code, db5):
     """A turned PDB file is rounded to 0.001 Angstrom again; areas move by that times a length."""
     generator = np.random.default_rng(5)
@@ -98,7 +98,7 @@ def test_placement_of_a_file_does_not_matter(code, db5):
         turned = partner.coordinates @ random_rotation(generator) + generator.uniform(-50, 50, 3)
         table = residue_features(partner)
         difference = np.abs(residue_features(replace(partner, coordinates=turned)) - table)
-        assert np.nanmax(difference) < 1e-4  # the coordinates themselves are float32 in Biopython
+        assert np.nanmax(difference) < 1e-6
         rounded = replace(partner, coordinates=np.round(turned, 3))
         difference = np.abs(residue_features(rounded) - table)
         assert np.nanmax(difference[:, :5]) < 0.25

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from synthetic import ALL_TYPES, helix, mmcif, pdb
+from synthetic import ALL_TYPES, helix, mmcif, moved, pdb, write
 
 from resblock.errors import InputError
 from resblock.structure import Partner, notes, read_partner, residue_features
@@ -237,3 +237,9 @@ def test_all_twenty_types(tmp_path):
     partner = read_partner(path)
     assert len({residue.parent for residue in partner.residues}) == 20
     assert partner.linked.tolist() == [False] + [True] * 19
+
+
+def test_coordinates_are_those_of_the_file(tmp_path):
+    atoms = moved(helix(ALL_TYPES), shift=(612.0, -7.0, 1300.0))
+    path = write(tmp_path / "far.pdb", atoms)
+    np.testing.assert_array_equal(read_partner(path).coordinates, [atom.xyz for atom in atoms])

@@ -240,12 +240,22 @@ def _partner(path: str, records: Iterable[tuple[str, Any, _Atoms]]) -> Partner:
         residues=tuple(residues),
         atom_names=tuple(names),
         elements=tuple(elements),
-        coordinates=np.array(positions, dtype=np.float64),
+        coordinates=_as_written(np.array(positions, dtype=np.float32)),
         atom_residue=np.array(owner, dtype=np.int64),
         linked=np.array(linked, dtype=np.bool_),
     )
     _check(partner)
     return partner
+
+
+def _as_written(coordinates: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Coordinates as the file has them: Biopython keeps float32, structure files three decimals.
+
+    Without this, the same structure shifted by a whole number of Angstrom would differ by 1e-5.
+    """
+    exact = coordinates.astype(np.float64)
+    decimal = exact.round(3)
+    return np.where(np.abs(exact - decimal) <= np.spacing(np.abs(coordinates)), decimal, exact)
 
 
 def _check(partner: Partner) -> None:
