@@ -49,17 +49,20 @@ void compare_with_cpu(const Case& c) {
   check_close(run_cuda(data), run_cpu(data), growth, describe(c.size, c.variant));
 }
 
-void choose_order() {
-  using cuda_on_host::Order;
-  cuda_on_host::set_order(check::is_argument("descending") ? Order::descending
-                          : check::is_argument("shuffled") ? Order::shuffled
-                                                           : Order::ascending);
+using cuda_on_host::Order;
+const cuda_on_host::Schedule ascending = {Order::ascending, 1}, descending = {Order::descending, 2},
+                             shuffled = {Order::shuffled, 3};
+
+void choose_schedule() {
+  cuda_on_host::set_schedule(check::is_argument("descending") ? descending
+                             : check::is_argument("shuffled") ? shuffled
+                                                              : ascending);
 }
 
 }  // namespace
 
 TEST(results_agree_with_the_cpu) {
-  choose_order();
+  choose_schedule();
   for (const Case& c : grid(check::is_argument("quick"), 1)) {
     compare_with_cpu<float>(c);
     if (!is_small(c)) continue;
@@ -79,11 +82,10 @@ TEST(more_gates_than_threads_of_a_block) { compare_with_cpu<float>({{2, 2, 300, 
 TEST(more_sequences_than_blocks) { compare_with_cpu<float>({{2, 4099, 1, 1, 2}, variant(11), 1}); }
 
 TEST(results_are_the_same_bits_in_every_run_and_order) {
-  using cuda_on_host::Order;
   const ProblemData<float> data({5, 17, 18, 8, 7}, variant(15));
   const Results<float> first = run_cuda(data);
-  for (Order order : {Order::ascending, Order::descending, Order::shuffled}) {
-    cuda_on_host::set_order(order);
+  for (const auto& schedule : {ascending, descending, shuffled}) {
+    cuda_on_host::set_schedule(schedule);
     check_same_bits(run_cuda(data), first, "");
   }
 }

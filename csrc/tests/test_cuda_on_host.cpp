@@ -10,7 +10,7 @@ namespace {
 using cuda_on_host::KernelError;
 using cuda_on_host::Order;
 
-const Order orders[] = {Order::ascending, Order::descending, Order::shuffled};
+const cuda_on_host::Schedule schedules[] = {{Order::ascending, 1}, {Order::descending, 2}, {Order::shuffled, 3}};
 
 template <class... Parameters, class... Arguments>
 cudaError_t start(dim3 grid, dim3 block, size_t shared_bytes, bool cooperative, void (*kernel)(Parameters...),
@@ -111,8 +111,8 @@ __global__ void lanes_that_do_not_exist() { __syncwarp(); }
 }  // namespace
 
 TEST(every_thread_runs_once_with_its_coordinates) {
-  for (Order order : orders) {
-    cuda_on_host::set_order(order);
+  for (const auto& schedule : schedules) {
+    cuda_on_host::set_schedule(schedule);
     const dim3 grid(3, 2, 2), block(4, 3, 2);
     std::vector<uint64_t> out(12 * 24, 0);
     CHECK(start(grid, block, 0, false, write_coordinates, out.data()) == cudaSuccess);
@@ -121,9 +121,9 @@ TEST(every_thread_runs_once_with_its_coordinates) {
 }
 
 TEST(shared_memory_belongs_to_the_block_and_barriers_order_it) {
-  for (Order order : orders)
+  for (const auto& schedule : schedules)
     for (bool cooperative : {false, true}) {
-      cuda_on_host::set_order(order);
+      cuda_on_host::set_schedule(schedule);
       std::vector<int> out(5);
       CHECK(start(5, 64, 64 * sizeof(int), cooperative, block_sum, out.data()) == cudaSuccess);
       CHECK(std::count(out.begin(), out.end(), 63 * 64 / 2) == 5);
@@ -137,8 +137,8 @@ TEST(shared_memory_is_poisoned) {
 }
 
 TEST(warp_functions_follow_their_definition) {
-  for (Order order : orders) {
-    cuda_on_host::set_order(order);
+  for (const auto& schedule : schedules) {
+    cuda_on_host::set_schedule(schedule);
     std::vector<int> out(64 * 8);
     start(1, 64, 0, false, warp_functions, out.data());
     for (int thread = 0; thread < 64; ++thread) {
@@ -160,9 +160,9 @@ TEST(warp_functions_follow_their_definition) {
 }
 
 TEST(resident_blocks_pass_flags) {
-  for (Order order : orders)
+  for (const auto& schedule : schedules)
     for (auto kernel : {relay, relay_backwards_by_vote}) {
-      cuda_on_host::set_order(order);
+      cuda_on_host::set_schedule(schedule);
       const int blocks = 7;
       std::vector<int> flag(blocks, 0), value(blocks, 0);
       start(blocks, 32, 0, true, kernel, flag.data(), value.data());
@@ -172,6 +172,7 @@ TEST(resident_blocks_pass_flags) {
 }
 
 TEST(a_wait_for_a_block_that_is_not_resident_is_a_deadlock) {
+  cuda_on_host::set_schedule({});
   std::vector<int> flag(3, 0), value(3, 0);
   const std::string error =
       error_of([&] { start(3, 32, 0, false, relay_backwards_by_vote, flag.data(), value.data()); });

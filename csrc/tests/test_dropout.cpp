@@ -15,8 +15,8 @@ bool is(const PhiloxWords& found, uint32_t a, uint32_t b, uint32_t c, uint32_t d
   return found.word[0] == a && found.word[1] == b && found.word[2] == c && found.word[3] == d;
 }
 
-std::vector<float> mask(const Sizes& s, double p, uint64_t seed) {
-  std::vector<float> factors(size_t((s.L - 1) * s.T * s.B * s.H));
+std::vector<double> mask(const Sizes& s, double p, uint64_t seed) {
+  std::vector<double> factors(size_t((s.L - 1) * s.T * s.B * s.H));
   cpu::dropout_mask(s, {p, seed, true, false}, factors.data());
   return factors;
 }
@@ -53,10 +53,10 @@ TEST(every_coordinate_and_the_seed_change_the_factors) {
 
 TEST(the_mask_drops_as_often_as_it_should_and_keeps_the_mean) {
   for (double p : {0.1, 0.4, 0.6, 0.95}) {
-    const std::vector<float> factors = mask({50, 40, 1, 33, 4}, p, 7);
+    const std::vector<double> factors = mask({50, 40, 1, 33, 4}, p, 7);
     double dropped = 0;
-    for (float factor : factors) {
-      CHECK(factor == 0 || factor == float(1 / (1 - p)));
+    for (double factor : factors) {
+      CHECK(factor == 0 || factor == 1 / (1 - p));
       dropped += factor == 0;
     }
     CHECK(is_plausible(dropped, double(factors.size()), p));
@@ -65,7 +65,7 @@ TEST(the_mask_drops_as_often_as_it_should_and_keeps_the_mean) {
 
 TEST(masks_of_neighbours_are_independent) {
   const Sizes s = {50, 40, 1, 32, 5};
-  const std::vector<float> factors = mask(s, 0.5, 3);
+  const std::vector<double> factors = mask(s, 0.5, 3);
   for (int64_t distance : {int64_t(1), s.H, s.B * s.H, s.T * s.B * s.H}) {
     double alike = 0, count = 0;
     for (size_t k = size_t(distance); k < factors.size(); ++k, ++count)
@@ -75,19 +75,19 @@ TEST(masks_of_neighbours_are_independent) {
 }
 
 TEST(nothing_and_everything_can_be_dropped) {
-  for (float factor : mask({5, 4, 1, 7, 3}, 0, 1)) CHECK(factor == 1);
-  for (float factor : mask({5, 4, 1, 7, 3}, 1, 1)) CHECK(factor == 0);
+  for (double factor : mask({5, 4, 1, 7, 3}, 0, 1)) CHECK(factor == 1);
+  for (double factor : mask({5, 4, 1, 7, 3}, 1, 1)) CHECK(factor == 0);
 }
 
 TEST(the_mask_is_laid_out_by_layer_time_sequence_and_unit) {
   const Sizes s = {3, 2, 1, 6, 4};
-  const std::vector<float> factors = mask(s, 0.5, 9);
+  const std::vector<double> factors = mask(s, 0.5, 9);
   size_t k = 0;
   for (int64_t layer = 1; layer < s.L; ++layer)
     for (int64_t t = 0; t < s.T; ++t)
       for (int64_t b = 0; b < s.B; ++b)
         for (int64_t u = 0; u < s.H; ++u, ++k) {
-          float quad[4];
+          double quad[4];
           Dropout(9, 0.5).factors(layer, t, b, u / 4, quad);
           CHECK(factors[k] == quad[u % 4]);
         }

@@ -33,6 +33,13 @@ __global__ void relaxed_flag(int* out) {
   }
 }
 
+// What every block writes and reads should be its own.
+__global__ void scratch_of_another_block(int* out) {
+  out[threadIdx.x] = int(blockIdx.x);
+  __syncthreads();
+  out[threadIdx.x] += 1;
+}
+
 __global__ void past_the_end(int* out) { out[threadIdx.x] = shared()[threadIdx.x + 1]; }
 
 struct Case {
@@ -43,6 +50,7 @@ struct Case {
 const Case cases[] = {{"missing_barrier", missing_barrier},
                       {"shuffle_for_barrier", shuffle_for_barrier},
                       {"relaxed_flag", relaxed_flag},
+                      {"scratch_of_another_block", scratch_of_another_block},
                       {"past_the_end", past_the_end}};
 
 }  // namespace
@@ -51,7 +59,8 @@ int main(int, char** argv) {
   const int threads = 64;
   std::vector<int> out(threads, 0);
   cudaLaunchConfig_t config = {};
-  config.gridDim = 1;
+  cuda_on_host::set_schedule({cuda_on_host::Order::ascending, 2});
+  config.gridDim = 2;
   config.blockDim = threads;
   config.dynamicSmemBytes = threads * sizeof(int);
   for (const Case& wrong : cases)

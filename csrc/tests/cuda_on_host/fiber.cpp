@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+#include <new>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -14,6 +17,8 @@
 
 namespace cuda_on_host {
 namespace {
+
+constexpr size_t stack_bytes = 128 * 1024;
 
 #if defined(RESBLOCK_THREAD_SANITIZER)
 constexpr unsigned without_synchronisation = 1;
@@ -42,19 +47,23 @@ void finish_switch(void*, const void**, size_t*) {}
 
 }  // namespace
 
-Fiber::~Fiber() {
-  if (sanitizer_fiber_) destroy_sanitizer_fiber(sanitizer_fiber_);
+Fiber::Fiber()
+    : stack_(mmap(nullptr, stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)),
+      sanitizer_fiber_(create_sanitizer_fiber()) {
+  if (stack_ == MAP_FAILED) throw std::bad_alloc();
 }
 
-void Fiber::prepare(char* stack, size_t bytes, void (*body)(void*), void* argument) {
-  stack_ = stack;
-  bytes_ = bytes;
+Fiber::~Fiber() {
+  destroy_sanitizer_fiber(sanitizer_fiber_);
+  munmap(stack_, stack_bytes);
+}
+
+void Fiber::prepare(void (*body)(void*), void* argument) {
   body_ = body;
   argument_ = argument;
-  if (!sanitizer_fiber_) sanitizer_fiber_ = create_sanitizer_fiber();
   getcontext(&context_);
-  context_.uc_stack.ss_sp = stack;
-  context_.uc_stack.ss_size = bytes;
+  context_.uc_stack.ss_sp = stack_;
+  context_.uc_stack.ss_size = stack_bytes;
   context_.uc_link = nullptr;
   const uintptr_t self = reinterpret_cast<uintptr_t>(this);  // makecontext passes ints only
   makecontext(&context_, reinterpret_cast<void (*)()>(enter), 2, unsigned(self), unsigned(uint64_t(self) >> 32));
@@ -69,7 +78,7 @@ void Fiber::enter(unsigned low, unsigned high) {
 
 void Fiber::resume() {
   sanitizer_scheduler_ = current_sanitizer_fiber();
-  start_switch(&fake_scheduler_stack_, stack_, bytes_);
+  start_switch(&fake_scheduler_stack_, stack_, stack_bytes);
   switch_sanitizer_fiber(sanitizer_fiber_);
   swapcontext(&scheduler_, &context_);
   finish_switch(fake_scheduler_stack_, nullptr, nullptr);

@@ -7,13 +7,14 @@ namespace cuda_on_host {
 
 class Fiber {
  public:
-  Fiber() = default;
+  Fiber();
   ~Fiber();
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // Prepares body(argument) to run on the given stack. The body may not return: its last act is leave().
-  void prepare(char* stack, size_t bytes, void (*body)(void*), void* argument);
+  // Forgets what it was doing, if anything, and prepares body(argument). The body may not return: its last act is
+  // leave().
+  void prepare(void (*body)(void*), void* argument);
 
   void resume();              // by the scheduler: runs until the fiber suspends or leaves
   void suspend();             // by the fiber
@@ -26,10 +27,9 @@ class Fiber {
   ucontext_t context_, scheduler_;
   void (*body_)(void*) = nullptr;
   void* argument_ = nullptr;
-  char* stack_ = nullptr;
-  size_t bytes_ = 0;
-  void *sanitizer_fiber_ = nullptr, *sanitizer_scheduler_ = nullptr;  // ThreadSanitizer's names for both sides
-  void *fake_stack_ = nullptr, *fake_scheduler_stack_ = nullptr;      // AddressSanitizer's
+  void* stack_;
+  void *sanitizer_fiber_, *sanitizer_scheduler_ = nullptr;        // ThreadSanitizer's names for both sides
+  void *fake_stack_ = nullptr, *fake_scheduler_stack_ = nullptr;  // AddressSanitizer's
   const void* scheduler_stack_ = nullptr;
   size_t scheduler_bytes_ = 0;
 };

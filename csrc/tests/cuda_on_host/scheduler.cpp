@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <memory>
@@ -20,7 +19,6 @@ dim3 blockDim, gridDim;
 namespace cuda_on_host {
 namespace {
 
-constexpr size_t stack_bytes = 128 * 1024;
 constexpr unsigned warp_size = 32;
 
 // "What was done before release(p) is seen after acquire(p)", for ThreadSanitizer.
@@ -37,7 +35,7 @@ enum class Waits { not_at_all, for_flag, at_block_barrier, at_warp_barrier, fini
 struct Block;
 
 struct Thread {
-  Fiber fiber;
+  Fiber* fiber;
   Block* block;
   uint3 index;
   unsigned number, lane, warp;
@@ -57,29 +55,19 @@ struct Block {
   std::unique_ptr<void, void (*)(void*)> shared{nullptr, free};
 };
 
-class Stacks {
- public:
-  explicit Stacks(size_t count) : bytes_(count * stack_bytes) {
-    base_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base_ == MAP_FAILED) throw std::bad_alloc();
-  }
-  ~Stacks() { munmap(base_, bytes_); }
-  Stacks(const Stacks&) = delete;
-  Stacks& operator=(const Stacks&) = delete;
-  char* operator[](size_t k) const { return static_cast<char*>(base_) + k * stack_bytes; }
+// Fibers are used again and again: for ThreadSanitizer above all they are dear to make.
+Fiber& pooled_fiber(size_t index) {
+  static std::vector<std::unique_ptr<Fiber>> pool;
+  while (pool.size() <= index) pool.emplace_back(new Fiber);
+  return *pool[index];
+}
 
- private:
-  size_t bytes_;
-  void* base_;
-};
-
-Order order = Order::ascending;
+Schedule schedule;
 
 // The blocks of a launch that are alive together.
 class Residents {
  public:
-  Residents(const Launch& launch, const std::function<void()>& body, uint64_t first, uint64_t count,
-            const Stacks& stacks);
+  Residents(const Launch& launch, const std::function<void()>& body, uint64_t first, uint64_t count);
   ~Residents() { acquire(&left_); }
   void run();
   void suspend(Waits reason);
@@ -90,7 +78,7 @@ class Residents {
 
  private:
   static void thread_body(void* self);
-  void create(Block& block, uint64_t id, const Stacks& stacks, size_t first_stack);
+  void create(Block& block, uint64_t id, size_t first_fiber);
   bool run_threads();
   bool release_barriers(Block& block);
   void release_warp_barriers(Block& block, bool& released);
@@ -107,14 +95,13 @@ class Residents {
 
 Residents* current = nullptr;
 
-Residents::Residents(const Launch& launch, const std::function<void()>& body, uint64_t first, uint64_t count,
-                     const Stacks& stacks)
+Residents::Residents(const Launch& launch, const std::function<void()>& body, uint64_t first, uint64_t count)
     : launch(launch), body_(body), threads_(launch.block.x * launch.block.y * launch.block.z), blocks_(count) {
-  for (uint64_t k = 0; k < count; ++k) create(blocks_[k], first + k, stacks, k * threads_);
-  if (order == Order::descending) std::reverse(turn_.begin(), turn_.end());
+  for (uint64_t k = 0; k < count; ++k) create(blocks_[k], first + k, k * threads_);
+  if (schedule.order == Order::descending) std::reverse(turn_.begin(), turn_.end());
 }
 
-void Residents::create(Block& block, uint64_t id, const Stacks& stacks, size_t first_stack) {
+void Residents::create(Block& block, uint64_t id, size_t first_fiber) {
   const dim3 &grid = launch.grid, &size = launch.block;
   block.index = {unsigned(id % grid.x), unsigned(id / grid.x % grid.y), unsigned(id / grid.x / grid.y)};
   block.threads.reset(new Thread[threads_]);
@@ -129,7 +116,8 @@ void Residents::create(Block& block, uint64_t id, const Stacks& stacks, size_t f
     thread.number = n;
     thread.lane = n % warp_size;
     thread.warp = n / warp_size;
-    thread.fiber.prepare(stacks[first_stack + n], stack_bytes, thread_body, this);
+    thread.fiber = &pooled_fiber(first_fiber + n);
+    thread.fiber->prepare(thread_body, this);
     turn_.push_back(&thread);
   }
 }
@@ -140,7 +128,7 @@ void Residents::thread_body(void* self_pointer) {
   self.body_();
   release(&self.left_);
   self.running->waits = Waits::finished;
-  self.running->fiber.leave();
+  self.running->fiber->leave();
 }
 
 void Residents::run() {
@@ -158,11 +146,11 @@ void Residents::run() {
 void Residents::suspend(Waits reason) {
   release(&left_);
   running->waits = reason;
-  running->fiber.suspend();
+  running->fiber->suspend();
 }
 
 bool Residents::run_threads() {
-  if (order == Order::shuffled)
+  if (schedule.order == Order::shuffled)
     for (size_t left = turn_.size(); left > 1; --left) {
       random_ ^= random_ << 13, random_ ^= random_ >> 7, random_ ^= random_ << 17;
       std::swap(turn_[left - 1], turn_[random_ % left]);
@@ -173,7 +161,7 @@ bool Residents::run_threads() {
     running = thread;
     threadIdx = thread->index;
     blockIdx = thread->block->index;
-    thread->fiber.resume();
+    thread->fiber->resume();
     any = true;
   }
   running = nullptr;
@@ -254,16 +242,15 @@ void meet_lanes(unsigned lanes) {
 
 }  // namespace
 
-void set_order(Order wanted) { order = wanted; }
+void set_schedule(Schedule wanted) { schedule = wanted; }
 
 void run(const Launch& launch, const std::function<void()>& body) {
   const uint64_t blocks = uint64_t(launch.grid.x) * launch.grid.y * launch.grid.z;
-  const uint64_t together = launch.cooperative ? blocks : 1;
-  const Stacks stacks(together * launch.block.x * launch.block.y * launch.block.z);
+  const uint64_t together = launch.cooperative ? blocks : std::max(schedule.resident_blocks, 1u);
   blockDim = launch.block;
   gridDim = launch.grid;
   for (uint64_t first = 0; first < blocks; first += together) {
-    Residents residents(launch, body, first, together, stacks);
+    Residents residents(launch, body, first, std::min(together, blocks - first));
     current = &residents;
     residents.run();
   }

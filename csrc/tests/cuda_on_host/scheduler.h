@@ -16,9 +16,14 @@ extern dim3 blockDim, gridDim;
 
 namespace cuda_on_host {
 
-// The order in which the threads that can run are run. A correct kernel gives the same result in all of them.
+// The order in which the threads that can run are run, and how many blocks of an ordinary launch are alive together.
+// A correct kernel gives the same result with all of them.
 enum class Order { ascending, descending, shuffled };
-void set_order(Order order);
+struct Schedule {
+  Order order = Order::ascending;
+  unsigned resident_blocks = 1;
+};
+void set_schedule(Schedule schedule);
 
 // The program can never finish, or broke a rule of CUDA; the message says who waits for what.
 struct KernelError : std::logic_error {
@@ -28,7 +33,7 @@ struct KernelError : std::logic_error {
 struct Launch {
   dim3 grid, block;
   size_t shared_bytes;
-  bool cooperative;  // all blocks are resident together; otherwise one at a time, in order
+  bool cooperative;  // all blocks are alive together
 };
 
 // Runs body() once in every thread of the launch.
