@@ -38,8 +38,13 @@ class WindowTraining(L.LightningModule):
         self.loss = nn.CrossEntropyLoss()
         self.validation_auroc = MeanMetric()
 
-    def on_train_epoch_start(self) -> None:
-        """Seed the dropout by epoch and process: a resumed run draws what the uninterrupted one would."""
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """Seed an epoch's dropout by epoch and process: a resumed run draws what the uninterrupted one would.
+
+        Not before the first batch, as starting the dataloader draws a number too.
+        """
+        if index:
+            return
         generator = torch.Generator().manual_seed(self.config.seed)
         seeds = torch.randint(2**62, (self.current_epoch + 1, self.trainer.world_size), generator=generator)
         torch.manual_seed(int(seeds[-1, self.global_rank]))

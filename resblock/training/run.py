@@ -40,9 +40,10 @@ SPLIT: Final = "split.tsv"
 WEIGHTS: Final = "weights.safetensors"
 CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best"
+LAST: Final = "last"
 
 #: Lightning's warnings that do not apply: windows are gathered in memory; what it calls in torch is deprecated.
-_BESIDE_THE_POINT: Final = (".*does not have many workers.*", ".*LeafSpec.*")
+_BESIDE_THE_POINT: Final = (".*does not have many workers.*", ".*LeafSpec.*", "Checkpoint directory .* exists.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +103,7 @@ def train(
     with _quiet():
         trainer = _trainer(run, batches, config, device)
         module = _module(batches, config)
-        last = run / CHECKPOINTS / "last.ckpt"
+        last = run / CHECKPOINTS / f"{LAST}.ckpt"
         _fit(trainer, module, batches, last if last.exists() else None)
         figures = {}
         if leader:
@@ -190,17 +191,16 @@ def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: str)
         callbacks=[
             EarlyStopping(MONITOR, patience=optimisation.patience, mode="max"),
             LearningRateMonitor("epoch"),
-            ModelCheckpoint(
-                run / CHECKPOINTS,
-                BEST,
-                monitor=MONITOR,
-                mode="max",
-                save_last=True,
-                save_on_train_epoch_end=True,
-                enable_version_counter=False,
-            ),
-            RichProgressBar(leave=True),
+            _checkpoint(run, BEST, monitor=MONITOR, mode="max"),
+            _checkpoint(run, LAST),  # behind the other, whose state it holds
+            EpochBar(leave=True),
         ],
+    )
+
+
+def _checkpoint(run: Path, name: str, **options: Any) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        run / CHECKPOINTS, name, save_on_train_epoch_end=True, enable_version_counter=False, **options
     )
 
 
@@ -232,6 +232,14 @@ def _card(config: TrainingConfig, parts: dict[Part, list[Dimer]]) -> dict[str, A
         "config": dataclasses.asdict(config),
         "complexes": {part: [dimer.code for dimer in parts[part]] for part in ("train", "validation")},
     }
+
+
+class EpochBar(RichProgressBar):
+    """Rich's bar without the logger's version."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """The validation metric alone."""
+        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
 
 
 @contextlib.contextmanager

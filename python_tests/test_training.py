@@ -1,0 +1,358 @@
+"""Configuration, splits and runs: what is refused, what repeats, and what survives an interruption."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from made_dimers import made_dimer, save_dimers
+
+from resblock.errors import InputError
+from resblock.pairs import load_dimers
+from resblock.scoring import load_scorer
+from resblock.training.config import PRESETS, TrainingConfig, read_toml, resolve_config
+from resblock.training.data import DimerData, ValidationDimer
+from resblock.training.evaluation import evaluate
+from resblock.training.module import WindowTraining
+from resblock.training.run import train
+from resblock.training.split import PARTS, codes_of, find_list, part_of, random_split, read_split, write_split
+
+SMALL = (
+    "data.negatives_per_true_pair=3",
+    "data.validation_pairs=40",
+    "network.hidden_size=4",
+    "optimisation.epochs=3",
+    "optimisation.batch_size=50",
+    "optimisation.patience=3",
+)
+
+
+# Configuration
+
+
+def test_the_papers_preset_is_the_paper():
+    paper = PRESETS["paper"]
+    assert (paper.network.num_layers, paper.network.hidden_size) == (60, 8)
+    assert (paper.network.input_dropout, paper.network.dropout) == (0.15, 0.6)
+    assert (paper.optimisation.optimiser, paper.optimisation.batch_size) == ("adam", 500)
+    assert paper.data.selection == "closest"
+    assert resolve_config() == paper == TrainingConfig()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_toml_round_trip(preset, tmp_path):
+    config = PRESETS[preset]
+    file = tmp_path / "config.toml"
+    file.write_text(config.to_toml())
+    assert TrainingConfig().updated(read_toml(file)) == config
+
+
+def test_file_and_settings_replace_fields_in_this_order(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text("[network]\nhidden_size = 16\nnum_layers = 4\n[optimisation]\nlearning_rate = 1\n")
+    config = resolve_config("default", file, ("network.num_layers=6", "data.selection=closest"))
+    assert (config.network.hidden_size, config.network.num_layers) == (16, 6)
+    assert config.optimisation.learning_rate == 1.0
+    assert config.data.selection == "closest"
+    assert config.optimisation.schedule == PRESETS["default"].optimisation.schedule
+
+
+BAD_TOML = {
+    "[network": "no TOML",
+    "[netwrk]\nhidden_size = 8": "section 'netwrk' is unknown; the sections are data, network, optimisation",
+    "network = 3": "'network' is a section",
+    "[network]\nlayers = 8": "field network.layers is unknown; .network. has hidden_size",
+    "[network]\ninput_size = 8": "field network.input_size is unknown",
+    "[network]\nhidden_size = 0": "network.hidden_size is 0; it must be at least 1",
+    "[network]\nhidden_size = 8.5": "network.hidden_size is 8.5; expected a whole number",
+    "[network]\nhidden_size = true": "network.hidden_size is True; expected a whole number",
+    "[network]\ndropout = 1.0": "network.dropout is 1.0; it must be from 0 to below 1",
+    "[network]\ndropout = nan": "network.dropout is nan; expected a finite number",
+    '[network]\nresidual = "yes"': "network.residual is 'yes'; expected true or false",
+    '[network]\noutput_peephole = "next"': "network.output_peephole is next; it must be current or previous",
+    '[data]\nselection = "all"': "data.selection is 'all'; choose 'closest' or 'random'",
+    "[data]\nvalidation_pairs = 0": "data.validation_pairs is 0",
+    "[optimisation]\nlearning_rate = -1e-3": "optimisation.learning_rate is -0.001; it must be above 0",
+    "[optimisation]\nseed = -1": "optimisation.seed is -1",
+}
+
+
+@pytest.mark.parametrize("text", BAD_TOML)
+def test_a_bad_configuration_names_file_and_field(text, tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=BAD_TOML[text]) as refused:
+        resolve_config("paper", file)
+    assert str(refused.value).startswith(f"{file}: ")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("setting", ["hidden_size=8", "network.hidden_size", "=", "network.=3", "a.b=1"])
+def test_a_bad_setting_is_named(setting):
+    with pytest.raises(InputError, match="setting '"):
+        resolve_config(settings=(setting,))
+
+
+def test_missing_file_and_unknown_preset(tmp_path):
+    with pytest.raises(InputError, match=r"none\.toml: cannot be read"):
+        resolve_config(file=tmp_path / "none.toml")
+    with pytest.raises(InputError, match="preset 'best' is unknown; the presets are paper, default"):
+        resolve_config("best")
+
+
+# Splits
+
+
+@given(st.sets(st.text("ABC123", min_size=1), min_size=3), st.integers(0, 2**32 - 1), st.randoms())
+def test_a_random_split_divides_all_codes_whatever_their_order(codes, seed, shuffler):
+    codes = sorted(codes)
+    split = random_split(codes, seed)
+    assert sorted(split) == codes
+    assert set(split.values()) == set(PARTS)
+    shares = [len(codes_of(split, part)) / len(codes) for part in PARTS]
+    np.testing.assert_allclose(shares, [0.6, 0.2, 0.2], atol=1.0 / len(codes))
+    shuffled = list(codes)
+    shuffler.shuffle(shuffled)
+    assert random_split(shuffled, seed) == split
+
+
+def test_too_few_to_split():
+    with pytest.raises(InputError, match="2 complexes cannot be divided"):
+        random_split(["A", "B"], 1)
+
+
+def test_lists(tmp_path):
+    path = tmp_path / "list"
+    path.write_text("# of a test\n1ABC\ttrain\n\n2ABC  validation # late\n3ABC\n")
+    assert read_split(path) == {"1ABC": "train", "2ABC": "validation", "3ABC": "test"}
+    write_split(tmp_path / "again", read_split(path))
+    assert read_split(tmp_path / "again") == read_split(path)
+    assert part_of(path, "test") == ["3ABC"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1ABC trian", "line 1: '1ABC trian'; write a code and train, validation, test or nothing"),
+        ("1ABC train x", "line 1"),
+        ("1ABC\n1ABC", "line 2: 1ABC is already in the list"),
+        ("# nothing", "lists no complex"),
+    ],
+)
+def test_bad_lists(text, message, tmp_path):
+    path = tmp_path / "list"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_split(path)
+
+
+def test_parts_that_are_not_there(tmp_path):
+    with pytest.raises(InputError, match="none: cannot be read"):
+        part_of(tmp_path / "none", "test")
+    with pytest.raises(InputError, match="part 'tset' is unknown"):
+        part_of(find_list("paper_test"), "tset")
+    with pytest.raises(InputError, match="no complex in the part train"):
+        part_of(find_list("paper_test"), "train")
+
+
+def test_the_included_lists_agree():
+    assert part_of(find_list("included_weights"), "test") == part_of(find_list("paper_test"), "test")
+    assert len(read_split(find_list("included_weights"))) == 175
+
+
+# Batches
+
+
+def test_validation_pairs_hold_all_true_ones():
+    dimer = made_dimer(1)
+    drawn = ValidationDimer.drawn(dimer, 20, seed=3)
+    assert drawn.labels.sum() == dimer.labels().sum()
+    assert len(drawn.labels) == dimer.labels().sum() + 20
+    assert len(np.unique(drawn.pairs, axis=0)) == len(drawn.pairs)
+    assert (dimer.contact_area[tuple(drawn.pairs.T)] > 0).tolist() == drawn.labels.tolist()
+
+
+def test_dimers_without_contacts_are_refused():
+    without = dataclasses.replace(made_dimer(1), contact_area=np.zeros((14, 9), dtype=np.float32))
+    config = resolve_config("default", None, SMALL)
+    with pytest.raises(InputError, match="no validation dimer has a true pair"):
+        DimerData([made_dimer(2)], [without], config)
+    with pytest.raises(InputError, match="too few true pairs"):
+        DimerData([without], [made_dimer(2)], config)
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return save_dimers(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="module")
+def config():
+    return resolve_config("default", None, SMALL)
+
+
+@pytest.fixture(scope="module")
+def finished(prepared, config, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "run"
+    return run, train(prepared, run, config)
+
+
+def test_a_run_leaves_what_it_says(finished, prepared, config):
+    run, outcome = finished
+    assert outcome.weights == run / "weights.safetensors"
+    assert not outcome.already_finished
+    assert {p.name for p in run.iterdir()} == {
+        "checkpoints", "config.toml", "csv", "split.tsv", "tensorboard", "weights.safetensors",
+    }  # fmt: skip
+    assert TrainingConfig().updated(read_toml(run / "config.toml")) == config
+    assert sorted(read_split(run / "split.tsv")) == [f"D{k}" for k in range(8)]
+    lines = (run / "csv" / "version_0" / "metrics.csv").read_text().splitlines()
+    assert {"training_loss", "validation_auroc"} <= set(lines[0].split(","))
+    assert list((run / "tensorboard" / "version_0").glob("events*"))
+
+
+def test_the_card_holds_the_figures_of_the_weights(finished, prepared):
+    run, outcome = finished
+    scorer = load_scorer(outcome.weights)
+    codes = part_of(run / "split.tsv", "validation")
+    assert scorer.card["complexes"]["validation"] == codes
+    assert json.loads(json.dumps(outcome.figures)) == scorer.card["validation"]
+    results = evaluate(scorer, load_dimers(prepared, codes))
+    assert np.mean([r.auroc for r in results]) == pytest.approx(outcome.figures["mean_auroc"])
+
+
+def test_the_same_run_gives_the_same_weights(finished, prepared, config, tmp_path):
+    again = train(prepared, tmp_path / "run", config)
+    assert again.weights.read_bytes() == finished[1].weights.read_bytes()
+
+
+def test_another_seed_gives_other_weights(finished, prepared, tmp_path):
+    split = finished[0] / "split.tsv"
+    other = train(prepared, tmp_path / "run", resolve_config("default", None, (*SMALL, "optimisation.seed=2")), split)
+    assert other.weights.read_bytes() != finished[1].weights.read_bytes()
+
+
+def test_every_epoch_draws_other_pairs(prepared, config, tmp_path, monkeypatch):
+    seen = {}
+    step = WindowTraining.training_step
+
+    def recorded(module, batch, index):
+        seen.setdefault(module.current_epoch, []).append(batch[0].clone())
+        return step(module, batch, index)
+
+    monkeypatch.setattr(WindowTraining, "training_step", recorded)
+    train(prepared, tmp_path / "run", config)
+    first, second, third = (torch.cat(seen[epoch], dim=1) for epoch in range(3))
+    assert first.shape == second.shape == third.shape
+    assert not torch.equal(first, second)
+    assert not torch.equal(second, third)
+
+
+@pytest.mark.parametrize("when", ["on_train_epoch_start", "on_train_epoch_end"])
+def test_an_interrupted_run_goes_on_to_the_same_weights(when, finished, prepared, config, tmp_path, monkeypatch):
+    hook = getattr(WindowTraining, when)
+
+    def interrupt(module):
+        hook(module)
+        if module.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        # A hook of the module's own runs before the callbacks that save.
+        patch.setattr(WindowTraining, when, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(prepared, run, config)
+    assert (run / "checkpoints" / "last.ckpt").exists()
+    assert not (run / "weights.safetensors").exists()
+    outcome = train(prepared, run, config)
+    assert outcome.weights.read_bytes() == finished[1].weights.read_bytes()
+
+
+def test_a_finished_run_is_left_alone(finished, prepared, config):
+    run, outcome = finished
+    before = outcome.weights.stat().st_mtime_ns
+    again = train(prepared, run, config)
+    assert again.already_finished
+    assert again.figures == json.loads(json.dumps(outcome.figures))
+    assert outcome.weights.stat().st_mtime_ns == before
+
+
+def test_another_runs_directory_is_refused(finished, prepared, config, tmp_path):
+    run, _ = finished
+    other = resolve_config("default", None, (*SMALL, "network.num_layers=4"))
+    with pytest.raises(InputError, match=r"holds a run with network.num_layers = 2 \(asked for: 4\)"):
+        train(prepared, run, other)
+    split = tmp_path / "split"
+    split.write_text("D0 train\nD1 validation\n")
+    with pytest.raises(InputError, match="another split"):
+        train(prepared, run, config, split)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    with pytest.raises(InputError, match="exists and is no training run"):
+        train(prepared, tmp_path / "mine", config)
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_a_list_decides(prepared, config, tmp_path):
+    split = tmp_path / "split"
+    split.write_text("D0 train\nD1 train\nD2 validation\nD9 test\n")
+    outcome = train(prepared, tmp_path / "run", config, split)
+    assert load_scorer(outcome.weights).card["complexes"] == {"train": ["D0", "D1"], "validation": ["D2"]}
+    split.write_text("D0 train\nD2 test\n")
+    with pytest.raises(InputError, match="no complex to use in the part validation"):
+        train(prepared, tmp_path / "other", config, split)
+    split.write_text("D0 train\nD9 validation\n")
+    with pytest.raises(InputError, match="no prepared dimer D9"):
+        train(prepared, tmp_path / "other", config, split)
+    assert not (tmp_path / "other").exists()
+
+
+def test_learning_is_seen_in_the_ranking(tmp_path):
+    settings = (*SMALL[:2], "optimisation.epochs=20", "optimisation.batch_size=20", "optimisation.learning_rate=0.01")
+    prepared = save_dimers(tmp_path / "prepared", 16)
+    outcome = train(prepared, tmp_path / "run", resolve_config("default", None, settings))
+    # One feature of each residue in the middle decides; by chance it would be 0.5.
+    assert outcome.figures["mean_auroc"] > 0.8
+
+
+def test_training_stops_early(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("resblock.training.module.auroc", lambda scores, labels: 0.5)
+    settings = (*SMALL, "optimisation.epochs=9", "optimisation.patience=2")
+    outcome = train(prepared, tmp_path / "run", resolve_config("default", None, settings))
+    assert load_scorer(outcome.weights).card["epoch"] == 1
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 2
+
+
+def test_the_papers_selection_trains(prepared, tmp_path):
+    settings = ("network.num_layers=4", "data.closest_per_true_pair=2", "optimisation.epochs=1")
+    outcome = train(prepared, tmp_path / "run", resolve_config("paper", None, settings))
+    assert outcome.weights.exists()
+
+
+def test_two_processes_train_together(prepared, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    settings = [word for setting in SMALL for word in ("--set", setting)]
+    done = subprocess.run(
+        [*command, "-m", "resblock", "train", prepared, "--out", tmp_path / "run", "--preset", "default", *settings],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("median AUROC") == 1
+    card = load_scorer(tmp_path / "run" / "weights.safetensors").card
+    assert card["validation"]["ranked"] == len(card["complexes"]["validation"])
