@@ -28,7 +28,7 @@ from resblock.structure.scales import (
 from resblock.structure.tessellation import tessellate
 
 #: Raise it whenever a feature's value changes: cached and prepared data of other versions are redone.
-FEATURE_VERSION: Final = 2
+FEATURE_VERSION: Final = 3
 
 PAPER_FEATURES: Final = ("IC", "EC", "EV", "AESA", "RESA", "HI-E", "HI-KD", "pKa-model", "pKa-PROPKA")
 
@@ -36,9 +36,9 @@ FEATURE_SETS: Final = {"paper": PAPER_FEATURES}
 
 #: Two atoms whose spheres are closer than this touch, Angstrom.
 TOUCHING_GAP: Final = 1.0
-#: A contact goes from touching to void over this width of the gap. Rounding a file to three decimals
-#: moves gaps by 0.001 Angstrom; with a sharp limit that would move areas of up to 10 square Angstrom.
-GAP_TRANSITION: Final = 0.1
+#: A contact goes from touching to void over this width of the gap, Angstrom. A structure file's
+#: rounding moves gaps by 0.001; a sharp limit would then move areas of several square Angstrom.
+GAP_TRANSITION: Final = 0.4
 
 
 def residue_features(partner: Partner, features: str = "paper") -> NDArray[np.float64]:

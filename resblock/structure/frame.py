@@ -1,4 +1,4 @@
-"""A partner's own frame: the same coordinates however the file was rotated or shifted."""
+"""A partner's own frame: the same coordinates however the file was turned or shifted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 
 def canonical_frame(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coordinates on the principal axes, largest extent first, origin at the centre.
+    """Coordinates in a right-handed frame fixed to the atoms, origin at their centre.
 
-    An axis points to the side of its positive third moment; the last one makes the frame
-    right-handed. Nothing computed here can carry the placement of a partner relative to the other,
-    and libraries whose result depends on the axes (PROPKA places hydrogens along them) give the
-    same result for every placement. For a perfectly symmetric set of points the axes are arbitrary
-    but still of this partner alone.
+    The first axis is the trend of the positions along the order of the atoms, the second their
+    bend. Unlike principal axes, both have a sign, also in a symmetric oligomer, so that rounding
+    cannot turn the frame over. Nothing computed here can carry the placement of a partner relative
+    to the other, and libraries whose result depends on the axes (PROPKA places hydrogens along
+    them) give the same result for every placement.
 
     Parameters
     ----------
@@ -26,10 +26,9 @@ def canonical_frame(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         (A, 3) float64, Angstrom.
     """
     centred = coordinates - coordinates.mean(axis=0)
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    axes = axes[:, ::-1].copy()
-    skew = ((centred @ axes) ** 3).sum(axis=0)
-    axes *= np.where(skew < 0, -1.0, 1.0)
-    if np.linalg.det(axes) < 0:
-        axes[:, 2] *= -1.0
-    return np.asarray(centred @ axes, dtype=np.float64)
+    order = np.linspace(-1.0, 1.0, len(centred))
+    moments = np.stack([order, order**2]) @ centred
+    axes, triangle = np.linalg.qr(moments.T)
+    axes *= np.where(np.diag(triangle) < 0, -1.0, 1.0)
+    basis = np.column_stack([axes, np.cross(axes[:, 0], axes[:, 1])])
+    return np.asarray(centred @ basis, dtype=np.float64)
