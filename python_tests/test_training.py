@@ -290,8 +290,8 @@ def test_a_finished_run_is_left_alone(finished, prepared, config):
 
 def test_another_runs_directory_is_refused(finished, prepared, config, tmp_path):
     run, _ = finished
-    other = resolve_config("default", None, (*SMALL, "network.num_layers=4"))
-    with pytest.raises(InputError, match=r"holds a run with network.num_layers = 2 \(asked for: 4\)"):
+    other = resolve_config("default", None, (*SMALL, "network.num_layers=3"))
+    with pytest.raises(InputError, match=r"holds a run with network.num_layers = 4 \(asked for: 3\)"):
         train(prepared, run, other)
     split = tmp_path / "split"
     split.write_text("D0 train\nD1 validation\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -22,7 +22,9 @@ for _command in (predict, prepare, train, evaluate, doctor):
 # typer brings its own copy of click or uses the installed one, depending on its version.
 _ClickException: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
-DEBUG = "--debug"
+DEBUG: Final = "--debug"
+#: Exit status after an interrupt, as shells have it; newer versions of typer return it, older ones raise Abort.
+INTERRUPTED: Final = 130
 
 
 @app.callback()
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout = None  # whoever read the output has left; nothing to flush
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", 130, debug)
+        _fail("interrupted", INTERRUPTED, debug)
     except _ClickException as error:
         _fail(f"{error.format_message()} See resblock --help.", 2, debug)
     except InputError as error:
@@ -59,10 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}", 2, debug)
     except Exception as error:
         _fail(f"unexpected {type(error).__name__}: {error} (a bug; {DEBUG} shows where)", 1, debug)
+    if status == INTERRUPTED:
+        _fail("interrupted", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(message: str, status: int, debug: bool) -> NoReturn:
+def _fail(message: str, status: int, debug: bool = False) -> NoReturn:
     if debug:
         raise  # what the caller is handling
     print("error:", " ".join(message.split()), file=sys.stderr)

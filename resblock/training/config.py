@@ -140,7 +140,7 @@ PRESETS: Final[Mapping[str, TrainingConfig]] = {
     "paper": TrainingConfig(),
     "default": TrainingConfig(
         data=DataConfig(complexes="all", selection="random"),
-        network=ResAttnLSTMConfig(hidden_size=32, num_layers=2, input_dropout=0.1, dropout=0.1),
+        network=ResAttnLSTMConfig(hidden_size=32, num_layers=4, input_dropout=0.1, dropout=0.1),
         optimisation=OptimisationConfig(
             optimiser="adamw",
             learning_rate=3e-3,
