@@ -8,9 +8,7 @@ namespace resblock {
 // While it lives, the device is the current one.
 class CudaStream {
  public:
-  explicit CudaStream(int32_t device) : guard_(device) {
-    STABLE_TORCH_ERROR_CODE_CHECK(lookup()(device, &stream_));
-  }
+  explicit CudaStream(int32_t device) : guard_(device) { STABLE_TORCH_ERROR_CODE_CHECK(lookup()(device, &stream_)); }
   void* get() const { return stream_; }
 
  private:

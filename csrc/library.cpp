@@ -98,19 +98,27 @@ struct Arguments {
     if (dropout_p > 0) {
       STD_TORCH_CHECK(dropout_seed.has_value(), "residual_lstm: dropout_p is ", dropout_p,
                       " but no dropout_seed was given");
-      STD_TORCH_CHECK(dropout_seed->scalar_type() == ScalarType::Long && dropout_seed->numel() == 1 &&
-                          dropout_seed->is_cpu(),
-                      "residual_lstm: dropout_seed must be one int64 on the CPU");
+      STD_TORCH_CHECK(
+          dropout_seed->scalar_type() == ScalarType::Long && dropout_seed->numel() == 1 && dropout_seed->is_cpu(),
+          "residual_lstm: dropout_seed must be one int64 on the CPU");
       seed = uint64_t(*dropout_seed->const_data_ptr<int64_t>());
     }
     options = {dropout_p, seed, residual, output_peephole_previous};
   }
 
-  Arguments(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias,
-            Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p, std::optional<Tensor> dropout_seed,
-            bool residual, bool output_peephole_previous)
-      : input(input), weight_ih_first(weight_ih_first), weight_ih(weight_ih), weight_hh(weight_hh),
-        weight_peephole(weight_peephole), bias(bias), h_0(h_0), c_0(c_0), lengths(lengths), dropout_seed(dropout_seed) {
+  Arguments(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole,
+            Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p,
+            std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous)
+      : input(input),
+        weight_ih_first(weight_ih_first),
+        weight_ih(weight_ih),
+        weight_hh(weight_hh),
+        weight_peephole(weight_peephole),
+        bias(bias),
+        h_0(h_0),
+        c_0(c_0),
+        lengths(lengths),
+        dropout_seed(dropout_seed) {
     check_sizes();
     check_tensors();
     check_lengths();
@@ -203,10 +211,12 @@ struct OnCuda {
 #endif
 
 template <class Device>
-std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(
-    Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias,
-    Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p, std::optional<Tensor> dropout_seed,
-    bool residual, bool output_peephole_previous, bool needs_backward) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih,
+                                                         Tensor weight_hh, Tensor weight_peephole, Tensor bias,
+                                                         Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
+                                                         double dropout_p, std::optional<Tensor> dropout_seed,
+                                                         bool residual, bool output_peephole_previous,
+                                                         bool needs_backward) {
   const Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
                     dropout_seed, residual, output_peephole_previous);
   const auto [T, B, I, H, L] = a.size;
@@ -258,8 +268,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
 // The mask that the kernels draw for themselves, for whoever wants to redo their work step by step: float64,
 // (layers - 1, steps, sequences, units).
 Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequences, int64_t units, double dropout_p) {
-  const Tensor mask =
-      torch::stable::new_empty(seed, Shape{layers - 1, steps, sequences, units}, ScalarType::Double);
+  const Tensor mask = torch::stable::new_empty(seed, Shape{layers - 1, steps, sequences, units}, ScalarType::Double);
   const Options options = {dropout_p, uint64_t(*seed.const_data_ptr<int64_t>()), false, false};
   cpu::dropout_mask({steps, sequences, 0, units, layers}, options, write<double>(mask));
   return mask;

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
 
 try:
-    from resblock import _C  # type: ignore[attr-defined]  # noqa: F401  registers torch.ops.resblock
+    import_module("resblock._C")  # registers torch.ops.resblock
 except ImportError as error:
     raise ImportError(
         "resblock: the compiled kernels (resblock._C) could not be loaded. Likely causes: the package "

@@ -32,9 +32,9 @@ struct ExpTraits<double> {
 // 1/n!, n = 0..13.
 template <class A>
 RESBLOCK_INLINE A inverse_factorial(int n) {
-  constexpr double table[] = {1.,      1.,       1. / 2,     1. / 6,      1. / 24,      1. / 120,      1. / 720,
-                              1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600,
-                              1. / 6227020800.};
+  constexpr double table[] = {
+      1.,        1.,         1. / 2,      1. / 6,       1. / 24,       1. / 120,       1. / 720,
+      1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
   return A(table[n]);
 }
 

@@ -18,9 +18,9 @@ struct Sizes {
 };
 
 struct Options {
-  double dropout;  // probability of zeroing an input of layers 2..L; 0 outside training
-  uint64_t seed;   // of the dropout mask
-  bool residual;   // add y^(l-2) to the output of layers 4, 6, 8, ... (counted from 1)
+  double dropout;                 // probability of zeroing an input of layers 2..L; 0 outside training
+  uint64_t seed;                  // of the dropout mask
+  bool residual;                  // add y^(l-2) to the output of layers 4, 6, 8, ... (counted from 1)
   bool output_peephole_previous;  // the output gate sees c[t-1] instead of c[t]
 };
 
@@ -74,14 +74,14 @@ struct Forward : Inputs<S> {
 
 template <class S>
 struct Backward : Inputs<S> {
-  const S* grad_output;         // (T, B, H)
-  const S* grad_h_n;            // (L, B, H)
-  const S* grad_c_n;            // (L, B, H)
-  const Arithmetic<S>* saved;   // as the forward pass left it
-  S* grad_input;                // (T, B, I)
-  Weights<S> grad_weights;      // as the weights
-  S* grad_h_0;                  // (L, B, H)
-  S* grad_c_0;                  // (L, B, H)
+  const S* grad_output;        // (T, B, H)
+  const S* grad_h_n;           // (L, B, H)
+  const S* grad_c_n;           // (L, B, H)
+  const Arithmetic<S>* saved;  // as the forward pass left it
+  S* grad_input;               // (T, B, I)
+  Weights<S> grad_weights;     // as the weights
+  S* grad_h_0;                 // (L, B, H)
+  S* grad_c_0;                 // (L, B, H)
 };
 
 // Layers are counted from 0 in the code: the paper's even layers from the fourth on take the addition.

@@ -193,8 +193,13 @@ inline Window block_window(const Sizes& s, const Blocking& blocking, int64_t blo
 
 template <class S>
 LayerwiseKernels<S> layerwise_kernels() {
-  return {pack_forward<S>,  pack_backward<S>,  forward_workspace<Arithmetic<S>>, backward_workspace<Arithmetic<S>>,
-          forward_block<S>, backward_group<S>, reduce<S>};
+  return {pack_forward<S>,
+          pack_backward<S>,
+          forward_workspace<Arithmetic<S>>,
+          backward_workspace<Arithmetic<S>>,
+          forward_block<S>,
+          backward_group<S>,
+          reduce<S>};
 }
 
 template LayerwiseKernels<float> layerwise_kernels<float>();

@@ -3,8 +3,8 @@
 template <class A>
 struct BackwardScratch {
   A *x, *dx, *dz, *h_before, *dy[3], *dpeephole;  // of one chunk
-  A *dh, *dc;                         // (L, sequences, H), carried from chunk to chunk
-  A* dh_next;                         // (sequences, H)
+  A *dh, *dc;                                     // (L, sequences, H), carried from chunk to chunk
+  A* dh_next;                                     // (sequences, H)
 
   BackwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
     const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
@@ -54,8 +54,10 @@ struct Kept {
   Sizes s;
 
   Kept(const Backward<S>& p, int64_t layer)
-      : saved(saved_layer(p.saved, p.size, layer)), h_0(p.h_0 + layer * p.size.B * p.size.H),
-        c_0(p.c_0 + layer * p.size.B * p.size.H), s(p.size) {}
+      : saved(saved_layer(p.saved, p.size, layer)),
+        h_0(p.h_0 + layer * p.size.B * p.size.H),
+        c_0(p.c_0 + layer * p.size.B * p.size.H),
+        s(p.size) {}
 
   const A* gates(int64_t t, int64_t b) const { return saved.gates + (t * s.B + b) * 4 * s.H; }
   const A* c(int64_t t, int64_t b) const { return saved.c + (t * s.B + b) * s.H; }
@@ -155,7 +157,8 @@ void layer_backward(const Backward<S>& p, const Window& w, int64_t layer, const 
   add_weight_gradient(w.rows(), H, o.inputs, scratch.dz, scratch.x, gradients + o.ih);
   add_weight_gradient(w.rows(), H, H, scratch.dz, scratch.h_before, gradients + o.hh);
   const A one = 1;
-  matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {gradients + o.bias, 0}, {gradients + o.bias, 0});
+  matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {gradients + o.bias, 0},
+            {gradients + o.bias, 0});
   matmul<A>(w.rows(), o.inputs, 4 * H, {scratch.dz, 4 * H, 1}, weights.ih, {nullptr, 0}, {dx, o.inputs});
   drop(p, w, layer, dx);
 }
@@ -199,7 +202,8 @@ void backward_group(const Backward<S>& p, const Blocking& blocking, const Arithm
                     Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
   const BackwardScratch<Arithmetic<S>> scratch(p.size, blocking, arena);
-  const int64_t first = group * blocking.blocks / blocking.groups, end = (group + 1) * blocking.blocks / blocking.groups;
+  const int64_t first = group * blocking.blocks / blocking.groups,
+                end = (group + 1) * blocking.blocks / blocking.groups;
   zero(gradients, packed_size(p.size));
   for (int64_t block = first; block < end; ++block) backward_block(p, blocking, packed, block, scratch, gradients);
 }

@@ -34,7 +34,8 @@ template <class S>
 inline LayerPlanes<Arithmetic<S>> layer_planes(const Forward<S>& p, const Window& w, int64_t layer,
                                                const ForwardScratch<Arithmetic<S>>& scratch) {
   const int64_t H = p.size.H;
-  if (!p.saved) return {dense(scratch.gates, w, 4 * H), dense(scratch.c_plane, w, H), dense(scratch.y[layer % 3], w, H)};
+  if (!p.saved)
+    return {dense(scratch.gates, w, 4 * H), dense(scratch.c_plane, w, H), dense(scratch.y[layer % 3], w, H)};
   const SavedLayer<Arithmetic<S>> saved = saved_layer(p.saved, p.size, layer);
   return {at(saved.gates, p.size, w, 4 * H), at(saved.c, p.size, w, H), at(saved.y, p.size, w, H)};
 }

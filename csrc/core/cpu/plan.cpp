@@ -12,10 +12,10 @@
 
 namespace resblock::cpu {
 
-#define RESBLOCK_DECLARE_ISA(name)          \
-  namespace name {                          \
-  template <class S>                        \
-  LayerwiseKernels<S> layerwise_kernels();  \
+#define RESBLOCK_DECLARE_ISA(name)         \
+  namespace name {                         \
+  template <class S>                       \
+  LayerwiseKernels<S> layerwise_kernels(); \
   }
 RESBLOCK_DECLARE_ISA(portable)
 #if defined(__x86_64__)
@@ -68,8 +68,8 @@ Workspace<A> workspace(int64_t count) {
 template <class Body>
 void run(const Parallel& parallel, int64_t tasks, const Body& body) {
   parallel.run(
-      parallel.context, tasks, [](const void* argument, int64_t index) { (*static_cast<const Body*>(argument))(index); },
-      &body);
+      parallel.context, tasks,
+      [](const void* argument, int64_t index) { (*static_cast<const Body*>(argument))(index); }, &body);
 }
 
 // Packing is a few microseconds of work per layer: threads are woken for wide layers only.
@@ -111,9 +111,8 @@ void forward(const Forward<S>& p, const Parallel& parallel) {
   const Blocking blocking = layerwise_blocking(p.size);
   const auto packed = packed_weights<S>(p, parallel, kernel.pack_forward);
   const int64_t scratch = kernel.forward_workspace(p.size, blocking);
-  run(parallel, blocking.blocks, [&](int64_t block) {
-    kernel.forward_block(p, blocking, packed.get(), block, workspace<A>(scratch).get());
-  });
+  run(parallel, blocking.blocks,
+      [&](int64_t block) { kernel.forward_block(p, blocking, packed.get(), block, workspace<A>(scratch).get()); });
 }
 
 template <class S>
@@ -152,8 +151,8 @@ const char* instruction_set() {
 #endif
 }
 
-#define RESBLOCK_INSTANTIATE(S)                                \
-  template void forward(const Forward<S>&, const Parallel&);   \
+#define RESBLOCK_INSTANTIATE(S)                              \
+  template void forward(const Forward<S>&, const Parallel&); \
   template void backward(const Backward<S>&, const Parallel&);
 RESBLOCK_INSTANTIATE(float)
 RESBLOCK_INSTANTIATE(double)
