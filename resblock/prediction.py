@@ -22,7 +22,7 @@ from resblock.scoring import Progress, Scorer
 from resblock.structure import FEATURE_SETS, Partner, notes, read_partner
 
 #: From this many residues of the smaller partner on, a second process saves more time than it takes to start.
-WORTH_A_PROCESS: Final = 500
+WORTH_A_PROCESS: Final = 700
 
 
 class Ranking(Sequence[RankedPair]):
