@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from synthetic import ALL_TYPES, helix, mmcif, moved, pdb, write
 
 from resblock.errors import InputError
-from resblock.structure import Partner, notes, read_partner, residue_features
+from resblock.structure import Partner, notes, read, read_partner, residue_features
 
 EDGE_CASES = Path(__file__).parent / "edge_cases"
 
@@ -243,3 +243,9 @@ def test_coordinates_are_those_of_the_file(tmp_path):
     atoms = moved(helix(ALL_TYPES), shift=(612.0, -7.0, 1300.0))
     path = write(tmp_path / "far.pdb", atoms)
     np.testing.assert_array_equal(read_partner(path).coordinates, [atom.xyz for atom in atoms])
+
+
+def test_more_atoms_than_can_be_handled_are_refused(monkeypatch):
+    monkeypatch.setattr(read, "MAX_ATOMS", 100)
+    with pytest.raises(InputError, match=r"216 protein atoms, more than the 100 .* chains"):
+        edge("two_chains.pdb")

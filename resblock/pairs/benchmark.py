@@ -6,6 +6,7 @@ each as ``.pdb`` or ``.cif``, plain or with ``.gz`` behind.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -219,18 +220,32 @@ def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[Prepared]:
         return
     # Spawned, because forking a process that holds torch's threads can hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(tasks)), context, _one_thread) as pool:
+    with _one_thread_each(), ProcessPoolExecutor(min(jobs, len(tasks)), context) as pool:
         futures = {pool.submit(_prepare, *task): task[0].name for task in tasks}
-        for future in as_completed(futures):
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                yield Prepared(futures[future], "failed", "a process died (out of memory?); use fewer jobs")
+        try:
+            for future in as_completed(futures):
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    yield Prepared(futures[future], "failed", "a process died (out of memory?); use fewer jobs")
+        finally:
+            # Interrupted, the complexes not yet begun are dropped rather than waited for.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _one_thread() -> None:
-    """The processes share the processors; their libraries must not multiply threads."""
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile share the processors: libraries must not multiply threads."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _prepare(directory: Path, out: Path, features: str) -> Prepared:
@@ -242,8 +257,10 @@ def _prepare(directory: Path, out: Path, features: str) -> Prepared:
             return Prepared(code, "unchanged")
         dimer = prepare_complex(directory, features)
         dimer.save(target)
-    except (InputError, OSError) as error:
-        return Prepared(code, "failed", str(error), seconds=time.perf_counter() - start)
+    # Whatever it is, the other complexes go on.
+    except Exception as error:
+        reason = str(error) if isinstance(error, (InputError, OSError)) else repr(error)
+        return Prepared(code, "failed", reason, seconds=time.perf_counter() - start)
     return Prepared(
         code,
         "done",

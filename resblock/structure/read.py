@@ -255,7 +255,9 @@ def _as_written(coordinates: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     exact = coordinates.astype(np.float64)
     decimal = exact.round(3)
-    return np.where(np.abs(exact - decimal) <= np.spacing(np.abs(coordinates)), decimal, exact)
+    with np.errstate(invalid="ignore"):  # infinities are refused by `_check`
+        near = np.abs(exact - decimal) <= np.spacing(np.abs(coordinates))
+    return np.where(near, decimal, exact)
 
 
 def _check(partner: Partner) -> None:
