@@ -13,6 +13,7 @@ from resblock import ResAttnLSTM
 from resblock.errors import InputError
 from resblock.pairs.dataset import PairWindows, standardisation
 from resblock.scoring import FORMAT, LARGEST_DEVIATION, METADATA, WindowScorer, choose_device, load_scorer
+from resblock.structure import FEATURE_VERSION
 from resblock.training.split import find_list, read_split
 
 # float32 sums in another order: batches of another size, lanes of another vector.
@@ -159,6 +160,10 @@ def test_included_weights_have_not_seen_the_papers_test_set():
     seen = scorer.card["complexes"]
     assert not tested & {*seen["train"], *seen["validation"]}
     assert not {*seen["train"]} & {*seen["validation"]}
+
+
+def test_included_weights_know_the_features_of_this_version():
+    assert load_scorer().card["feature_version"] == FEATURE_VERSION
 
 
 def test_format_is_not_that_of_a_bare_network():

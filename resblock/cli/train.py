@@ -28,8 +28,9 @@ def train(
 ) -> None:
     """Train a network on prepared dimers, or resume a run that was interrupted.
 
-    Writes config.toml, split.tsv, checkpoints, CSV and TensorBoard logs, and at the end weights.safetensors.
-    Several processes or nodes: torchrun --nproc-per-node N -m resblock train ...
+    Writes config.toml, split.tsv, a checkpoint after every epoch, CSV and TensorBoard logs, and at the end
+    weights.safetensors. Several processes: torchrun --nproc-per-node N -m resblock train ...; several nodes
+    need a directory that all of them see.
     """
     with extra("train"):
         from resblock.training.config import resolve_config

@@ -29,6 +29,7 @@ from resblock.nn import ResAttnLSTM
 from resblock.pairs import Dimer, load_dimers
 from resblock.ranking import summary
 from resblock.scoring import WindowScorer, choose_device
+from resblock.structure import FEATURE_VERSION
 from resblock.training.config import TrainingConfig, read_toml
 from resblock.training.data import DimerData
 from resblock.training.evaluation import evaluate
@@ -229,6 +230,7 @@ def _card(config: TrainingConfig, parts: dict[Part, list[Dimer]]) -> dict[str, A
     return {
         "resblock": resblock.__version__,
         "torch": torch.__version__,
+        "feature_version": FEATURE_VERSION,
         "config": dataclasses.asdict(config),
         "complexes": {part: [dimer.code for dimer in parts[part]] for part in ("train", "validation")},
     }
