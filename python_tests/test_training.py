@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -279,6 +280,25 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(when, finished, prepared
     assert outcome.weights.read_bytes() == finished[1].weights.read_bytes()
 
 
+def test_a_damaged_checkpoint_is_refused(finished, prepared, config, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    (run / "weights.safetensors").unlink()
+    (run / "checkpoints" / "last.ckpt").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"last\.ckpt: damaged checkpoint"):
+        train(prepared, run, config)
+
+
+def test_nothing_is_written_before_everything_fits(prepared, config, tmp_path):
+    with pytest.raises(InputError, match="device 'tpu' is unknown"):
+        train(prepared, tmp_path / "run", config, device="tpu")
+    split = tmp_path / "split"
+    split.write_text("D0 train\nD9 validation\n")
+    with pytest.raises(InputError, match="no prepared dimer D9"):
+        train(prepared, tmp_path / "run", config, split)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_finished_run_is_left_alone(finished, prepared, config):
     run, outcome = finished
     before = outcome.weights.stat().st_mtime_ns
@@ -311,9 +331,6 @@ def test_a_list_decides(prepared, config, tmp_path):
     assert load_scorer(outcome.weights).card["complexes"] == {"train": ["D0", "D1"], "validation": ["D2"]}
     split.write_text("D0 train\nD2 test\n")
     with pytest.raises(InputError, match="no complex to use in the part validation"):
-        train(prepared, tmp_path / "other", config, split)
-    split.write_text("D0 train\nD9 validation\n")
-    with pytest.raises(InputError, match="no prepared dimer D9"):
         train(prepared, tmp_path / "other", config, split)
     assert not (tmp_path / "other").exists()
 

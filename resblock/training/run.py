@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import pickle
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -93,19 +94,23 @@ def train(
         If interrupted; the finished epochs are kept.
     """
     run = Path(out)
+    chosen_device = choose_device(device)
     split, dimers = _divide(data, config, split_file)
+    parts = {part: [dimers[code] for code in codes_of(split, part) if code in dimers] for part in PARTS}
+    batches = DimerData(parts["train"], parts["validation"], config, int(os.environ.get("WORLD_SIZE", 1)))
     leader = int(os.environ.get("RANK", 0)) == 0
     if leader:
         _claim(run, config, split)
     if (run / WEIGHTS).exists():
         return Outcome(run / WEIGHTS, True, WindowScorer.load(run / WEIGHTS).card["validation"], leader)
-    parts = {part: [dimers[code] for code in codes_of(split, part) if code in dimers] for part in PARTS}
-    batches = DimerData(parts["train"], parts["validation"], config, int(os.environ.get("WORLD_SIZE", 1)))
+    last = run / CHECKPOINTS / f"{LAST}.ckpt"
+    resume_from = last if last.exists() else None
+    if resume_from is not None:
+        _load_checkpoint(resume_from)
     with _quiet():
-        trainer = _trainer(run, batches, config, device)
+        trainer = _trainer(run, batches, config, chosen_device)
         module = _module(batches, config)
-        last = run / CHECKPOINTS / f"{LAST}.ckpt"
-        _fit(trainer, module, batches, last if last.exists() else None)
+        _fit(trainer, module, batches, resume_from)
         figures = {}
         if leader:
             figures = _finish(run, module.scorer, parts["validation"], _card(config, parts))
@@ -170,12 +175,12 @@ def _module(batches: DimerData, config: TrainingConfig) -> WindowTraining:
     return WindowTraining(scorer, config.optimisation, total_steps)
 
 
-def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: str) -> L.Trainer:
+def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: torch.device) -> L.Trainer:
     processes = batches.world_size
     on_this_node = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     optimisation = config.optimisation
     return L.Trainer(
-        accelerator="gpu" if choose_device(device).type == "cuda" else "cpu",
+        accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=on_this_node,
         num_nodes=processes // on_this_node,
         strategy="ddp" if processes > 1 else "auto",
@@ -217,13 +222,22 @@ def _fit(trainer: L.Trainer, module: WindowTraining, batches: DimerData, resume_
 
 def _finish(run: Path, scorer: WindowScorer, validation: Sequence[Dimer], card: dict[str, Any]) -> dict[str, Any]:
     """Write the best epoch's scorer, with how well it ranks all pairs of the validation dimers."""
-    best = torch.load(run / CHECKPOINTS / f"{BEST}.ckpt", map_location="cpu", weights_only=True)
+    best = _load_checkpoint(run / CHECKPOINTS / f"{BEST}.ckpt")
     prefix = "scorer."
     scorer.load_state_dict({k.removeprefix(prefix): v for k, v in best["state_dict"].items() if k.startswith(prefix)})
     figures = dataclasses.asdict(summary(evaluate(scorer, validation)))
     scorer.card = {**card, "epoch": best["epoch"] + 1, "validation": figures}
     scorer.save(run / WEIGHTS)
     return figures
+
+
+def _load_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: damaged checkpoint ({reason}); remove the run and start it again") from None
+    return checkpoint
 
 
 def _card(config: TrainingConfig, parts: dict[Part, list[Dimer]]) -> dict[str, Any]:
