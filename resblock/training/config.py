@@ -146,6 +146,7 @@ PRESETS: Final[Mapping[str, TrainingConfig]] = {
             learning_rate=3e-3,
             weight_decay=1e-3,
             schedule="one-cycle",
+            batch_size=64,
             epochs=8,
             patience=8,
             gradient_clip=1.0,
