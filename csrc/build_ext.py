@@ -100,8 +100,10 @@ class BuildExt(cpp_extension.BuildExtension):
     def compile_core(self, source: str) -> str:
         """Compile one file of the core and name its object file."""
         flags = [*CORE_FLAGS, *isa_flags(source)]
+        # torch's compiler leaves a build.ninja in the directory: files that are compiled at once need their own.
+        directory = os.path.join(self.build_temp, pathlib.Path(source).stem)
         (object_file,) = self.compiler.compile(
-            [source], output_dir=self.build_temp, include_dirs=[str(HERE)], extra_postargs=flags
+            [source], output_dir=directory, include_dirs=[str(HERE)], extra_postargs=flags
         )
         return object_file
 

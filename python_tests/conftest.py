@@ -2,6 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+
+# The references are loops of tiny operations, which threads only slow down.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
