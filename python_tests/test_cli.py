@@ -142,6 +142,13 @@ def test_too_many_atoms_are_refused(run, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_too_many_pairs_are_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("resblock.prediction.MAX_PAIRS", 1000)
+    result = run("predict", "--example", "--out", tmp_path / "out")
+    assert_refused(result, "receptor.pdb", "ligand.cif", "1089 pairs", "more than the 1000")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_bad_weights_are_refused(run, tmp_path):
     weights = tmp_path / "weights.safetensors"
     weights.write_text("none")

@@ -16,6 +16,7 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from resblock.errors import InputError
 from resblock.pairs import Dimer, DimerPartner
 from resblock.pairs.ranked import RankedPair
 from resblock.scoring import Progress, Scorer
@@ -23,6 +24,9 @@ from resblock.structure import FEATURE_SETS, Partner, notes, read_partner
 
 #: From this many residues of the smaller partner on, a second process saves more time than it takes to start.
 WORTH_A_PROCESS: Final = 700
+
+#: Five thousand surface residues on either side: minutes of scoring and a table of a gigabyte.
+MAX_PAIRS: Final = 25_000_000
 
 
 class Ranking(Sequence[RankedPair]):
@@ -125,7 +129,7 @@ def predict(
     Raises
     ------
     InputError
-        If a file or chain cannot be used, or the scorer needs other features.
+        If a file or chain cannot be used, there are too many pairs, or the scorer needs other features.
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "reading"):
@@ -133,6 +137,12 @@ def predict(
     with _timed(seconds, "features"):
         first, second = _features(*partners, processes)
         dimer = Dimer(f"{Path(receptor).name}-{Path(ligand).name}", first, second, FEATURE_SETS["paper"])
+    pairs = int(first.surface.sum()) * int(second.surface.sum())
+    if pairs > MAX_PAIRS:
+        raise InputError(
+            f"{receptor} and {ligand}: {pairs} pairs of surface residues, more than the {MAX_PAIRS} that can be "
+            "ranked; choose the chains that matter"
+        )
     with _timed(seconds, "scoring"):
         scores = scorer.score(dimer, progress)
     with _timed(seconds, "ranking"):
