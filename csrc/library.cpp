@@ -276,11 +276,14 @@ Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequence
 
 std::string instruction_set() { return cpu::instruction_set(); }
 
-bool has_cuda_kernels() {
+std::string cpu_schedules() { return cpu::schedules(); }
+
+// Empty where the module was built without CUDA.
+std::string cuda_schedules() {
 #ifdef RESBLOCK_CUDA
-  return true;
+  return cuda::schedules();
 #else
-  return false;
+  return "";
 #endif
 }
 
@@ -303,12 +306,14 @@ STABLE_TORCH_LIBRARY(resblock, m) {
       "residual_lstm_dropout_mask(Tensor dropout_seed, SymInt layers, SymInt steps, SymInt sequences, SymInt units, "
       "float dropout_p) -> Tensor");
   m.def("instruction_set() -> str");
-  m.def("has_cuda_kernels() -> bool");
+  m.def("cpu_schedules() -> str");
+  m.def("cuda_schedules() -> str");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
   m.impl("instruction_set", TORCH_BOX(&resblock::instruction_set));
-  m.impl("has_cuda_kernels", TORCH_BOX(&resblock::has_cuda_kernels));
+  m.impl("cpu_schedules", TORCH_BOX(&resblock::cpu_schedules));
+  m.impl("cuda_schedules", TORCH_BOX(&resblock::cuda_schedules));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CPU, m) {

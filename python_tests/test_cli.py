@@ -352,7 +352,7 @@ def test_doctor(run):
     for word in (
         resblock.__version__,
         resblock.ops.instruction_set(),
-        "CUDA kernels",
+        "CUDA schedules",
         os.environ["RESBLOCK_CACHE"][:20],
     ):
         assert word in text

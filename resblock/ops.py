@@ -107,9 +107,15 @@ def instruction_set() -> str:
     return str(torch.ops.resblock.instruction_set())
 
 
+def schedules(device: str) -> tuple[str, ...]:
+    """Name the schedules that the kernels choose from on "cpu" or "cuda"; none where they are not compiled in."""
+    operators = torch.ops.resblock
+    return tuple(str(operators.cuda_schedules() if device == "cuda" else operators.cpu_schedules()).split())
+
+
 def has_cuda_kernels() -> bool:
     """Tell whether the compiled module holds the CUDA kernels."""
-    return bool(torch.ops.resblock.has_cuda_kernels())
+    return bool(schedules("cuda"))
 
 
 def _arithmetic_type(dtype: torch.dtype) -> torch.dtype:

@@ -151,6 +151,8 @@ const char* instruction_set() {
 #endif
 }
 
+const char* schedules() { return "layerwise"; }
+
 #define RESBLOCK_INSTANTIATE(S)                              \
   template void forward(const Forward<S>&, const Parallel&); \
   template void backward(const Backward<S>&, const Parallel&);

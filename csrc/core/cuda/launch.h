@@ -12,6 +12,9 @@ size_t forward_workspace(const Forward<S>& problem);
 template <class S>
 size_t backward_workspace(const Backward<S>& problem);
 
+// The schedules that the launches choose from.
+inline const char* schedules() { return "serial"; }
+
 // All pointers of the problem are device pointers. Null on success, else what went wrong.
 template <class S>
 const char* forward(const Forward<S>& problem, void* workspace, void* stream);
