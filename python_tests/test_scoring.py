@@ -1,7 +1,9 @@
 """Scores: what they are the mean of, that they repeat, and the files that hold the weights."""
 
+import copy
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -53,6 +55,20 @@ def test_a_score_is_the_mean_probability_over_both_orders(scorer, dimer):
     expected = torch.stack(both).mean(0).numpy()
     np.testing.assert_allclose(scorer.score(dimer).reshape(-1), expected, atol=ROUNDING)
     assert (both[0] - both[1]).abs().max() > 1e-3, "the orders must differ for this test to tell anything"
+
+
+def test_the_shift_multiplies_the_odds(scorer, dimer):
+    shifted = copy.deepcopy(scorer)
+    shifted.log_odds_shift.fill_(-math.log(20.0))
+    windows = PairWindows([dimer], scorer.mean.numpy(), scorer.scale.numpy())
+    batch = windows.gather(windows.rows(0, dimer.surface_pairs()))
+    for either in (scorer, shifted):
+        either.eval()
+    with torch.no_grad():
+        before, after = scorer._probability(*batch).double(), shifted._probability(*batch).double()
+    odds = [p / (1 - p) for p in (before, after)]
+    torch.testing.assert_close(odds[0], 20 * odds[1], rtol=1e-4, atol=0)
+    assert (shifted.score(dimer) < scorer.score(dimer)).all()
 
 
 def test_exchanged_partners_have_the_same_scores(scorer, dimer):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -373,3 +374,13 @@ def test_two_processes_train_together(prepared, tmp_path):
     assert done.stdout.count("median AUROC") == 1
     card = load_scorer(tmp_path / "run" / "weights.safetensors").card
     assert card["validation"]["ranked"] == len(card["complexes"]["validation"])
+
+
+def test_scores_are_for_the_share_of_true_pairs_that_surfaces_have():
+    dimers = [made_dimer(k) for k in (1, 2)]
+    data = DimerData(dimers, dimers, TrainingConfig())
+    _, drawn = data._pairs(rank=0).draw(epoch=0)
+    surface = np.concatenate([dimer.labels() for dimer in dimers])
+    odds = [labels.mean() / (1 - labels.mean()) for labels in (surface, drawn)]
+    assert odds[0] < odds[1]
+    assert data.log_odds_shift == pytest.approx(math.log(odds[0] / odds[1]))

@@ -27,7 +27,7 @@ from resblock.structure.files import write_atomically
 
 FORMAT: Final = "resblock.WindowScorer"
 #: Raise it whenever stored weights would mean something else.
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 #: Entry of the safetensors metadata that describes the scorer, as JSON.
 METADATA: Final = "resblock"
 #: Standardised features are cut at this many standard deviations; an odd residue must not decide alone.
@@ -65,12 +65,16 @@ class WindowScorer(nn.Module):
         Names of the F features.
     card : mapping
         Where the weights come from; plain values.
+    log_odds_shift : float
+        Added to the network's log-odds: training shows it far more true pairs than a surface has, and this takes
+        the share among all surface pairs in place of the share among those shown (Elkan, IJCAI 2001, theorem 2).
     """
 
     #: Pairs per pass: some 20 MiB of activations at 64 units.
     batch_size = 4096
     mean: Tensor
     scale: Tensor
+    log_odds_shift: Tensor
 
     def __init__(
         self,
@@ -79,11 +83,13 @@ class WindowScorer(nn.Module):
         scale: NDArray[np.float32],
         feature_names: Sequence[str],
         card: Mapping[str, Any] | None = None,
+        log_odds_shift: float = 0.0,
     ) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("mean", torch.from_numpy(mean.copy()))
         self.register_buffer("scale", torch.from_numpy(scale.copy()))
+        self.register_buffer("log_odds_shift", torch.tensor(log_odds_shift))
         self.feature_names = tuple(feature_names)
         self.card = dict(card or {})
 
@@ -96,7 +102,8 @@ class WindowScorer(nn.Module):
         """Score all pairs of surface residues.
 
         The score of a pair is the mean, over both orders of the partners, of the probability that the network
-        gives it. The same weights, dimer and device give the same bits.
+        gives it, for the share of true pairs that surfaces have. The same weights, dimer and device give the same
+        bits.
 
         Parameters
         ----------
@@ -143,10 +150,14 @@ class WindowScorer(nn.Module):
             for pairs in batches:
                 rows = windows.rows(0, pairs)
                 with torch.inference_mode():
-                    orders = [self(*windows.gather(order)).softmax(-1)[:, 1] for order in (rows, rows[:, ::-1])]
+                    orders = [self._probability(*windows.gather(order)) for order in (rows, rows[:, ::-1])]
                     yield ((orders[0] + orders[1]) / 2).cpu().numpy()
         finally:
             self.train(was_training)
+
+    def _probability(self, windows: Tensor, lengths: Tensor) -> Tensor:
+        logits = self(windows, lengths)
+        return torch.sigmoid(logits[:, 1] - logits[:, 0] + self.log_odds_shift)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, scaling, configuration, feature names and card as one safetensors file, all or nothing."""
@@ -192,6 +203,7 @@ class WindowScorer(nn.Module):
                 state["scale"].numpy(),
                 description["feature_names"],
                 description["card"],
+                float(state["log_odds_shift"]),
             )
             scorer.load_state_dict(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -71,6 +71,9 @@ class DimerData(L.LightningDataModule):
         self.steps_per_epoch = math.ceil(len(pairs) / self.share) // world_size
         if not labels.any() or not self.steps_per_epoch:
             raise InputError("the training dimers have too few true pairs for a step; choose another split")
+        if labels.all():
+            raise InputError("every training pair is true; raise data.negatives_per_true_pair")
+        self.log_odds_shift = _log_odds(_true_share(self.train)) - _log_odds(float(labels.mean()))
 
     def _pairs(self, rank: int) -> TrainingPairs:
         return TrainingPairs(
@@ -97,6 +100,16 @@ class DimerData(L.LightningDataModule):
         shared = math.ceil(len(self.validation) / self.world_size) * self.world_size
         indices = range(self.trainer.global_rank, shared, self.world_size)
         return DataLoader(indices, batch_size=None)  # type: ignore[arg-type]  # any sequence will do
+
+
+def _true_share(dimers: Sequence[Dimer]) -> float:
+    """True pairs among all surface pairs."""
+    labels = [dimer.labels() for dimer in dimers]
+    return sum(int(true.sum()) for true in labels) / sum(map(len, labels))
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1.0 - probability))
 
 
 def selection(config: DataConfig) -> Selection:

@@ -170,7 +170,9 @@ def _module(batches: DimerData, config: TrainingConfig) -> WindowTraining:
     names = batches.train[0].feature_names
     network = dataclasses.replace(config.network, input_size=2 * len(names))
     torch.manual_seed(config.optimisation.seed)
-    scorer = WindowScorer(ResAttnLSTM.from_config(network), batches.mean, batches.scale, names)
+    scorer = WindowScorer(
+        ResAttnLSTM.from_config(network), batches.mean, batches.scale, names, log_odds_shift=batches.log_odds_shift
+    )
     total_steps = config.optimisation.epochs * batches.steps_per_epoch
     return WindowTraining(scorer, config.optimisation, total_steps)
 
