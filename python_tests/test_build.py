@@ -62,17 +62,17 @@ def test_every_source_is_listed(build_ext: ModuleType) -> None:
     assert listed == {path.resolve() for path in there}
 
 
-def test_import_without_the_module_lists_likely_causes() -> None:
+def test_import_without_the_module_lists_likely_causes(tmp_path: Path) -> None:
     code = "import sys; sys.modules['resblock._C'] = None; import resblock"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     for cause in ("ImportError: resblock", "was not built", "older than 2.11", "The loader said"):
         assert cause in last
 
 
-def test_import_needs_torch_and_numpy_only() -> None:
+def test_import_needs_torch_and_numpy_only(tmp_path: Path) -> None:
     heavy = ["Bio", "voronotalt", "propka", "lightning", "typer", "rich", "safetensors", "onnx", "platformdirs"]
     code = f"import sys, resblock; print([m for m in {heavy} if m in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

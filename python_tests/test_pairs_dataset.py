@@ -2,6 +2,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,8 +195,7 @@ def test_ranks_share_an_epoch(dimers):
 def test_memory_of_a_large_dimer_stays_small():
     """2,000 x 2,000 residues: 4 million windows of 648 bytes are 2.6 GB if made at once."""
     program = """
-        import resource, sys
-        sys.path.insert(0, "python_tests")
+        import resource
         from dataclasses import replace
         import numpy as np
         from test_pairs_dataset import partner
@@ -218,6 +218,9 @@ def test_memory_of_a_large_dimer_stays_small():
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
-        capture_output=True, text=True, check=True, cwd=__file__.rpartition("/python_tests")[0],
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent,
+    )
     assert int(done.stdout) < 300_000  # kilobytes

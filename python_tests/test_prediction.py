@@ -146,6 +146,6 @@ def test_placement_of_partners_does_not_matter(code, db5, scorer):
 def test_a_large_pair_stays_below_two_gib(db5, tmp_path):
     files = [db5 / "1BKD" / f"{side}_unbound.pdb.gz" for side in ("receptor", "ligand")]
     command = [sys.executable, "-m", "resblock", "predict", *files, "--out", tmp_path / "out"]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=tmp_path)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     assert peak < 2 * 1024**3

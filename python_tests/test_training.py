@@ -368,7 +368,7 @@ def test_two_processes_train_together(prepared, tmp_path):
         capture_output=True,
         text=True,
         timeout=120,
-        cwd=Path(__file__).parents[1],
+        cwd=tmp_path,  # not the source tree, which would hide the installed package
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("median AUROC") == 1
