@@ -85,8 +85,12 @@ def test_files_that_are_not_weights(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, foreign)
     garbled = tmp_path / "garbled.safetensors"
     garbled.write_bytes(b"not a safetensors file")
+    contradictory = tmp_path / "contradictory.safetensors"
+    config = '{"num_layers": 3}'
+    save_file({"x": torch.zeros(1)}, contradictory, {"format": "resblock.ResAttnLSTM", "config": config})
     for path, message in (
         (foreign, "is no ResAttnLSTM"),
+        (contradictory, "do not fit"),
         (garbled, "cannot be read"),
         (tmp_path / "absent.safetensors", "cannot be read"),
     ):

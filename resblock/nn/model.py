@@ -143,7 +143,7 @@ class ResAttnLSTM(nn.Module):
         Raises
         ------
         InputError
-            If the file is missing, is no safetensors file, or was not written by `save`.
+            If the file is missing, is no safetensors file, was not written by `save`, or contradicts itself.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -155,6 +155,11 @@ class ResAttnLSTM(nn.Module):
             raise InputError(f"{path}: cannot be read as a safetensors file ({error})") from error
         if metadata.get("format") != "resblock.ResAttnLSTM":
             raise InputError(f"{path}: is no ResAttnLSTM saved by resblock (its metadata say so)")
-        model = cls.from_config(json.loads(metadata["config"]))
-        model.load_state_dict(state)
+        try:
+            model = cls.from_config(json.loads(metadata["config"]))
+            model.load_state_dict(state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{path}: configuration and weights do not fit ({' '.join(str(error).split())})"
+            ) from error
         return model.to(device)
