@@ -8,10 +8,15 @@
 namespace resblock {
 
 template <class A>
-struct ExpTraits;
+struct ExpTraits;  // of a vector type: those of the numbers in it
+
+// Elementwise where A is a vector type.
+RESBLOCK_INLINE float select(bool which, float yes, float no) { return which ? yes : no; }
+RESBLOCK_INLINE double select(bool which, double yes, double no) { return which ? yes : no; }
 
 template <>
 struct ExpTraits<float> {
+  using Number = float;
   using Bits = uint32_t;
   static constexpr int mantissa = 23, bias = 127, degree = 7;
   static constexpr float log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
@@ -21,6 +26,7 @@ struct ExpTraits<float> {
 
 template <>
 struct ExpTraits<double> {
+  using Number = double;
   using Bits = uint64_t;
   static constexpr int mantissa = 52, bias = 1023, degree = 13;
   static constexpr double log2e = 1.4426950408889634, ln2_high = 6.93147180369123816490e-1,
@@ -29,13 +35,19 @@ struct ExpTraits<double> {
   static constexpr double lowest = -708., highest = 710.;
 };
 
+// A vector type names the Scalar it is made of and the vector of its Bits.
+template <class A>
+struct ExpTraits : ExpTraits<typename A::Scalar> {
+  using Bits = typename A::Bits;
+};
+
 // 1/n!, n = 0..13.
 template <class A>
 RESBLOCK_INLINE A inverse_factorial(int n) {
   constexpr double table[] = {
       1.,        1.,         1. / 2,      1. / 6,       1. / 24,       1. / 120,       1. / 720,
       1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
-  return A(table[n]);
+  return A(typename ExpTraits<A>::Number(table[n]));
 }
 
 // exp(x) = scale * (1 + fraction), kept apart so that expm1 loses nothing near zero.
@@ -47,8 +59,8 @@ struct SplitExp {
 // Comparisons are written so that NaN passes through them.
 template <class A>
 RESBLOCK_INLINE A clamp(A x, A low, A high) {
-  x = x < low ? low : x;
-  return x > high ? high : x;
+  x = select(x < low, low, x);
+  return select(x > high, high, x);
 }
 
 template <class A>

@@ -46,11 +46,12 @@ struct Inputs {
   const int64_t* lengths;  // (B,), each in 1..T, or null: every sequence has T steps
 };
 
-// What the backward pass needs of the forward pass, per layer: three planes, one after the other.
-// Steps past a sequence's length hold zero gates, zero y and the last valid c.
+// What the backward pass needs of the forward pass: per cell the gates after their nonlinearity, c and y, laid out as
+// the schedule that wrote them likes best. This is how most do: per layer three planes, one after the other, in which
+// steps past a sequence's length hold zero gates, zero y and the last valid c.
 template <class A>
 struct SavedLayer {
-  A* gates;  // (T, B, 4H)  i, f, g, o after their nonlinearity
+  A* gates;  // (T, B, 4H)  i, f, g, o
   A* c;      // (T, B, H)
   A* y;      // (T, B, H)   the layer's output with the residual addition
 };

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string>
 
@@ -77,6 +78,7 @@ template <class S, class R>
 void check_close(const Results<S>& found, const R& expected, double growth, const std::string& about) {
   found.visit_with(expected, [&](const char* name, const auto& a, const auto& b) {
     using V = typename std::decay_t<decltype(a)>::value_type;
+    if (!strcmp(name, "saved")) return;  // each schedule has its own layout
     const double error = relative_error(a, b);
     const double bound = rounding(V{}) + growth * rounding(resblock::Arithmetic<V>{});
     CHECK_ABOUT(error <= bound,

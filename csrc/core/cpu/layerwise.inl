@@ -1,16 +1,5 @@
-// The layerwise schedule, compiled once per instruction set: RESBLOCK_ISA_NAMESPACE, RESBLOCK_VECTOR_BYTES and
-// RESBLOCK_TILE_ROWS are the including file's. No standard header with inline code may come in here: the linker
-// keeps one copy of an inline function, and it could be the one with instructions the processor lacks.
-#include <string.h>
-
-#include "core/cell.h"
-#include "core/cpu/layerwise.h"
-#include "core/dropout.h"
-
-namespace resblock::cpu::RESBLOCK_ISA_NAMESPACE {
-namespace {
-
-#include "core/cpu/matmul.h"
+// The layerwise schedule: what its forward and its backward pass share. Compiled once per instruction set, inside its
+// namespace.
 
 // The rows (t, b) of a chunk and block within an array of (time, sequence, width).
 template <class A>
@@ -39,47 +28,6 @@ RESBLOCK_INLINE Plane<A> dense(A* scratch, const Window& w, int64_t width) {
 template <class S>
 RESBLOCK_INLINE bool valid(const Inputs<S>& p, const Window& w, int64_t t, int64_t b) {
   return !p.lengths || w.t0 + t < p.lengths[w.b0 + b];
-}
-
-// Hands out the workspace piece by piece; with a null base it only counts.
-template <class A>
-struct Arena {
-  A* base;
-  int64_t used = 0;
-
-  A* take(int64_t count) {
-    A* here = base ? base + used : nullptr;
-    used += count;
-    return here;
-  }
-};
-
-template <class S>
-inline void load_row(const S* from, int64_t n, Arithmetic<S>* to) {
-#pragma GCC ivdep
-  for (int64_t k = 0; k < n; ++k) to[k] = load(from[k]);
-}
-
-template <class S>
-inline void store_row(const Arithmetic<S>* from, int64_t n, S* to) {
-#pragma GCC ivdep
-  for (int64_t k = 0; k < n; ++k) store(to + k, from[k]);
-}
-
-template <class A>
-inline void zero(A* row, int64_t n) {
-  memset(row, 0, size_t(n) * sizeof(A));
-}
-
-template <class A>
-inline void copy(const A* from, int64_t n, A* to) {
-  memcpy(to, from, size_t(n) * sizeof(A));
-}
-
-template <class A>
-inline void add(const A* from, int64_t n, A* to) {
-#pragma GCC ivdep
-  for (int64_t k = 0; k < n; ++k) to[k] += from[k];
 }
 
 // (L, B, H) <-> (L, sequences, H): the states of the block's sequences.
@@ -141,26 +89,6 @@ RESBLOCK_INLINE LayerWeights<A> layer_weights(const A* packed, const Sizes& s, i
   return {{packed + o.ih, 0, true}, {packed + o.hh, 0, true}, packed + o.bias, packed + o.peephole};
 }
 
-template <class S>
-struct LayerSource {
-  const S *ih, *hh, *bias, *peephole;
-};
-
-template <class S>
-RESBLOCK_INLINE LayerSource<S> layer_source(const Inputs<S>& p, int64_t layer) {
-  const int64_t H = p.size.H;
-  const Weights<const S>& w = p.weights;
-  return {layer ? w.ih + (layer - 1) * 4 * H * H : w.ih_first, w.hh + layer * 4 * H * H, w.bias + layer * 4 * H,
-          w.peephole + layer * 3 * H};
-}
-
-template <class S>
-void pack_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
-  const PackedLayer o = packed_layer(p.size, layer);
-  load_row(layer_source(p, layer).bias, 4 * p.size.H, packed + o.bias);
-  load_row(layer_source(p, layer).peephole, 3 * p.size.H, packed + o.peephole);
-}
-
 // For z = x W^T: the products run over the inputs, the columns are the gates.
 template <class S>
 void pack_forward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
@@ -188,23 +116,3 @@ inline Window block_window(const Sizes& s, const Blocking& blocking, int64_t blo
 
 #include "core/cpu/layerwise_backward.inl"
 #include "core/cpu/layerwise_forward.inl"
-
-}  // namespace
-
-template <class S>
-LayerwiseKernels<S> layerwise_kernels() {
-  return {pack_forward<S>,
-          pack_backward<S>,
-          forward_workspace<Arithmetic<S>>,
-          backward_workspace<Arithmetic<S>>,
-          forward_block<S>,
-          backward_group<S>,
-          reduce<S>};
-}
-
-template LayerwiseKernels<float> layerwise_kernels<float>();
-template LayerwiseKernels<double> layerwise_kernels<double>();
-template LayerwiseKernels<bfloat16> layerwise_kernels<bfloat16>();
-template LayerwiseKernels<float16> layerwise_kernels<float16>();
-
-}  // namespace resblock::cpu::RESBLOCK_ISA_NAMESPACE

@@ -207,16 +207,3 @@ void backward_group(const Backward<S>& p, const Blocking& blocking, const Arithm
   zero(gradients, packed_size(p.size));
   for (int64_t block = first; block < end; ++block) backward_block(p, blocking, packed, block, scratch, gradients);
 }
-
-template <class S>
-void reduce(const Backward<S>& p, const Blocking& blocking, Arithmetic<S>* gradients, int64_t layer) {
-  const int64_t H = p.size.H, all = packed_size(p.size);
-  const PackedLayer o = packed_layer(p.size, layer), end = packed_layer(p.size, layer + 1);
-  for (int64_t group = 1; group < blocking.groups; ++group)
-    add(gradients + group * all + o.ih, end.ih - o.ih, gradients + o.ih);
-  const Weights<S>& to = p.grad_weights;
-  store_row(gradients + o.ih, 4 * H * o.inputs, layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first);
-  store_row(gradients + o.hh, 4 * H * H, to.hh + layer * 4 * H * H);
-  store_row(gradients + o.bias, 4 * H, to.bias + layer * 4 * H);
-  store_row(gradients + o.peephole, 3 * H, to.peephole + layer * 3 * H);
-}

@@ -4,21 +4,6 @@
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
-template <class A, int W>
-struct Vector {
-  typedef A Lanes __attribute__((vector_size(W * sizeof(A))));
-  Lanes lanes;
-
-  static RESBLOCK_INLINE Vector load(const A* from) {
-    Vector v;
-    memcpy(&v.lanes, from, sizeof v.lanes);
-    return v;
-  }
-  static RESBLOCK_INLINE Vector zero() { return {Lanes{}}; }
-  RESBLOCK_INLINE void store(A* to) const { memcpy(to, &lanes, sizeof lanes); }
-  RESBLOCK_INLINE void add_product(A x, const Vector& y) { lanes += x * y.lanes; }
-};
-
 template <class A>
 struct Left {  // (M, K), element (m, k) at data[m * row + k * column]
   const A* data;
@@ -42,21 +27,21 @@ struct Rows {  // (M, N), row m at data + m * row; a null init is zero, a row of
 // panel after panel, so the one that begins at column n begins at n * K.
 template <class A, int M, int W, int V>
 inline void tile(int64_t K, Left<A> a, const A* b, int64_t b_row, Rows<const A> init, Rows<A> c) {
-  using Vec = Vector<A, W>;
+  using Vec = Lanes<A, W>;
   Vec sum[M][V];
   for (int m = 0; m < M; ++m)
-    for (int v = 0; v < V; ++v) sum[m][v] = Vec::zero();
+    for (int v = 0; v < V; ++v) sum[m][v] = Vec(A(0));
   for (int64_t k = 0; k < K; ++k) {
     Vec row[V];
     for (int v = 0; v < V; ++v) row[v] = Vec::load(b + k * b_row + v * W);
     for (int m = 0; m < M; ++m) {
       const A x = a.data[m * a.row + k * a.column];
-      for (int v = 0; v < V; ++v) sum[m][v].add_product(x, row[v]);
+      for (int v = 0; v < V; ++v) sum[m][v] += Vec(x) * row[v];
     }
   }
   for (int m = 0; m < M; ++m)
     for (int v = 0; v < V; ++v) {
-      if (init.data) sum[m][v].lanes += Vec::load(init.data + m * init.row + v * W).lanes;
+      if (init.data) sum[m][v] += Vec::load(init.data + m * init.row + v * W);
       sum[m][v].store(c.data + m * c.row + v * W);
     }
 }
@@ -103,9 +88,6 @@ struct MultiplyPanel {
                    {c.data + n, c.row});
   }
 };
-
-template <class A>
-constexpr int vector_lanes = RESBLOCK_VECTOR_BYTES / int(sizeof(A));
 
 template <class A>
 inline void matmul(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> b, Rows<const A> init, Rows<A> c) {

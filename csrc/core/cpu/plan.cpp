@@ -6,16 +6,18 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <stdexcept>
+#include <string>
 
-#include "core/cpu/layerwise.h"
+#include "core/cpu/kernels.h"
 #include "core/dropout.h"
 
 namespace resblock::cpu {
 
-#define RESBLOCK_DECLARE_ISA(name)         \
-  namespace name {                         \
-  template <class S>                       \
-  LayerwiseKernels<S> layerwise_kernels(); \
+#define RESBLOCK_DECLARE_ISA(name) \
+  namespace name {                 \
+  template <class S>               \
+  Kernels<S> kernels();            \
   }
 RESBLOCK_DECLARE_ISA(portable)
 #if defined(__x86_64__)
@@ -49,12 +51,30 @@ Isa isa() {
 }
 
 template <class S>
-LayerwiseKernels<S> kernels() {
+Kernels<S> kernels() {
 #if defined(__x86_64__)
-  if (isa() == Isa::v4) return x86_64_v4::layerwise_kernels<S>();
-  if (isa() == Isa::v3) return x86_64_v3::layerwise_kernels<S>();
+  if (isa() == Isa::v4) return x86_64_v4::kernels<S>();
+  if (isa() == Isa::v3) return x86_64_v3::kernels<S>();
 #endif
-  return portable::layerwise_kernels<S>();
+  return portable::kernels<S>();
+}
+
+enum class Schedule { by_size, layerwise, batched };
+
+Schedule wanted_schedule() {
+  const char* wanted = getenv("RESBLOCK_SCHEDULE");
+  if (!wanted) return Schedule::by_size;
+  if (!strcmp(wanted, "layerwise")) return Schedule::layerwise;
+  if (!strcmp(wanted, "batched")) return Schedule::batched;
+  throw std::invalid_argument("RESBLOCK_SCHEDULE is '" + std::string(wanted) + "', expected one of: " + schedules());
+}
+
+// Whether the batch goes into the lanes. Where it pays was measured: lanes must not idle, and in training the gradient
+// of every weight is summed over lanes, which grows with the square of the units.
+bool is_batched(const Sizes& s, bool training) {
+  static const Schedule wanted = wanted_schedule();
+  if (wanted != Schedule::by_size) return wanted == Schedule::batched;
+  return s.B >= 6 && s.H <= (training ? 12 : 64);
 }
 
 template <class A>
@@ -84,50 +104,97 @@ Workspace<Arithmetic<S>> packed_weights(const Inputs<S>& p, const Parallel& para
 
 int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Groups of tasks whose gradients are summed apart, bounded in number and in memory.
+int64_t gradient_groups(const Sizes& s, int64_t tasks) {
+  const int64_t most = 16, values = int64_t(1) << 24;
+  const int64_t affordable = std::max<int64_t>(values / std::max<int64_t>(packed_size(s), 1), 2);
+  return std::max<int64_t>(std::min({tasks, most, affordable}), 1);  // without sequences the gradients are zeros
+}
+
+// Sixteen sequences share every load of the recurrent weights; small batches are cut in at most four, so that
+// threads find work.
+Blocking blocking(const Sizes& s) {
+  const int64_t rows = 128;
+  Blocking b;
+  b.sequences = std::clamp<int64_t>(ceil_divide(s.B, 4), 1, 16);
+  b.blocks = ceil_divide(s.B, b.sequences);
+  b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
+  b.groups = gradient_groups(s, b.blocks);
+  return b;
+}
+
+// A chunk of sixteen steps keeps a layer's rows in the first-level cache.
+Tiling tiling(const Sizes& s, int64_t lanes) {
+  Tiling t;
+  t.lanes = lanes;
+  t.tiles = ceil_divide(s.B, lanes);
+  t.steps = std::clamp<int64_t>(s.T, 1, 16);
+  t.groups = gradient_groups(s, t.tiles);
+  return t;
+}
+
+template <class S>
+const BatchedKernels<S>& fitting(const Kernels<S>& kernel, const Sizes& s) {
+  return s.B <= kernel.batched_half.lanes ? kernel.batched_half : kernel.batched;
+}
+
+// Each task takes its own workspace: it is long work beside one allocation.
+template <class S>
+void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const LayerwiseKernels<S>& kernel) {
+  const Blocking cut = blocking(p.size);
+  const auto packed = packed_weights<S>(p, parallel, kernel.pack_forward);
+  const int64_t scratch = kernel.forward_workspace(p.size, cut);
+  run(parallel, cut.blocks, [&](int64_t block) {
+    kernel.forward_block(p, cut, packed.get(), block, workspace<Arithmetic<S>>(scratch).get());
+  });
+}
+
+template <class S>
+void forward_batched(const Forward<S>& p, const Parallel& parallel, const BatchedKernels<S>& kernel) {
+  const Tiling cut = tiling(p.size, kernel.lanes);
+  const auto packed = packed_weights<S>(p, parallel, kernel.pack_forward);
+  const int64_t scratch = kernel.forward_workspace(p.size, cut);
+  run(parallel, cut.tiles,
+      [&](int64_t tile) { kernel.forward_tile(p, cut, packed.get(), tile, workspace<Arithmetic<S>>(scratch).get()); });
+}
+
+// The two schedules differ in their kernels only.
+template <class S, class SchedulesKernels, class Cut>
+void backward_in_groups(const Backward<S>& p, const Parallel& parallel, const Kernels<S>& kernels,
+                        const SchedulesKernels& kernel, const Cut& cut) {
+  using A = Arithmetic<S>;
+  const auto packed = packed_weights<S>(p, parallel, kernel.pack_backward);
+  const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
+  const auto gradients = workspace<A>(cut.groups * all);
+  run(parallel, cut.groups, [&](int64_t group) {
+    kernel.backward_group(p, cut, packed.get(), group, gradients.get() + group * all, workspace<A>(scratch).get());
+  });
+  run(serial, p.size.L, [&](int64_t layer) { kernels.store_gradients(p, cut.groups, gradients.get(), layer); });
+}
+
 }  // namespace
 
 const Parallel serial = {nullptr, [](void*, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
                            for (int64_t index = 0; index < tasks; ++index) task(argument, index);
                          }};
 
-// Sixteen sequences share every load of the recurrent weights; small batches are cut in at most four, so that
-// threads find work. The groups' gradients are bounded in number and in memory.
-Blocking layerwise_blocking(const Sizes& s) {
-  const int64_t rows = 128, most_groups = 16, gradient_values = int64_t(1) << 24;
-  Blocking b;
-  b.sequences = std::clamp<int64_t>(ceil_divide(s.B, 4), 1, 16);
-  b.blocks = ceil_divide(s.B, b.sequences);
-  b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
-  const int64_t affordable = std::max<int64_t>(gradient_values / std::max<int64_t>(packed_size(s), 1), 2);
-  b.groups = std::min({b.blocks, most_groups, affordable});
-  return b;
-}
-
-// Each task takes its own workspace: a block is long work beside one allocation.
 template <class S>
 void forward(const Forward<S>& p, const Parallel& parallel) {
-  using A = Arithmetic<S>;
-  const LayerwiseKernels<S> kernel = kernels<S>();
-  const Blocking blocking = layerwise_blocking(p.size);
-  const auto packed = packed_weights<S>(p, parallel, kernel.pack_forward);
-  const int64_t scratch = kernel.forward_workspace(p.size, blocking);
-  run(parallel, blocking.blocks,
-      [&](int64_t block) { kernel.forward_block(p, blocking, packed.get(), block, workspace<A>(scratch).get()); });
+  const Kernels<S> kernel = kernels<S>();
+  if (is_batched(p.size, p.saved))
+    forward_batched(p, parallel, fitting(kernel, p.size));
+  else
+    forward_layerwise(p, parallel, kernel.layerwise);
 }
 
 template <class S>
 void backward(const Backward<S>& p, const Parallel& parallel) {
-  using A = Arithmetic<S>;
-  const LayerwiseKernels<S> kernel = kernels<S>();
-  Blocking blocking = layerwise_blocking(p.size);
-  blocking.groups = std::max<int64_t>(blocking.groups, 1);  // without sequences the gradients are still zeros
-  const auto packed = packed_weights<S>(p, parallel, kernel.pack_backward);
-  const int64_t scratch = kernel.backward_workspace(p.size, blocking), all = packed_size(p.size);
-  const auto gradients = workspace<A>(blocking.groups * all);
-  run(parallel, blocking.groups, [&](int64_t group) {
-    kernel.backward_group(p, blocking, packed.get(), group, gradients.get() + group * all, workspace<A>(scratch).get());
-  });
-  run(serial, p.size.L, [&](int64_t layer) { kernel.reduce(p, blocking, gradients.get(), layer); });
+  const Kernels<S> kernel = kernels<S>();
+  const BatchedKernels<S>& batched = fitting(kernel, p.size);
+  if (is_batched(p.size, true))
+    backward_in_groups(p, parallel, kernel, batched, tiling(p.size, batched.lanes));
+  else
+    backward_in_groups(p, parallel, kernel, kernel.layerwise, blocking(p.size));
 }
 
 void dropout_mask(const Sizes& s, const Options& options, double* mask) {
@@ -151,7 +218,7 @@ const char* instruction_set() {
 #endif
 }
 
-const char* schedules() { return "layerwise"; }
+const char* schedules() { return "batched layerwise"; }
 
 #define RESBLOCK_INSTANTIATE(S)                              \
   template void forward(const Forward<S>&, const Parallel&); \

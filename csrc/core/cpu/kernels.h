@@ -1,0 +1,16 @@
+// What one instruction set offers: every schedule's kernels.
+#pragma once
+#include "core/cpu/batched.h"
+#include "core/cpu/layerwise.h"
+
+namespace resblock::cpu {
+
+template <class S>
+struct Kernels {
+  LayerwiseKernels<S> layerwise;
+  BatchedKernels<S> batched, batched_half;  // in full and in half vectors
+  // Adds the gradients (groups, packed_size) of one layer in the order of the groups, in place, and stores the sum.
+  void (*store_gradients)(const Backward<S>&, int64_t groups, Arithmetic<S>* gradients, int64_t layer);
+};
+
+}  // namespace resblock::cpu

@@ -1,0 +1,54 @@
+// All schedules, compiled once per instruction set: RESBLOCK_ISA_NAMESPACE, RESBLOCK_VECTOR_BYTES and
+// RESBLOCK_TILE_ROWS are the including file's. No standard header with inline code may come in here: the linker
+// keeps one copy of an inline function, and it could be the one with instructions the processor lacks.
+#include "core/cpu/kernels.h"
+
+#include <string.h>
+
+#include "core/cell.h"
+#include "core/dropout.h"
+
+namespace resblock::cpu::RESBLOCK_ISA_NAMESPACE {
+namespace {
+
+template <class A>
+constexpr int vector_lanes = RESBLOCK_VECTOR_BYTES / int(sizeof(A));
+
+#include "core/cpu/lanes.h"
+#include "core/cpu/rows.h"
+//
+#include "core/cpu/matmul.h"
+//
+#include "core/cpu/batched.inl"
+#include "core/cpu/layerwise.inl"
+
+template <class V, class S>
+BatchedKernels<S> batched_kernels() {
+  using A = Arithmetic<S>;
+  return {
+      V::width,           pack_units<S>,       pack_columns<S>, forward_tile_workspace<A>, backward_tile_workspace<A>,
+      forward_tile<V, S>, backward_tiles<V, S>};
+}
+
+template <class S>
+LayerwiseKernels<S> layerwise_kernels() {
+  using A = Arithmetic<S>;
+  return {pack_forward<S>,       pack_backward<S>, forward_workspace<A>,
+          backward_workspace<A>, forward_block<S>, backward_group<S>};
+}
+
+}  // namespace
+
+template <class S>
+Kernels<S> kernels() {
+  using A = Arithmetic<S>;
+  return {layerwise_kernels<S>(), batched_kernels<Lanes<A, vector_lanes<A>>, S>(),
+          batched_kernels<Lanes<A, vector_lanes<A> / 2>, S>(), store_gradients<S>};
+}
+
+template Kernels<float> kernels<float>();
+template Kernels<double> kernels<double>();
+template Kernels<bfloat16> kernels<bfloat16>();
+template Kernels<float16> kernels<float16>();
+
+}  // namespace resblock::cpu::RESBLOCK_ISA_NAMESPACE

@@ -1,0 +1,23 @@
+// Weights, and their gradients, in one array and in the type that is computed in.
+#pragma once
+#include "core/problem.h"
+
+namespace resblock::cpu {
+
+// Where the parts of a layer begin. A schedule may order the values within its weights as it wants; gradients stand
+// as the weights do in the problem.
+struct PackedLayer {
+  int64_t ih, hh, bias, peephole;  // offsets
+  int64_t inputs;                  // I or H
+};
+
+RESBLOCK_INLINE PackedLayer packed_layer(const Sizes& s, int64_t layer) {
+  const int64_t later = 4 * s.H * (2 * s.H + 1) + 3 * s.H, first = later + 4 * s.H * (s.I - s.H);
+  const int64_t inputs = layer ? s.H : s.I, ih = layer ? first + (layer - 1) * later : 0;
+  const int64_t hh = ih + 4 * s.H * inputs, bias = hh + 4 * s.H * s.H;
+  return {ih, hh, bias, bias + 4 * s.H, inputs};
+}
+
+RESBLOCK_INLINE int64_t packed_size(const Sizes& s) { return packed_layer(s, s.L).ih; }
+
+}  // namespace resblock::cpu

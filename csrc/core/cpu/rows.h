@@ -1,0 +1,78 @@
+// What both schedules do with rows of numbers, workspace and weights.
+//
+// Included by the per-instruction-set files only, inside their namespace.
+
+// Hands out the workspace piece by piece; with a null base it only counts.
+template <class A>
+struct Arena {
+  A* base;
+  int64_t used = 0;
+
+  A* take(int64_t count) {
+    A* here = base ? base + used : nullptr;
+    used += count;
+    return here;
+  }
+};
+
+template <class S>
+inline void load_row(const S* from, int64_t n, Arithmetic<S>* to) {
+#pragma GCC ivdep
+  for (int64_t k = 0; k < n; ++k) to[k] = load(from[k]);
+}
+
+template <class S>
+inline void store_row(const Arithmetic<S>* from, int64_t n, S* to) {
+#pragma GCC ivdep
+  for (int64_t k = 0; k < n; ++k) store(to + k, from[k]);
+}
+
+template <class A>
+inline void zero(A* row, int64_t n) {
+  memset(row, 0, size_t(n) * sizeof(A));
+}
+
+template <class A>
+inline void copy(const A* from, int64_t n, A* to) {
+  memcpy(to, from, size_t(n) * sizeof(A));
+}
+
+template <class A>
+inline void add(const A* from, int64_t n, A* to) {
+#pragma GCC ivdep
+  for (int64_t k = 0; k < n; ++k) to[k] += from[k];
+}
+
+// The weights of one layer as the caller has them.
+template <class S>
+struct LayerSource {
+  const S *ih, *hh, *bias, *peephole;
+};
+
+template <class S>
+RESBLOCK_INLINE LayerSource<S> layer_source(const Inputs<S>& p, int64_t layer) {
+  const int64_t H = p.size.H;
+  const Weights<const S>& w = p.weights;
+  return {layer ? w.ih + (layer - 1) * 4 * H * H : w.ih_first, w.hh + layer * 4 * H * H, w.bias + layer * 4 * H,
+          w.peephole + layer * 3 * H};
+}
+
+// Biases and peepholes, in the order of packed_layer.
+template <class S>
+void pack_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  const PackedLayer o = packed_layer(p.size, layer);
+  load_row(layer_source(p, layer).bias, 4 * p.size.H, packed + o.bias);
+  load_row(layer_source(p, layer).peephole, 3 * p.size.H, packed + o.peephole);
+}
+
+template <class S>
+void store_gradients(const Backward<S>& p, int64_t groups, Arithmetic<S>* gradients, int64_t layer) {
+  const int64_t H = p.size.H, all = packed_size(p.size);
+  const PackedLayer o = packed_layer(p.size, layer), end = packed_layer(p.size, layer + 1);
+  for (int64_t group = 1; group < groups; ++group) add(gradients + group * all + o.ih, end.ih - o.ih, gradients + o.ih);
+  const Weights<S>& to = p.grad_weights;
+  store_row(gradients + o.ih, 4 * H * o.inputs, layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first);
+  store_row(gradients + o.hh, 4 * H * H, to.hh + layer * 4 * H * H);
+  store_row(gradients + o.bias, 4 * H, to.bias + layer * 4 * H);
+  store_row(gradients + o.peephole, 3 * H, to.peephole + layer * 3 * H);
+}
