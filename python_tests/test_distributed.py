@@ -21,15 +21,22 @@ def batch() -> tuple[Tensor, Tensor]:
     return torch.randn(9, 8, 5, generator=generator), torch.randint(2, (8,), generator=generator)
 
 
-def one_process(rank: int, rendezvous: str, result: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
+def gradients_of_half(rank: int) -> list[Tensor]:
     model = DistributedDataParallel(network())
     x, target = batch()
     half = slice(4 * rank, 4 * rank + 4)
     nn.functional.cross_entropy(model(x[:, half]), target[half]).backward()
+    return [p.grad for p in model.parameters()]
+
+
+def one_process(rank: int, rendezvous: str, result: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
+    gradients = gradients_of_half(rank)
     if rank == 0:
-        torch.save([p.grad for p in model.parameters()], result)
+        torch.save(gradients, result)
+    # The model is gone and nobody communicates any more: gloo's threads can end before the process does.
+    torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
 
