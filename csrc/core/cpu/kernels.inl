@@ -16,9 +16,9 @@ constexpr int vector_lanes = RESBLOCK_VECTOR_BYTES / int(sizeof(A));
 
 #include "core/cpu/lanes.h"
 #include "core/cpu/rows.h"
-//
+
 #include "core/cpu/matmul.h"
-//
+
 #include "core/cpu/batched.inl"
 #include "core/cpu/layerwise.inl"
 
