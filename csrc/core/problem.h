@@ -22,6 +22,7 @@ struct Options {
   uint64_t seed;                  // of the dropout mask
   bool residual;                  // add y^(l-2) to the output of layers 4, 6, 8, ... (counted from 1)
   bool output_peephole_previous;  // the output gate sees c[t-1] instead of c[t]
+  int64_t first_step;             // of this problem within a longer one: lengths and dropout count steps from there
 };
 
 // Gates stand in the order i, f, g, o; peepholes in the order i, f, o.
@@ -43,7 +44,7 @@ struct Inputs {
   Weights<const S> weights;
   const S* h_0;            // (L, B, H)
   const S* c_0;            // (L, B, H)
-  const int64_t* lengths;  // (B,), each in 1..T, or null: every sequence has T steps
+  const int64_t* lengths;  // (B,): a sequence runs while first_step + t < its length; or null: all T steps
 };
 
 // What the backward pass needs of the forward pass: per cell the gates after their nonlinearity, c and y, laid out as
