@@ -1,0 +1,15 @@
+"""Ours alone on the schedule that RESBLOCK_SCHEDULE names, to see how far from the limit each is."""
+
+import os
+
+import pytest
+from conftest import effort, in_turns
+from workloads import OURS, SCHEDULE_SIZES, Participant, Size
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    in_turns(metafunc, [(size, [Participant(OURS)]) for size in SCHEDULE_SIZES])
+
+
+def test_schedule(timed, request, what: Size, turn: int, participant: Participant) -> None:
+    timed(participant, what, turn, effort(request.config), schedule=os.environ.get("RESBLOCK_SCHEDULE", "by size"))
