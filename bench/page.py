@@ -1,4 +1,4 @@
-"""docs/speed.md, and the table between the README's markers."""
+"""docs/speed.md, and tables between the markers of other files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from pathlib import Path
 
 import tables
 from record import Record
-
-BEGIN, END = "<!-- speed -->", "<!-- /speed -->"
 
 PAGE = """# Speed on a CPU
 
@@ -106,17 +104,18 @@ def _limits(record: Record) -> str:
     )
 
 
-def with_table(text: str, table: str) -> str | None:
-    """Put the table between the markers; None where there are none."""
-    if BEGIN not in text or END not in text:
+def with_table(text: str, name: str, table: str) -> str | None:
+    """Put the table between the markers of this name; None where there are none."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if begin not in text or end not in text:
         return None
-    head, rest = text.split(BEGIN, 1)
-    return f"{head}{BEGIN}\n{table}\n{END}{rest.split(END, 1)[1]}"
+    head, rest = text.split(begin, 1)
+    return f"{head}{begin}\n{table}\n{end}{rest.split(end, 1)[1]}"
 
 
-def write_readme(readme: Path, record: Record) -> bool:
-    """Write the workload table into the README; False where it has no markers for it."""
-    text = with_table(readme.read_text(), tables.workload_table(record))
+def write_table(path: Path, name: str, table: str) -> bool:
+    """Write the table into a file; False where it has no markers for it."""
+    text = with_table(path.read_text(), name, table)
     if text is not None:
-        readme.write_text(text)
+        path.write_text(text)
     return text is not None

@@ -1,4 +1,4 @@
-"""Measure everything, then write docs/speed.md, its plots and the README's table: `python bench/run.py`.
+"""Measure everything, then write docs/speed.md, its plots and the tables in READMEs: `python bench/run.py`.
 
 What was already measured with the same kernels is not measured again, so that a run can be interrupted and continued.
 """
@@ -22,7 +22,7 @@ from record import Record
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from tables import workload_table
+from tables import schedule_table, workload_table
 from workloads import GRID_LAYERS, WORKLOADS
 
 import resblock.ops
@@ -133,8 +133,14 @@ def main(
     console = Console()
     console.print(Markdown(workload_table(record)))
     console.print(f"Written: {(docs / 'speed.md').relative_to(ROOT)}")
-    if not quick and not page.write_readme(ROOT / "README.md", record):
-        console.print(f"README.md has no {page.BEGIN} ... {page.END}: its table was not written")
+    if quick:
+        return
+    for path, name, table in (
+        (ROOT / "README.md", "speed", workload_table(record)),
+        (HERE / "README.md", "schedules", schedule_table(record)),
+    ):
+        if not page.write_table(path, name, table):
+            console.print(f"{path.relative_to(ROOT)} has no <!-- {name} --> and <!-- /{name} -->: no table written")
 
 
 if __name__ == "__main__":

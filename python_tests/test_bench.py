@@ -124,15 +124,15 @@ def test_page_holds_every_table_and_owns_up_to_parts_of_other_builds(bench, reco
     assert "Not all with the same kernels" in bench.page.page(record)
 
 
-def test_readme_is_written_between_its_markers_only(bench, record, tmp_path):
+def test_a_table_is_written_between_its_markers_only(bench, record, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("before\n\n<!-- speed -->\nold\n<!-- /speed -->\n\nafter\n")
-    assert bench.page.write_readme(readme, record)
+    assert bench.page.write_table(readme, "speed", bench.tables.workload_table(record))
     before, rest = readme.read_text().split("<!-- speed -->\n")
     table, after = rest.split("\n<!-- /speed -->")
     assert (before, table, after) == ("before\n\n", bench.tables.workload_table(record), "\n\nafter\n")
     readme.write_text("no markers\n")
-    assert not bench.page.write_readme(readme, record)
+    assert not bench.page.write_table(readme, "speed", "")
     assert readme.read_text() == "no markers\n"
 
 
