@@ -1,7 +1,6 @@
 """Memory of a call on a long sequence, each in a fresh process (bench/memory.py)."""
 
 import dataclasses
-import inspect
 import json
 import subprocess
 import sys
@@ -10,20 +9,14 @@ from pathlib import Path
 import pytest
 from workloads import CHECKPOINT_CHUNKS, MEMORY_SIZE, OURS, Participant
 
-from resblock import ResidualLSTM
-
-HAS_CHECKPOINTS = "checkpoint_chunks" in inspect.signature(ResidualLSTM).parameters
-
 
 @pytest.mark.parametrize("arguments", [["forward"], ["training"], ["training", str(CHECKPOINT_CHUNKS)]], ids="-".join)
 def test_memory(benchmark, arguments: list[str]) -> None:
-    if len(arguments) > 1 and not HAS_CHECKPOINTS:
-        pytest.skip("ResidualLSTM has no checkpoint_chunks")
     found: list[dict] = []
 
     def measure() -> None:
         program = [sys.executable, str(Path(__file__).with_name("memory.py")), *arguments]
-        found.append(json.loads(subprocess.run(program, check=True, capture_output=True, text=True).stdout))
+        found.append(json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
     benchmark.pedantic(measure, rounds=1)
     size = dataclasses.replace(MEMORY_SIZE, training=arguments[0] == "training")
