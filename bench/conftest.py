@@ -113,7 +113,7 @@ def timed(benchmark, request: pytest.FixtureRequest) -> Iterator[Timer]:
             pytest.skip(f"{seconds:.1f} s a call: measured in fewer passes")
         suite = request.module.__name__.removeprefix("test_")
         benchmark.extra_info.update(
-            suite=suite, size=dataclasses.asdict(size), participant=dataclasses.asdict(participant), about=about
+            suite=suite, size=dataclasses.astuple(size), participant=dataclasses.astuple(participant), about=about
         )
         iterations = max(1, int(50e-6 / seconds))  # a clock cannot be asked more often than this
         rounds = min(max(1, int(effort.seconds / (seconds * iterations))), 200)

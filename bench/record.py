@@ -29,8 +29,11 @@ class Measurement:
 
     @classmethod
     def from_json(cls, entry: Report) -> Measurement:
-        rest = {**entry, "size": Size(**entry["size"]), "participant": Participant(**entry["participant"])}
-        return cls(**rest)
+        return cls(**{**entry, "size": Size(*entry["size"]), "participant": Participant(*entry["participant"])})
+
+    def to_json(self) -> Report:
+        size, participant = dataclasses.astuple(self.size), dataclasses.astuple(self.participant)
+        return {**vars(self), "size": list(size), "participant": list(participant)}
 
 
 def measurements_of(report: Report) -> list[Measurement]:
@@ -79,7 +82,7 @@ class Record:
 
     def add(self, part: str, fingerprint: str, report: Report) -> None:
         """Take in a part's report, in place of an older one."""
-        measurements = [dataclasses.asdict(m) for m in measurements_of(report)]
+        measurements = [m.to_json() for m in measurements_of(report)]
         machine = machine_of(report)
         self.parts[part] = {"fingerprint": fingerprint, "machine": machine, "measurements": measurements}
 

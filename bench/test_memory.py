@@ -22,5 +22,5 @@ def test_memory(benchmark, arguments: list[str]) -> None:
     size = dataclasses.replace(MEMORY_SIZE, training=arguments[0] == "training")
     about = {"chunks": int(arguments[1]) if len(arguments) > 1 else 0, **found[0]}
     benchmark.extra_info.update(
-        suite="memory", size=dataclasses.asdict(size), participant=dataclasses.asdict(Participant(OURS)), about=about
+        suite="memory", size=dataclasses.astuple(size), participant=dataclasses.astuple(Participant(OURS)), about=about
     )

@@ -23,7 +23,7 @@ def bench(monkeypatch):
 
 def entry(size, participant, seconds, suite, **about):
     """One turn, as pytest-benchmark writes it."""
-    described = {"size": dataclasses.asdict(size), "participant": dataclasses.asdict(participant)}
+    described = {"size": dataclasses.astuple(size), "participant": dataclasses.astuple(participant)}
     return {"extra_info": {"suite": suite, "about": about, **described}, "stats": {"data": seconds}}
 
 
