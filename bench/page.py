@@ -21,7 +21,7 @@ less. onnxruntime has peepholes. Both run on the number of threads they are fast
 {workloads}
 
 The ratio is the other's time over ours: how many times as fast ours is. The limit is the time of the multiply-adds at
-the processor's measured peak plus that of the cell's equations; see below.
+the processor's measured peak plus that of the cell's equations, see below; behind it, how many times that ours takes.
 
 ## Distance from the limit
 

@@ -58,7 +58,19 @@ def workload_table(record: Record) -> str:
             peer = times.get((work.name, target.peer))
             if ours and peer:
                 rows.append(_workload_row(work, target, ours, peer, limits[work.name]))
-    header = ["", "workload", "threads", "ours, ms", "ns per cell", "limit, ns", "beside", "ratio", "floor", "goal", ""]
+    header = [
+        "",
+        "workload",
+        "threads",
+        "ours, ms",
+        "ns per cell",
+        "limit, ns (x)",
+        "beside",
+        "ratio",
+        "floor",
+        "goal",
+        "",
+    ]
     return markdown(header, rows)
 
 
@@ -66,13 +78,14 @@ def _workload_row(
     work: Workload, target: Target, ours: Measurement, peer: Measurement, limits: dict[str, float]
 ) -> list[str]:
     ratio = peer.median / ours.median
+    limit = limit_seconds(work.size, limits, target.threads)
     return [
         work.row,
         str(work.size),
         str(target.threads),
         f"{ours.median * 1e3:,.1f}",
         _nanoseconds(ours.median, work.size),
-        _nanoseconds(limit_seconds(work.size, limits, target.threads), work.size),
+        f"{_nanoseconds(limit, work.size)} ({ours.median / limit:.1f})",
         str(target.peer).replace(OURS, "ours"),
         f"**{ratio:.2f}**",
         f"{target.floor:g}",
