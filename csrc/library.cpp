@@ -179,11 +179,11 @@ struct OnCpu {
 
   template <class S>
   static void forward(const Arguments&, const Forward<S>& problem) {
-    cpu::forward(problem, {nullptr, run});
+    cpu::forward(problem, {nullptr, int64_t(torch::stable::get_num_threads()), run});
   }
   template <class S>
   static void backward(const Arguments&, const Backward<S>& problem) {
-    cpu::backward(problem, {nullptr, run});
+    cpu::backward(problem, {nullptr, int64_t(torch::stable::get_num_threads()), run});
   }
 };
 

@@ -54,16 +54,17 @@ RESBLOCK_INLINE KeptRows<A> kept_rows(A* saved, const Sizes& s, const TileWindow
 template <class V>
 struct Running {
   const int64_t* lengths;
-  int64_t used, shortest;
+  int64_t used, first_step, shortest;
 
   template <class S>
-  Running(const Inputs<S>& p, const TileWindow& w) : lengths(p.lengths ? p.lengths + w.b0 : nullptr), used(w.used) {
+  Running(const Inputs<S>& p, const TileWindow& w)
+      : lengths(p.lengths ? p.lengths + w.b0 : nullptr), used(w.used), first_step(p.options.first_step) {
     shortest = p.size.T;
     for (int64_t n = 0; lengths && n < used; ++n)
-      if (lengths[n] < shortest) shortest = lengths[n];
+      if (lengths[n] - first_step < shortest) shortest = lengths[n] - first_step;
   }
   RESBLOCK_INLINE bool all(int64_t t) const { return t < shortest; }
-  RESBLOCK_INLINE bool lane(int64_t n, int64_t t) const { return !lengths || t < lengths[n]; }
+  RESBLOCK_INLINE bool lane(int64_t n, int64_t t) const { return !lengths || first_step + t < lengths[n]; }
   RESBLOCK_INLINE V select(int64_t t, V running, V ended) const {
     return all(t) ? running : select_lanes(t, running, ended);
   }
@@ -127,7 +128,8 @@ inline void drop_lanes(const Inputs<S>& p, const TileWindow& w, int64_t layer, c
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t u = 0; u < H; u += 4) {
       A factor[V::width][4];
-      for (int64_t n = 0; n < V::width; ++n) dropout.factors(layer, w.t0 + t, w.b0 + n, u / 4, factor[n]);
+      for (int64_t n = 0; n < V::width; ++n)
+        dropout.factors(layer, p.options.first_step + w.t0 + t, w.b0 + n, u / 4, factor[n]);
       for (int64_t k = u; k < u + 4 && k < H; ++k)
         for (int64_t n = 0; n < V::width; ++n) {
           const int64_t at = (t * H + k) * V::width + n;
