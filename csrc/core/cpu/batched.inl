@@ -50,33 +50,27 @@ RESBLOCK_INLINE KeptRows<A> kept_rows(A* saved, const Sizes& s, const TileWindow
   return {saved + (w.b0 * s.L * s.T + (layer * s.T + t) * w.used) * rows, w.used};
 }
 
-// Which lanes hold a sequence that has not ended at step t.
+// Which lanes hold a sequence that has not ended at step t of the window.
 template <class V>
 struct Running {
-  const int64_t* lengths;
-  int64_t used, first_step, shortest;
+  using A = typename V::Scalar;
+  V ends;
+  int64_t shortest;
 
   template <class S>
-  Running(const Inputs<S>& p, const TileWindow& w)
-      : lengths(p.lengths ? p.lengths + w.b0 : nullptr), used(w.used), first_step(p.options.first_step) {
-    shortest = p.size.T;
-    for (int64_t n = 0; lengths && n < used; ++n)
-      if (lengths[n] - first_step < shortest) shortest = lengths[n] - first_step;
+  Running(const Inputs<S>& p, const TileWindow& w) : shortest(w.steps) {
+    A steps[V::width] = {};
+    for (int64_t n = 0; n < w.used; ++n) {
+      const int64_t rest = running_steps(p, w.b0 + n) - w.t0, here = rest < w.steps ? rest : w.steps;
+      steps[n] = A(here);
+      if (here < shortest) shortest = here;
+    }
+    ends = V::load(steps);
   }
   RESBLOCK_INLINE bool all(int64_t t) const { return t < shortest; }
-  RESBLOCK_INLINE bool lane(int64_t n, int64_t t) const { return !lengths || first_step + t < lengths[n]; }
+  RESBLOCK_INLINE bool lane(int64_t n, int64_t t) const { return A(t) < ends.v[n]; }
   RESBLOCK_INLINE V select(int64_t t, V running, V ended) const {
-    return all(t) ? running : select_lanes(t, running, ended);
-  }
-
- private:
-  __attribute__((noinline)) V select_lanes(int64_t t, V running, V ended) const {
-    typename V::Scalar a[V::width], b[V::width];
-    running.store(a);
-    ended.store(b);
-    for (int64_t n = 0; n < used; ++n)
-      if (!lane(n, t)) a[n] = b[n];
-    return V::load(a);
+    return all(t) ? running : V::of(V(A(t)) < ends ? running.v : ended.v);
   }
 };
 
@@ -87,7 +81,7 @@ inline void gather_lanes(const S* from, const Inputs<S>& p, const TileWindow& w,
   zero(to, w.steps * width * V::width);
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t n = 0; n < w.used; ++n) {
-      if (!running.lane(n, w.t0 + t)) continue;
+      if (!running.lane(n, t)) continue;
       const S* row = from + ((w.t0 + t) * p.size.B + w.b0 + n) * width;
       for (int64_t k = 0; k < width; ++k) to[(t * width + k) * V::width + n] = load(row[k]);
     }

@@ -109,8 +109,8 @@ inline void step_backward(const Backward<S>& p, const TileWindow& w, const Runni
                           int64_t t, const A* peephole, const A* dy, const BackwardTileScratch<A>& scratch, A* dh,
                           A* dc, A* dz, A* h_before) {
   const int64_t H = p.size.H;
-  const KeptRows<const A> kept = kept_rows(p.saved, p.size, w, layer, t);
-  const StateBefore<V, S> before(p, w, layer, t);
+  const KeptRows<const A> kept = kept_rows(p.saved, p.size, w, layer, w.t0 + t);
+  const StateBefore<V, S> before(p, w, layer, w.t0 + t);
   const V none = V(A(0));
   for (int64_t u = 0; u < H; ++u) {
     const Gates<V> gate = {kept.template load<V>(u), kept.template load<V>(H + u), kept.template load<V>(2 * H + u),
@@ -221,11 +221,11 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
   zero(scratch.dpeephole, 3 * H * W);
   for (int64_t t = w.steps - 1; t >= 0; --t) {
     A* dz = scratch.dz + t * 4 * H * W;
-    step_backward<previous, V>(p, w, running, layer, w.t0 + t, packed + o.peephole, dy + t * H * W, scratch, dh, dc, dz,
+    step_backward<previous, V>(p, w, running, layer, t, packed + o.peephole, dy + t * H * W, scratch, dh, dc, dz,
                                scratch.h_before + t * H * W);
     column_groups<column_group>(0, H, ColumnsBackward<V, A>{4 * H, packed + o.hh, dz, scratch.dh_next});
     for (int64_t u = 0; u < H; ++u)
-      running.select(w.t0 + t, V::load(scratch.dh_next + u * W), V::load(dh + u * W)).store(dh + u * W);
+      running.select(t, V::load(scratch.dh_next + u * W), V::load(dh + u * W)).store(dh + u * W);
     column_groups<column_group>(0, o.inputs, ColumnsBackward<V, A>{4 * H, packed + o.ih, dz, dx + t * o.inputs * W});
   }
   add_weight_gradients<V>(w.steps, H, o.inputs, scratch.dz, scratch.x, gradients + o.ih);
@@ -248,9 +248,9 @@ inline void layer_inputs(const Backward<S>& p, const TileWindow& w, const Runnin
 }
 
 template <bool previous, class V, class S>
-void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Running<V>& running,
-                         const Arithmetic<S>* packed, const BackwardTileScratch<Arithmetic<S>>& scratch,
-                         Arithmetic<S>* gradients) {
+void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
+                         const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+  const Running<V> running(p, w);
   const int64_t L = p.size.L, H = p.size.H;
   gather_lanes<V>(p.grad_output, p, w, running, H, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
@@ -269,7 +269,6 @@ template <class V, class S>
 void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, int64_t tile,
                    const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
   TileWindow w = tile_window(p.size, tiling, tile);
-  const Running<V> running(p, w);
   load_lane_states<V>(p.grad_h_n, p.size, w, scratch.dh);
   load_lane_states<V>(p.grad_c_n, p.size, w, scratch.dc);
   const int64_t chunks = (p.size.T + tiling.steps - 1) / tiling.steps;
@@ -277,9 +276,9 @@ void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<
     w.t0 = chunk * tiling.steps;
     w.steps = p.size.T - w.t0 < tiling.steps ? p.size.T - w.t0 : tiling.steps;
     if (p.options.output_peephole_previous)
-      backward_tile_chunk<true, V>(p, w, running, packed, scratch, gradients);
+      backward_tile_chunk<true, V>(p, w, packed, scratch, gradients);
     else
-      backward_tile_chunk<false, V>(p, w, running, packed, scratch, gradients);
+      backward_tile_chunk<false, V>(p, w, packed, scratch, gradients);
   }
   store_lane_states<V>(scratch.dh, p.size, w, p.grad_h_0);
   store_lane_states<V>(scratch.dc, p.size, w, p.grad_c_0);

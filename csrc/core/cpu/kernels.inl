@@ -29,9 +29,9 @@ constexpr int vector_lanes = RESBLOCK_VECTOR_BYTES / int(sizeof(A));
 template <class V, class S>
 BatchedKernels<S> batched_kernels() {
   using A = Arithmetic<S>;
-  return {
-      V::width,           pack_units<S>,       pack_columns<S>, forward_tile_workspace<A>, backward_tile_workspace<A>,
-      forward_tile<V, S>, backward_tiles<V, S>};
+  return {V::width,           pack_unit_pairs<S>,        pack_columns<S>,
+          unit_pairs_size<A>, forward_tile_workspace<A>, backward_tile_workspace<A>,
+          forward_tile<V, S>, backward_tiles<V, S>};
 }
 
 template <class S>

@@ -113,11 +113,10 @@ void run(const Parallel& parallel, int64_t tasks, const Body& body) {
 
 // Packing is a few microseconds of work per layer: threads are woken for wide layers only.
 template <class S, class Pack>
-Workspace<Arithmetic<S>> packed_weights(const Inputs<S>& p, const Parallel& parallel, Pack pack) {
-  auto packed = workspace<Arithmetic<S>>(packed_size(p.size));
+Workspace<Arithmetic<S>> packed_weights(const Inputs<S>& p, const Parallel& parallel, int64_t size, Pack pack) {
+  auto packed = workspace<Arithmetic<S>>(size);
   const int64_t worth_threads = int64_t(1) << 18;
-  run(packed_size(p.size) < worth_threads ? serial : parallel, p.size.L,
-      [&](int64_t layer) { pack(p, layer, packed.get()); });
+  run(size < worth_threads ? serial : parallel, p.size.L, [&](int64_t layer) { pack(p, layer, packed.get()); });
   return packed;
 }
 
@@ -161,7 +160,7 @@ const BatchedKernels<S>& fitting(const Kernels<S>& kernel, const Sizes& s) {
 template <class S>
 void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const LayerwiseKernels<S>& kernel) {
   const Blocking cut = blocking(p.size);
-  const auto packed = packed_weights<S>(p, parallel, kernel.pack_forward);
+  const auto packed = packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_forward);
   const int64_t scratch = kernel.forward_workspace(p.size, cut);
   run(parallel, cut.blocks, [&](int64_t block) {
     kernel.forward_block(p, cut, packed.get(), block, workspace<Arithmetic<S>>(scratch).get());
@@ -171,7 +170,7 @@ void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const Laye
 template <class S>
 void forward_batched(const Forward<S>& p, const Parallel& parallel, const BatchedKernels<S>& kernel) {
   const Tiling cut = tiling(p.size, kernel.lanes);
-  const auto packed = packed_weights<S>(p, parallel, kernel.pack_forward);
+  const auto packed = packed_weights<S>(p, parallel, kernel.forward_weights(p.size), kernel.pack_forward);
   const int64_t scratch = kernel.forward_workspace(p.size, cut);
   run(parallel, cut.tiles,
       [&](int64_t tile) { kernel.forward_tile(p, cut, packed.get(), tile, workspace<Arithmetic<S>>(scratch).get()); });
@@ -200,7 +199,7 @@ template <class S, class SchedulesKernels, class Cut>
 void backward_in_groups(const Backward<S>& p, const Parallel& parallel, const Kernels<S>& kernels,
                         const SchedulesKernels& kernel, const Cut& cut) {
   using A = Arithmetic<S>;
-  const auto packed = packed_weights<S>(p, parallel, kernel.pack_backward);
+  const auto packed = packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_backward);
   const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
   const auto gradients = workspace<A>(cut.groups * all);
   run(parallel, cut.groups, [&](int64_t group) {

@@ -122,10 +122,10 @@ struct Wave {
     };
 
     RESBLOCK_INLINE Half first_half(int p) const {
-      Half half = {{sums.z[0][p], sums.z[1][p], sums.z[2][p], sums.z[3][p]},
-                   {V::load(w.peephole[0][p]), V::load(w.peephole[1][p]), V::load(w.peephole[2][p])},
-                   V::load(s.c[p]),
-                   {}};
+      Half half;
+      half.gate = {sums.z[0][p], sums.z[1][p], sums.z[2][p], sums.z[3][p]};
+      half.peephole = {V::load(w.peephole[0][p]), V::load(w.peephole[1][p]), V::load(w.peephole[2][p])};
+      half.c_before = V::load(s.c[p]);
       half.c = cell_state(half.gate, half.peephole, half.c_before);
       (partial ? select(runs, half.c, half.c_before) : half.c).store(s.c[p]);
       return half;
