@@ -51,8 +51,8 @@ RESBLOCK_INLINE CellState<A> cell_forward(Gates<A>& z, const Peephole<A>& p, A c
 // dh: gradient of h[t]; dc: gradient of c[t] from step t+1, replaced by that of c[t-1].
 // Gives the gradients of the pre-activations (the paper's delta of the gates).
 template <bool previous, class A>
-RESBLOCK_INLINE Gates<A> cell_backward(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A c, A dh, A& dc) {
-  const A tanh_c = tanh(c);
+RESBLOCK_INLINE Gates<A> cell_backward_of(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A tanh_c, A dh,
+                                          A& dc) {
   Gates<A> dz;
   dz.o = dh * tanh_c * gate.o * (A(1) - gate.o);
   const A dc_now = dc + dh * gate.o * (A(1) - tanh_c * tanh_c) + (previous ? A(0) : p.o * dz.o);
@@ -61,6 +61,11 @@ RESBLOCK_INLINE Gates<A> cell_backward(const Gates<A>& gate, const Peephole<A>& 
   dz.g = dc_now * gate.i * (A(1) - gate.g * gate.g);
   dc = dc_now * gate.f + p.i * dz.i + p.f * dz.f + (previous ? p.o * dz.o : A(0));
   return dz;
+}
+
+template <bool previous, class A>
+RESBLOCK_INLINE Gates<A> cell_backward(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A c, A dh, A& dc) {
+  return cell_backward_of<previous>(gate, p, c_previous, tanh(c), dh, dc);
 }
 
 }  // namespace resblock

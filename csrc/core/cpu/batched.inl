@@ -12,43 +12,36 @@ inline TileWindow tile_window(const Sizes& s, const Tiling& tiling, int64_t tile
   return {b0, rest < tiling.lanes ? rest : tiling.lanes, 0, 0};
 }
 
-// Rows of lanes within what is kept for the backward pass: a tile's rows hold its own sequences only.
-template <class A>
-struct KeptRows {
+// What is kept of a tile for the backward pass: (L, T, 6H, sequences), the rows of a step being 4H gates, H of c, H of
+// y. Kernels work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
+template <class V>
+struct KeptTile {
+  using A = typename V::Scalar;
   A* data;
-  int64_t used;
+  int64_t T, rows, used;
 
-  template <class V>
-  RESBLOCK_INLINE void store(int64_t row, V v) const {
-    if (used == V::width) return v.store(data + row * V::width);
-    store_part(row, v);
-  }
-  template <class V>
-  RESBLOCK_INLINE V load(int64_t row) const {
-    return used == V::width ? V::load(data + row * V::width) : load_part<V>(row);
-  }
+  template <class B>
+  KeptTile(B* saved, const Sizes& s, const TileWindow& w)
+      : data(const_cast<A*>(saved) + w.b0 * s.L * s.T * 6 * s.H), T(s.T), rows(6 * s.H), used(w.used) {}
 
- private:
-  template <class V>
-  __attribute__((noinline)) void store_part(int64_t row, V v) const {
-    typename V::Scalar lanes[V::width];
-    v.store(lanes);
-    memcpy(data + row * used, lanes, size_t(used) * sizeof(lanes[0]));
+  bool all_lanes() const { return used == V::width; }
+  A* at(int64_t layer, int64_t t) const { return data + (layer * T + t) * rows * used; }
+  // Where the rows of these steps can be written, before they are stored; and where they can be read.
+  A* begin(int64_t layer, int64_t t, A* copy) const { return all_lanes() ? at(layer, t) : copy; }
+  void store(int64_t layer, int64_t t, int64_t steps, const A* copy) const {
+    for (int64_t row = 0; !all_lanes() && row < steps * rows; ++row)
+      memcpy(at(layer, t) + row * used, copy + row * V::width, size_t(used) * sizeof(A));
   }
-  template <class V>
-  __attribute__((noinline)) V load_part(int64_t row) const {
-    typename V::Scalar lanes[V::width] = {};
-    memcpy(lanes, data + row * used, size_t(used) * sizeof(lanes[0]));
-    return V::load(lanes);
+  const A* load(int64_t layer, int64_t t, int64_t steps, A* copy) const {
+    load_rows(layer, t, 0, all_lanes() ? 0 : steps * rows, copy);
+    return begin(layer, t, copy);
+  }
+  // `count` rows from `row` of step t on.
+  void load_rows(int64_t layer, int64_t t, int64_t row, int64_t count, A* to) const {
+    for (int64_t k = 0; k < count; ++k)
+      memcpy(to + k * V::width, at(layer, t) + (row + k) * used, size_t(used) * sizeof(A));
   }
 };
-
-// Per tile, layer and step: 4H rows of gates, H of c, H of y.
-template <class A>
-RESBLOCK_INLINE KeptRows<A> kept_rows(A* saved, const Sizes& s, const TileWindow& w, int64_t layer, int64_t t) {
-  const int64_t rows = 6 * s.H;
-  return {saved + (w.b0 * s.L * s.T + (layer * s.T + t) * w.used) * rows, w.used};
-}
 
 // Which lanes hold a sequence that has not ended at step t of the window.
 template <class V>
@@ -96,13 +89,18 @@ inline void scatter_lanes(const Arithmetic<S>* from, const Sizes& s, const TileW
     }
 }
 
+// Of one layer: (B, H) to (H, lanes).
+template <class V, class S>
+inline void load_lane_state(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
+  if (w.used < V::width) zero(to, s.H * V::width);
+  for (int64_t u = 0; u < s.H; ++u)
+    for (int64_t n = 0; n < w.used; ++n) to[u * V::width + n] = load(from[(w.b0 + n) * s.H + u]);
+}
+
 // (L, B, H) <-> (L, H, lanes).
 template <class V, class S>
 inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
-  zero(to, s.L * s.H * V::width);
-  for (int64_t l = 0; l < s.L; ++l)
-    for (int64_t n = 0; n < w.used; ++n)
-      for (int64_t u = 0; u < s.H; ++u) to[(l * s.H + u) * V::width + n] = load(from[(l * s.B + w.b0 + n) * s.H + u]);
+  for (int64_t l = 0; l < s.L; ++l) load_lane_state<V>(from + l * s.B * s.H, s, w, to + l * s.H * V::width);
 }
 
 template <class V, class S>

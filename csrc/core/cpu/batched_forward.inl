@@ -35,6 +35,7 @@ void pack_unit_pairs(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
 template <class A>
 struct ForwardTileScratch {
   A *x, *y[3];    // of one chunk: (steps, inputs or H, lanes)
+  A* kept;        // (steps, 6H, lanes)
   A* h_turns[2];  // (H, lanes), of a step and the one before
   A *h, *c;       // (L, H, lanes), carried from chunk to chunk
 
@@ -42,6 +43,7 @@ struct ForwardTileScratch {
     const int64_t rows = tiling.steps * tiling.lanes, states = s.L * s.H * tiling.lanes;
     x = arena.take(rows * (s.I > s.H ? s.I : s.H));
     for (A*& plane : y) plane = arena.take(rows * s.H);
+    kept = arena.take(rows * 6 * s.H);
     for (A*& h : h_turns) h = arena.take(s.H * tiling.lanes);
     h = arena.take(states);
     c = arena.take(states);
@@ -57,17 +59,21 @@ int64_t forward_tile_workspace(const Sizes& s, const Tiling& tiling) {
 
 // One layer over one chunk. The products of a pair of units run between the nonlinear parts of the pair before it, so
 // that neither multiplications nor divisions wait for the other.
-template <bool previous, bool keeps, class V, class S>
+template <bool previous, bool keeps, int fixed, class V, class S>
 struct TileLayerForward {
   using A = Arithmetic<S>;
   static constexpr int W = V::width;
   const Forward<S>& p;
   const TileWindow& w;
   const Running<V>& running;
-  int64_t layer, inputs, H;
+  int64_t layer, any_inputs, any_H;
   const A *weights, *x, *shortcut;
   A *c, *y;
   A* const* h_turns;
+  A* kept;  // rows of KeptTile
+
+  int64_t inputs() const { return fixed ? fixed : any_inputs; }
+  int64_t H() const { return fixed ? fixed : any_H; }
 
   struct Pair {
     int64_t t, unit;
@@ -80,7 +86,7 @@ struct TileLayerForward {
   A* h_after(int64_t t) const { return h_turns[t & 1]; }
 
   RESBLOCK_INLINE Pair pair(int64_t t, int64_t unit) const {
-    return {t, unit, weights + unit / 2 * values_per_pair(p.size, inputs), x + t * inputs * W, h_after(t - 1)};
+    return {t, unit, weights + unit / 2 * 2 * (7 + 4 * (inputs() + H())), x + t * inputs() * W, h_after(t - 1)};
   }
 
   RESBLOCK_INLINE void begin(const Pair& of, Sums& sums) const {
@@ -89,18 +95,19 @@ struct TileLayerForward {
   }
 
   static RESBLOCK_INLINE void multiply(const A* w, const A* rows, int64_t from, int64_t to, Sums& sums) {
+    RESBLOCK_UNROLL
     for (int64_t k = from; k < to; ++k) {
       const V value = V::load(rows + k * W);
       for (int gate = 0; gate < 4; ++gate)
         for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[k * 8 + gate * 2 + u]) * value;
     }
   }
-  // Halves of the products with the inputs and with h. Of h, the second half waits for the units just computed.
+  // Halves of the products with the inputs() and with h. Of h, the second half waits for the units just computed.
   RESBLOCK_INLINE void multiply_x(const Pair& of, int half, Sums& sums) const {
-    multiply(of.weights + 14, of.x, half ? inputs / 2 : 0, half ? inputs : inputs / 2, sums);
+    multiply(of.weights + 14, of.x, half ? inputs() / 2 : 0, half ? inputs() : inputs() / 2, sums);
   }
   RESBLOCK_INLINE void multiply_h(const Pair& of, int half, Sums& sums) const {
-    multiply(of.weights + 14 + 8 * inputs, of.h, half ? H / 2 : 0, half ? H : H / 2, sums);
+    multiply(of.weights + 14 + 8 * inputs(), of.h, half ? H() / 2 : 0, half ? H() : H() / 2, sums);
   }
 
   struct Cell {
@@ -112,7 +119,7 @@ struct TileLayerForward {
 
   RESBLOCK_INLINE Cell first_half(const Pair& now, int u, const Sums& sums) const {
     const A* peephole = now.weights + 8 + u;
-    const int64_t unit = now.unit + u, row = unit < H ? unit : H - 1;
+    const int64_t unit = now.unit + u, row = unit < H() ? unit : H() - 1;
     Cell cell;
     cell.unit = unit;
     cell.gate = {sums.z[0][u], sums.z[1][u], sums.z[2][u], sums.z[3][u]};
@@ -136,19 +143,19 @@ struct TileLayerForward {
     }
     cell.c.store(c + row);
     h.store(h_after(now.t) + row);
-    if (shortcut) out += V::load(shortcut + now.t * H * W + row);
-    out.store(y + now.t * H * W + row);
+    if (shortcut) out += V::load(shortcut + now.t * H() * W + row);
+    out.store(y + now.t * H() * W + row);
     if constexpr (keeps) keep(now, cell, out);
   }
 
   RESBLOCK_INLINE void keep(const Pair& now, const Cell& cell, V out) const {
-    const KeptRows<A> kept = kept_rows(p.saved, p.size, w, layer, w.t0 + now.t);
-    kept.store(cell.unit, cell.gate.i);
-    kept.store(H + cell.unit, cell.gate.f);
-    kept.store(2 * H + cell.unit, cell.gate.g);
-    kept.store(3 * H + cell.unit, cell.gate.o);
-    kept.store(4 * H + cell.unit, cell.c);
-    kept.store(5 * H + cell.unit, out);
+    A* rows = kept + (now.t * 6 * H() + cell.unit) * W;
+    cell.gate.i.store(rows);
+    cell.gate.f.store(rows + H() * W);
+    cell.gate.g.store(rows + 2 * H() * W);
+    cell.gate.o.store(rows + 3 * H() * W);
+    cell.c.store(rows + 4 * H() * W);
+    out.store(rows + 5 * H() * W);
   }
 
   RESBLOCK_INLINE void step(const Pair& now, const Pair& next, Sums& sums) const {
@@ -158,7 +165,7 @@ struct TileLayerForward {
     for (int u = 0; u < 2; ++u) {
       const Cell cell = first_half(now, u, sums);
       multiply_x(next, u, ahead);
-      if (cell.unit < H) second_half(now, cell);
+      if (cell.unit < H()) second_half(now, cell);
       multiply_h(next, u, ahead);
     }
     sums = ahead;
@@ -171,33 +178,37 @@ struct TileLayerForward {
     for (int half = 0; half < 2; ++half) multiply_x(first, half, sums);
     for (int half = 0; half < 2; ++half) multiply_h(first, half, sums);
     for (int64_t t = 0; t < w.steps; ++t) {
-      for (int64_t unit = 0; unit < H - 2; unit += 2) step(pair(t, unit), pair(t, unit + 2), sums);
-      const int64_t last = (H - 1) / 2 * 2;
+      for (int64_t unit = 0; unit < H() - 2; unit += 2) step(pair(t, unit), pair(t, unit + 2), sums);
+      const int64_t last = (H() - 1) / 2 * 2;
       step(pair(t, last), t + 1 < w.steps ? pair(t + 1, 0) : pair(t, last), sums);
     }
   }
 };
 
-template <bool previous, bool keeps, class V, class S>
+template <bool previous, bool keeps, int fixed, class V, class S>
 void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
                         const Arithmetic<S>* packed, const Arithmetic<S>* x,
                         const ForwardTileScratch<Arithmetic<S>>& scratch) {
   const int64_t H = p.size.H, row = H * V::width;
+  const KeptTile<V> kept(p.saved, p.size, w);
   const auto* shortcut = has_shortcut(p.options, layer) ? scratch.y[(layer - 2) % 3] : nullptr;
-  const TileLayerForward<previous, keeps, V, S> forward = {p,
-                                                           w,
-                                                           running,
-                                                           layer,
-                                                           layer ? H : p.size.I,
-                                                           H,
-                                                           packed + pairs_of_layer(p.size, layer),
-                                                           x,
-                                                           shortcut,
-                                                           scratch.c + layer * row,
-                                                           scratch.y[layer % 3],
-                                                           scratch.h_turns};
+  const TileLayerForward<previous, keeps, fixed, V, S> forward = {
+      p,
+      w,
+      running,
+      layer,
+      layer ? H : p.size.I,
+      H,
+      packed + pairs_of_layer(p.size, layer),
+      x,
+      shortcut,
+      scratch.c + layer * row,
+      scratch.y[layer % 3],
+      scratch.h_turns,
+      keeps ? kept.begin(layer, w.t0, scratch.kept) : nullptr};
   copy(scratch.h + layer * row, row, forward.h_after(-1));
   forward.run();
+  if constexpr (keeps) kept.store(layer, w.t0, w.steps, scratch.kept);
   copy(forward.h_after(w.steps - 1), row, scratch.h + layer * row);
 }
 
@@ -210,7 +221,9 @@ void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmet
     const bool drops = layer && p.options.dropout > 0;
     const Arithmetic<S>* before = scratch.y[(layer + 2) % 3];
     if (drops) drop_lanes<V>(p, w, layer, before, scratch.x);
-    forward_tile_layer<previous, keeps, V>(p, w, running, layer, packed, layer && !drops ? before : scratch.x, scratch);
+    const auto run = layer && p.size.H == 8 ? forward_tile_layer<previous, keeps, 8, V, S>
+                                            : forward_tile_layer<previous, keeps, 0, V, S>;
+    run(p, w, running, layer, packed, layer && !drops ? before : scratch.x, scratch);
   }
   scatter_lanes<V>(scratch.y[(p.size.L - 1) % 3], p.size, w, p.size.H, p.output);
 }
