@@ -52,34 +52,32 @@ struct OnCuda {
 };
 #endif
 
-void check_chunks(int64_t checkpoint_chunks) {
-  STD_TORCH_CHECK(checkpoint_chunks >= 0, "residual_lstm: checkpoint_chunks is ", checkpoint_chunks,
-                  ", expected 0 (keep everything) or the number of chunks");
-}
-
 void check_saved(const Arguments& a, const Tensor& saved, const Shape& shape) {
   STD_TORCH_CHECK(shape_of(saved) == shape && saved.scalar_type() == a.arithmetic_type(),
                   "residual_lstm_backward: saved has shape ", text(shape_of(saved)), ", expected ", text(shape),
-                  "; was the forward pass run with needs_backward and the same checkpoint_chunks?");
+                  "; was the forward pass run with checkpoint_chunks?");
 }
 
+// What `saved` is follows from checkpoint_chunks. None: empty, no backward pass will follow. 0: all that the backward
+// pass needs, (L * saved_per_layer,). n: the states between n chunks of time, (n - 1, 2, L, B, H), n at most T.
 template <class Device>
 std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih,
                                                          Tensor weight_hh, Tensor weight_peephole, Tensor bias,
                                                          Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
                                                          double dropout_p, std::optional<Tensor> dropout_seed,
                                                          bool residual, bool output_peephole_previous,
-                                                         int64_t checkpoint_chunks, bool needs_backward) {
+                                                         std::optional<int64_t> checkpoint_chunks) {
   const Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
                     dropout_seed, residual, output_peephole_previous);
-  check_chunks(checkpoint_chunks);
+  STD_TORCH_CHECK(checkpoint_chunks.value_or(0) >= 0, "residual_lstm: checkpoint_chunks is ", *checkpoint_chunks,
+                  ", expected 0 (keep everything) or the number of chunks");
   const ForwardResults results = empty_results(a);
   Tensor saved;
-  if (!needs_backward) {
+  if (!checkpoint_chunks) {
     saved = a.empty({0}, a.arithmetic_type());
     forward_pass<Device>(a, results, nullptr);
-  } else if (checkpoint_chunks) {
-    const Chunks chunks(a, checkpoint_chunks);
+  } else if (*checkpoint_chunks) {
+    const Chunks chunks(a, *checkpoint_chunks);
     saved = a.empty(chunks.states_shape(), a.arithmetic_type());
     forward_in_chunks<Device>(chunks, results, saved);
   } else {
@@ -93,18 +91,16 @@ template <class Device>
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> residual_lstm_backward(
     Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, Tensor weight_ih_first, Tensor weight_ih,
     Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
-    double dropout_p, std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
-    int64_t checkpoint_chunks, Tensor saved) {
+    double dropout_p, std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous, Tensor saved) {
   const Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
                     dropout_seed, residual, output_peephole_previous);
-  check_chunks(checkpoint_chunks);
   const auto [T, B, I, H, L] = a.size;
   const OutputGradients of = {a.checked("grad_output", grad_output, {T, B, H}),
                               a.checked("grad_h_n", grad_h_n, {L, B, H}), a.checked("grad_c_n", grad_c_n, {L, B, H})};
   saved = torch::stable::contiguous(saved);
   InputGradients to;
-  if (checkpoint_chunks) {
-    const Chunks chunks(a, checkpoint_chunks);
+  if (saved.dim() == 5) {
+    const Chunks chunks(a, saved.size(0) + 1);
     check_saved(a, saved, chunks.states_shape());
     to = backward_in_chunks<Device>(chunks, of, saved);
   } else {
@@ -145,13 +141,13 @@ STABLE_TORCH_LIBRARY(resblock, m) {
   m.def(
       "residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, "
       "Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
-      "bool output_peephole_previous, int checkpoint_chunks, bool needs_backward) "
+      "bool output_peephole_previous, int? checkpoint_chunks) "
       "-> (Tensor output, Tensor h_n, Tensor c_n, Tensor saved)");
   m.def(
       "residual_lstm_backward(Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, "
       "Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, "
       "Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
-      "bool output_peephole_previous, int checkpoint_chunks, Tensor saved) -> (Tensor grad_input, Tensor "
+      "bool output_peephole_previous, Tensor saved) -> (Tensor grad_input, Tensor "
       "grad_weight_ih_first, "
       "Tensor grad_weight_ih, Tensor grad_weight_hh, Tensor grad_weight_peephole, Tensor grad_bias, Tensor grad_h_0, "
       "Tensor grad_c_0)");

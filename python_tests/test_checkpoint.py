@@ -107,11 +107,11 @@ def test_gradcheck_and_gradgradcheck() -> None:
 @pytest.mark.parametrize(("chunks", "dtype"), [(2, torch.float32), (9, torch.bfloat16)])
 def test_opcheck(chunks: int, dtype: torch.dtype) -> None:
     case = CHECKED
-    options = case.lengths, case.dropout_p, case.dropout_seed, True, False, chunks
+    options = case.lengths, case.dropout_p, case.dropout_seed, True, False
     arguments = (*case.tensors(dtype), *options)
-    torch.library.opcheck(torch.ops.resblock.residual_lstm.default, (*arguments, True))
+    torch.library.opcheck(torch.ops.resblock.residual_lstm.default, (*arguments, chunks))
     with torch.no_grad():
-        *outputs, states = torch.ops.resblock.residual_lstm(*arguments, True)
+        *outputs, states = torch.ops.resblock.residual_lstm(*arguments, chunks)
     assert states.shape == (min(chunks, case.steps) - 1, 2, case.layers, case.batch, case.units)
     grads = [torch.randn_like(o).requires_grad_() for o in outputs]
     torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments, states))

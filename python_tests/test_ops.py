@@ -95,7 +95,7 @@ def test_gradgradcheck(case: Case) -> None:
 
 def operator_arguments(case: Case, dtype: torch.dtype = torch.float64) -> tuple[object, ...]:
     previous = case.output_peephole == "previous"
-    options = (case.lengths, case.dropout_p, case.dropout_seed, case.residual, previous, 0, True)
+    options = (case.lengths, case.dropout_p, case.dropout_seed, case.residual, previous, 0)
     return (*case.tensors(dtype), *options)
 
 
@@ -204,7 +204,7 @@ def test_dropout_has_its_rate_mean_and_seed() -> None:
 
 def test_without_gradients_nothing_is_saved() -> None:
     arguments = operator_arguments(Case())
-    assert torch.ops.resblock.residual_lstm(*arguments[:-1], False)[3].numel() == 0
+    assert torch.ops.resblock.residual_lstm(*arguments[:-1], None)[3].numel() == 0
     case = Case(7, 3, 5, 8, 4)
     assert torch.ops.resblock.residual_lstm(*operator_arguments(case))[3].numel() == 4 * 7 * 3 * 6 * 8
 

@@ -107,8 +107,7 @@ def residual_lstm(
         dropout_seed,
         residual,
         output_peephole == "previous",
-        checkpoint_chunks,
-        needs_backward,
+        checkpoint_chunks if needs_backward else None,
     )
     return output, h_n, c_n
 
@@ -137,14 +136,14 @@ def _arithmetic_type(dtype: torch.dtype) -> torch.dtype:
 def _forward_fake(
     input: Tensor, weight_ih_first: Tensor, weight_ih: Tensor, weight_hh: Tensor, *rest: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    *_, checkpoint_chunks, needs_backward = rest
+    checkpoint_chunks = rest[-1]
     (steps, batch, _), (layers, _, units) = input.shape, weight_hh.shape
     kept: tuple[Any, ...] = (0,)
-    if needs_backward and checkpoint_chunks:
+    if checkpoint_chunks:
         chunks = torch.sym_min(checkpoint_chunks, steps)  # type: ignore[no-untyped-call]
         chunks = torch.sym_max(chunks, 1)  # type: ignore[no-untyped-call]
         kept = (chunks - 1, 2, layers, batch, units)
-    elif needs_backward:
+    elif checkpoint_chunks == 0:
         kept = (layers * steps * batch * 6 * units,)
     return (
         input.new_empty(steps, batch, units),
@@ -165,30 +164,42 @@ def _dropout_mask_fake(seed: Tensor, layers: int, steps: int, batch: int, units:
 
 
 # The options that follow the eight tensors in both operators: lengths, dropout_p, dropout_seed, residual,
-# output_peephole_previous, checkpoint_chunks.
-_OPTIONS = 6
+# output_peephole_previous.
+_OPTIONS = 5
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    tensors, (lengths, p, seed, *options) = inputs[:8], inputs[8 : 8 + _OPTIONS]
+    tensors, (lengths, p, seed, residual, previous) = inputs[:8], inputs[8 : 8 + _OPTIONS]
     ctx.save_for_backward(*tensors, lengths, seed, output[3])
-    ctx.options = (p, *options)
+    ctx.options = (p, residual, previous)
     ctx.set_materialize_grads(False)  # else a zero gradient as large as `saved` is made
     ctx.mark_non_differentiable(output[3])
 
 
 def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     *tensors, lengths, seed, saved = ctx.saved_tensors
-    p, *options = ctx.options
-    input, state = tensors[0], tensors[-1]
-    shapes = ((*input.shape[:2], state.shape[2]), state.shape, state.shape)
-    given = [input.new_zeros(shape) if g is None else g for g, shape in zip(grads[:3], shapes, strict=True)]
-    gradients = torch.ops.resblock.residual_lstm_backward(*given, *tensors, lengths, p, seed, *options, saved)
+    p, residual, previous = ctx.options
+    input, state = tensors[0], tensors[7]
+    grad_output, grad_h_n, grad_c_n, _ = grads
+    if grad_output is None:
+        grad_output = input.new_zeros(*input.shape[:2], state.shape[2])
+    gradients = torch.ops.resblock.residual_lstm_backward(
+        grad_output,
+        torch.zeros_like(state) if grad_h_n is None else grad_h_n,
+        torch.zeros_like(state) if grad_c_n is None else grad_c_n,
+        *tensors,
+        lengths,
+        p,
+        seed,
+        residual,
+        previous,
+        saved,
+    )
     return (*gradients, *[None] * (_OPTIONS + 1))
 
 
 def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    tensors, (lengths, p, seed, residual, previous, _) = inputs[:11], inputs[11 : 11 + _OPTIONS]
+    tensors, (lengths, p, seed, residual, previous) = inputs[:11], inputs[11 : 11 + _OPTIONS]
     ctx.save_for_backward(*tensors, lengths, seed)
     ctx.options = (p, residual, previous)
 
