@@ -90,6 +90,7 @@ struct TileLayerBackward {
   const Running<V>& running;
   int64_t inputs, any_H;
   const A *ih, *hh, *peephole;  // packed by pack_columns
+  const A* below;          // rows of the layer below, which are read next
   const A *kept, *before;       // rows of KeptTile: of step 0 on, and of the step before
   const A* dy;
   A *dh, *dc, *dh_next;   // of the layer
@@ -104,6 +105,7 @@ struct TileLayerBackward {
     const int64_t gate_row = H() * W, at = u * W;
     const Gates<V> gate = {V::load(now), V::load(now + gate_row), V::load(now + 2 * gate_row),
                            V::load(now + 3 * gate_row)};
+    for (int row = 0; row < 6; ++row) __builtin_prefetch(below + (t * 6 * H() + u) * W + row * gate_row);
     const V c_before = V::load(last + 4 * gate_row), tanh_before = tanh(c_before), dc_before = V::load(dc + at);
     V dc_now = dc_before, h = V::load(last + 3 * gate_row) * tanh_before;
     Gates<V> d =
@@ -279,6 +281,7 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
                                            packed + o.ih,
                                            packed + o.hh,
                                            packed + o.peephole,
+                                           kept.at(layer ? layer - 1 : 0, w.t0),
                                            kept.load(layer, w.t0, w.steps, scratch.kept),
                                            rows_before_chunk(p, w, layer, kept, scratch.before),
                                            dy,

@@ -150,6 +150,7 @@ struct TileLayerForward {
 
   RESBLOCK_INLINE void keep(const Pair& now, const Cell& cell, V out) const {
     A* rows = kept + (now.t * 6 * H() + cell.unit) * W;
+    for (int row = 0; row < 6; ++row) __builtin_prefetch(rows + (2 * 6 + row) * H() * W, 1);  // in two steps
     cell.gate.i.store(rows);
     cell.gate.f.store(rows + H() * W);
     cell.gate.g.store(rows + 2 * H() * W);
