@@ -22,8 +22,10 @@ struct LayerwiseKernels {
   void (*pack_backward)(const Inputs<S>&, int64_t layer, A* packed);
   int64_t (*forward_workspace)(const Sizes&, const Blocking&);
   int64_t (*backward_workspace)(const Sizes&, const Blocking&);
+  // Without packed weights (null), those of the problem are read in place, where S is Arithmetic<S>.
   void (*forward_block)(const Forward<S>&, const Blocking&, const A* packed, int64_t block, A* workspace);
-  // Sums the weight gradients of the group's blocks into `gradients` (packed_size).
+  // Sums the weight gradients of the group's blocks into `gradients` (packed_size), or, where that is null and S is
+  // Arithmetic<S>, into those of the problem.
   void (*backward_group)(const Backward<S>&, const Blocking&, const A* packed, int64_t group, A* gradients,
                          A* workspace);
 };

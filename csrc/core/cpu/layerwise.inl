@@ -1,6 +1,10 @@
 // The layerwise schedule: what its forward and its backward pass share. Compiled once per instruction set, inside its
 // namespace.
 
+// Whether the weights of the problem can be read, and their gradients written, in place.
+template <class S>
+constexpr bool stored_as_computed = sizeof(S) == sizeof(Arithmetic<S>);
+
 // The rows (t, b) of a chunk and block within an array of (time, sequence, width).
 template <class A>
 struct Plane {
@@ -77,15 +81,33 @@ inline void gather_inputs(const Inputs<S>& p, const Window& w, int64_t layer, Pl
   drop(p, w, layer, x);
 }
 
+// The inputs of a layer as dense rows: where they stand if they are, else gathered.
+template <class S, class Y>
+inline const Arithmetic<S>* dense_inputs(const Inputs<S>& p, const Window& w, int64_t layer, Plane<Y> y_before,
+                                         Arithmetic<S>* x) {
+  const bool drops = layer && p.options.dropout > 0;
+  if (layer && !drops && y_before.step == w.sequences * y_before.width) return y_before.data;
+  if constexpr (stored_as_computed<S>)
+    if (!layer && !p.lengths && w.sequences == p.size.B) return at(p.input, p.size, w, p.size.I).data;
+  gather_inputs(p, w, layer, y_before, x);
+  return x;
+}
+
 template <class A>
 struct LayerWeights {
-  Right<A> ih, hh;
+  Right<A> ih, hh;  // packed, or as the problem has them
   const A *bias, *peephole;
 };
 
-template <class A>
-RESBLOCK_INLINE LayerWeights<A> layer_weights(const A* packed, const Sizes& s, int64_t layer) {
-  const PackedLayer o = packed_layer(s, layer);
+// Without packed weights, the problem's own.
+template <class S>
+RESBLOCK_INLINE LayerWeights<Arithmetic<S>> layer_weights(const Inputs<S>& p, const Arithmetic<S>* packed,
+                                                          int64_t layer) {
+  const PackedLayer o = packed_layer(p.size, layer);
+  if constexpr (stored_as_computed<S>) {
+    const LayerSource<S> w = layer_source(p, layer);
+    if (!packed) return {{w.ih, o.inputs, false}, {w.hh, p.size.H, false}, w.bias, w.peephole};
+  }
   return {{packed + o.ih, 0, true}, {packed + o.hh, 0, true}, packed + o.bias, packed + o.peephole};
 }
 
