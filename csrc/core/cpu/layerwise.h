@@ -3,6 +3,7 @@
 // and the cell per step. It takes every size; what it needs of memory does not grow with T.
 #pragma once
 #include "core/cpu/packed.h"
+#include "core/cpu/plan.h"
 
 namespace resblock::cpu {
 
@@ -23,11 +24,13 @@ struct LayerwiseKernels {
   int64_t (*forward_workspace)(const Sizes&, const Blocking&);
   int64_t (*backward_workspace)(const Sizes&, const Blocking&);
   // Without packed weights (null), those of the problem are read in place, where S is Arithmetic<S>.
-  void (*forward_block)(const Forward<S>&, const Blocking&, const A* packed, int64_t block, A* workspace);
+  // The threads share the products of a block, or of a group: for schedules that have only one of them.
+  void (*forward_block)(const Forward<S>&, const Parallel&, const Blocking&, const A* packed, int64_t block,
+                        A* workspace);
   // Sums the weight gradients of the group's blocks into `gradients` (packed_size), or, where that is null and S is
   // Arithmetic<S>, into those of the problem.
-  void (*backward_group)(const Backward<S>&, const Blocking&, const A* packed, int64_t group, A* gradients,
-                         A* workspace);
+  void (*backward_group)(const Backward<S>&, const Parallel&, const Blocking&, const A* packed, int64_t group,
+                         A* gradients, A* workspace);
 };
 
 }  // namespace resblock::cpu

@@ -82,17 +82,21 @@ struct Kept {
 
 // to = dz W.
 template <class A>
-inline void through_weights(int64_t rows, int64_t inputs, int64_t gates, const A* dz, const Right<A>& w, Rows<A> to) {
-  if (w.packed)
-    matmul<A>(rows, inputs, gates, {dz, gates, 1}, w, {nullptr, 0}, to);
-  else
-    matmul_in_rows<A>(rows, inputs, gates, {dz, gates, 1}, w.data, {nullptr, 0}, to);
+inline void through_weights(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t gates, const A* dz,
+                            const Right<A>& w, A* to) {
+  const Left<A> left = {dz, gates, 1};
+  in_parts(parallel, inputs, panel_columns<A>, rows * inputs * gates, [=](int64_t n, int64_t end) {
+    if (w.packed)
+      matmul<A>(rows, end - n, gates, left, {w.data + n * gates, 0, true}, {nullptr, 0}, {to + n, inputs});
+    else
+      matmul_in_rows<A>(rows, end - n, gates, left, {w.data + n, w.row, false}, {nullptr, 0}, {to + n, inputs});
+  });
 }
 
 // One layer over one chunk: dz of all its rows, dh and dc carried to the step before the chunk.
 template <bool previous, class S, class A>
-inline void recur_backward(const Backward<S>& p, const Window& w, int64_t layer, const LayerWeights<A>& weights,
-                           const A* dy, const BackwardScratch<A>& scratch) {
+inline void recur_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t layer,
+                           const LayerWeights<A>& weights, const A* dy, const BackwardScratch<A>& scratch) {
   const int64_t H = p.size.H, states = w.sequences * H;
   const Kept<S> kept(p, layer);
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
@@ -109,7 +113,7 @@ inline void recur_backward(const Backward<S>& p, const Window& w, int64_t layer,
         zero(dz + b * 4 * H, 4 * H);
       }
     }
-    through_weights<A>(w.sequences, H, 4 * H, dz, weights.hh, {scratch.dh_next, H});
+    through_weights<A>(parallel, w.sequences, H, 4 * H, dz, weights.hh, scratch.dh_next);
     for (int64_t b = 0; b < w.sequences; ++b)
       if (valid(p, w, t, b)) copy(scratch.dh_next + b * H, H, dh + b * H);
   }
@@ -151,10 +155,13 @@ RESBLOCK_INLINE LayerGradients<Arithmetic<S>> layer_gradients(const Backward<S>&
 
 // gradient (4H, inputs) += dz^T x over the rows of the chunk.
 template <class A>
-inline void add_weight_gradient(int64_t rows, int64_t H, int64_t inputs, const A* dz, const A* x, bool first,
-                                A* gradient) {
-  matmul<A>(4 * H, inputs, rows, {dz, 1, 4 * H}, {x, inputs, false}, {first ? nullptr : gradient, inputs},
-            {gradient, inputs});
+inline void add_weight_gradient(const Parallel& parallel, int64_t rows, int64_t H, int64_t inputs, const A* dz,
+                                const A* x, bool first, A* gradient) {
+  in_parts(parallel, 4 * H, RESBLOCK_TILE_ROWS, 4 * H * inputs * rows, [=](int64_t m, int64_t end) {
+    A* to = gradient + m * inputs;
+    matmul<A>(end - m, inputs, rows, {dz + m, 1, 4 * H}, {x, inputs, false}, {first ? nullptr : to, inputs},
+              {to, inputs});
+  });
 }
 
 template <class S>
@@ -177,37 +184,37 @@ inline void load_grad_output(const Backward<S>& p, const Window& w, Arithmetic<S
 }
 
 template <bool previous, class S, class A>
-void layer_backward(const Backward<S>& p, const Window& w, int64_t layer, const A* packed, const A* dy, A* dx,
-                    const BackwardScratch<A>& scratch, bool first, A* gradients) {
+void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t layer, const A* packed,
+                    const A* dy, A* dx, const BackwardScratch<A>& scratch, bool first, A* gradients) {
   const int64_t H = p.size.H;
   const LayerGradients<A> sums = layer_gradients(p, gradients, layer);
   const PackedLayer o = packed_layer(p.size, layer);
   const LayerWeights<A> weights = layer_weights(p, packed, layer);
   zero(scratch.dpeephole, 3 * H);
-  recur_backward<previous>(p, w, layer, weights, dy, scratch);
+  recur_backward<previous>(parallel, p, w, layer, weights, dy, scratch);
   if (first) zero(sums.peephole, 3 * H);
   add(scratch.dpeephole, 3 * H, sums.peephole);
   gather_h_before(p, w, layer, scratch.h_before);
   const Plane<const A> y_before =
       layer ? at(saved_layer(p.saved, p.size, layer - 1).y, p.size, w, H) : Plane<const A>{};
   const A* x = dense_inputs<S>(p, w, layer, y_before, scratch.x);
-  add_weight_gradient(w.rows(), H, o.inputs, scratch.dz, x, first, sums.ih);
-  add_weight_gradient(w.rows(), H, H, scratch.dz, scratch.h_before, first, sums.hh);
+  add_weight_gradient(parallel, w.rows(), H, o.inputs, scratch.dz, x, first, sums.ih);
+  add_weight_gradient(parallel, w.rows(), H, H, scratch.dz, scratch.h_before, first, sums.hh);
   const A one = 1;
   matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {first ? nullptr : sums.bias, 0},
             {sums.bias, 0});
-  through_weights<A>(w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, {dx, o.inputs});
+  through_weights<A>(parallel, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx);
   drop(p, w, layer, dx);
 }
 
 template <bool previous, class S>
-void backward_chunk(const Backward<S>& p, const Window& w, const Arithmetic<S>* packed,
+void backward_chunk(const Parallel& parallel, const Backward<S>& p, const Window& w, const Arithmetic<S>* packed,
                     const BackwardScratch<Arithmetic<S>>& scratch, bool first, Arithmetic<S>* gradients) {
   const int64_t L = p.size.L;
   load_grad_output(p, w, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
-    layer_backward<previous>(p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
+    layer_backward<previous>(parallel, p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
     // y of the layer before also went past this one into the next layer's addition.
     if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
       add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
@@ -216,8 +223,9 @@ void backward_chunk(const Backward<S>& p, const Window& w, const Arithmetic<S>* 
 }
 
 template <class S>
-void backward_block(const Backward<S>& p, const Blocking& blocking, const Arithmetic<S>* packed, int64_t block,
-                    const BackwardScratch<Arithmetic<S>>& scratch, bool first, Arithmetic<S>* gradients) {
+void backward_block(const Parallel& parallel, const Backward<S>& p, const Blocking& blocking,
+                    const Arithmetic<S>* packed, int64_t block, const BackwardScratch<Arithmetic<S>>& scratch,
+                    bool first, Arithmetic<S>* gradients) {
   Window w = block_window(p.size, blocking, block);
   load_states(p.grad_h_n, p.size, w, scratch.dh);
   load_states(p.grad_c_n, p.size, w, scratch.dc);
@@ -226,9 +234,9 @@ void backward_block(const Backward<S>& p, const Blocking& blocking, const Arithm
     w.t0 = chunk * blocking.steps;
     w.steps = p.size.T - w.t0 < blocking.steps ? p.size.T - w.t0 : blocking.steps;
     if (p.options.output_peephole_previous)
-      backward_chunk<true>(p, w, packed, scratch, first, gradients);
+      backward_chunk<true>(parallel, p, w, packed, scratch, first, gradients);
     else
-      backward_chunk<false>(p, w, packed, scratch, first, gradients);
+      backward_chunk<false>(parallel, p, w, packed, scratch, first, gradients);
     first = false;
   }
   store_states(scratch.dh, p.size, w, p.grad_h_0);
@@ -249,13 +257,13 @@ inline void zero_gradients(const Backward<S>& p, Arithmetic<S>* gradients) {
 }
 
 template <class S>
-void backward_group(const Backward<S>& p, const Blocking& blocking, const Arithmetic<S>* packed, int64_t group,
-                    Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
+void backward_group(const Backward<S>& p, const Parallel& parallel, const Blocking& blocking,
+                    const Arithmetic<S>* packed, int64_t group, Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
   const BackwardScratch<Arithmetic<S>> scratch(p.size, blocking, arena);
   const int64_t first = group * blocking.blocks / blocking.groups,
                 end = (group + 1) * blocking.blocks / blocking.groups;
   if (first == end || p.size.T == 0) zero_gradients(p, gradients);
   for (int64_t block = first; block < end; ++block)
-    backward_block(p, blocking, packed, block, scratch, block == first, gradients);
+    backward_block(parallel, p, blocking, packed, block, scratch, block == first, gradients);
 }

@@ -42,21 +42,28 @@ inline LayerPlanes<Arithmetic<S>> layer_planes(const Forward<S>& p, const Window
 
 // z = start + x W^T.
 template <class A>
-inline void add_gates(int64_t rows, int64_t gates, int64_t inputs, const A* x, const Right<A>& w, Rows<const A> start,
-                      Rows<A> z) {
-  if (w.packed)
-    matmul<A>(rows, gates, inputs, {x, inputs, 1}, w, start, z);
-  else
-    matmul_transposed<A>(rows, gates, inputs, {x, inputs, 1}, w.data, start, z);
+inline void add_gates(const Parallel& parallel, int64_t rows, int64_t gates, int64_t inputs, const A* x,
+                      const Right<A>& w, Rows<const A> start, Rows<A> z) {
+  const Left<A> left = {x, inputs, 1};
+  in_parts(parallel, gates, panel_columns<A>, rows * gates * inputs, [=](int64_t n, int64_t end) {
+    const Rows<const A> from = {start.data + n, start.row};
+    const Rows<A> to = {z.data + n, z.row};
+    if (w.packed)
+      matmul<A>(rows, end - n, inputs, left, {w.data + n * inputs, 0, true}, from, to);
+    else
+      matmul_transposed<A>(rows, end - n, inputs, left, w.data + n * inputs, from, to);
+  });
 }
 
 // z = W x + b for all steps of the chunk.
 template <class A>
-inline void project(const Window& w, int64_t inputs, const A* x, const LayerWeights<A>& weights, Plane<A> z) {
+inline void project(const Parallel& parallel, const Window& w, int64_t inputs, const A* x,
+                    const LayerWeights<A>& weights, Plane<A> z) {
   const bool one_product = z.step == w.sequences * z.width;
   const int64_t times = one_product ? 1 : w.steps, rows = w.rows() / times;
   for (int64_t t = 0; t < times; ++t)
-    add_gates<A>(rows, z.width, inputs, x + t * rows * inputs, weights.ih, {weights.bias, 0}, {z.row(t, 0), z.width});
+    add_gates<A>(parallel, rows, z.width, inputs, x + t * rows * inputs, weights.ih, {weights.bias, 0},
+                 {z.row(t, 0), z.width});
 }
 
 // What a step of one sequence reads and writes besides its gates.
@@ -87,12 +94,12 @@ inline void cells_forward(int64_t H, const A* peephole, A* z, const CellRows<A>&
 
 // One layer over one chunk. h and c hold the layer's state of every sequence; past a sequence's length it stays.
 template <bool previous, class S, class A>
-inline void recur(const Forward<S>& p, const Window& w, const LayerWeights<A>& weights, const LayerPlanes<A>& to,
-                  const Plane<A>* shortcut, A* h, A* c) {
+inline void recur(const Parallel& parallel, const Forward<S>& p, const Window& w, const LayerWeights<A>& weights,
+                  const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
   const int64_t H = p.size.H;
   for (int64_t t = 0; t < w.steps; ++t) {
     A* z = to.gates.row(t, 0);
-    add_gates<A>(w.sequences, 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
+    add_gates<A>(parallel, w.sequences, 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
     for (int64_t b = 0; b < w.sequences; ++b) {
       const CellRows<A> rows = {shortcut ? shortcut->row(t, b) : nullptr, h + b * H, c + b * H, to.c.row(t, b),
                                 to.y.row(t, b)};
@@ -108,7 +115,7 @@ inline void recur(const Forward<S>& p, const Window& w, const LayerWeights<A>& w
 }
 
 template <bool previous, class S>
-void forward_chunk(const Forward<S>& p, const Window& w, const Arithmetic<S>* packed,
+void forward_chunk(const Parallel& parallel, const Forward<S>& p, const Window& w, const Arithmetic<S>* packed,
                    const ForwardScratch<Arithmetic<S>>& scratch) {
   using A = Arithmetic<S>;
   const int64_t states = w.sequences * p.size.H;
@@ -117,8 +124,8 @@ void forward_chunk(const Forward<S>& p, const Window& w, const Arithmetic<S>* pa
     const LayerWeights<A> weights = layer_weights(p, packed, layer);
     const LayerPlanes<A> now = layer_planes(p, w, layer, scratch);
     const A* x = dense_inputs<S>(p, w, layer, before.y, scratch.x);
-    project(w, packed_layer(p.size, layer).inputs, x, weights, now.gates);
-    recur<previous>(p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
+    project(parallel, w, packed_layer(p.size, layer).inputs, x, weights, now.gates);
+    recur<previous>(parallel, p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
                     scratch.h + layer * states, scratch.c + layer * states);
     two_before = before;
     before = now;
@@ -128,8 +135,8 @@ void forward_chunk(const Forward<S>& p, const Window& w, const Arithmetic<S>* pa
 }
 
 template <class S>
-void forward_block(const Forward<S>& p, const Blocking& blocking, const Arithmetic<S>* packed, int64_t block,
-                   Arithmetic<S>* workspace) {
+void forward_block(const Forward<S>& p, const Parallel& parallel, const Blocking& blocking, const Arithmetic<S>* packed,
+                   int64_t block, Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
   const ForwardScratch<Arithmetic<S>> scratch(p.size, blocking, arena);
   Window w = block_window(p.size, blocking, block);
@@ -138,9 +145,9 @@ void forward_block(const Forward<S>& p, const Blocking& blocking, const Arithmet
   for (; w.t0 < p.size.T; w.t0 += blocking.steps) {
     w.steps = p.size.T - w.t0 < blocking.steps ? p.size.T - w.t0 : blocking.steps;
     if (p.options.output_peephole_previous)
-      forward_chunk<true>(p, w, packed, scratch);
+      forward_chunk<true>(parallel, p, w, packed, scratch);
     else
-      forward_chunk<false>(p, w, packed, scratch);
+      forward_chunk<false>(parallel, p, w, packed, scratch);
   }
   store_states(scratch.h, p.size, w, p.h_n);
   store_states(scratch.c, p.size, w, p.c_n);

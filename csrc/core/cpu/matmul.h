@@ -38,6 +38,9 @@ struct Panels {
   int64_t row, next;  // from one row, and from one panel, to the next
 };
 
+template <class A>
+constexpr int panel_columns = 2 * vector_lanes<A>;
+
 template <class A, int M, int W, int V, int P>
 inline void tile(int64_t K, Left<A> a, Panels<A> b, Rows<const A> init, Rows<A> c) {
   using Vec = Lanes<A, W>;
@@ -153,11 +156,11 @@ inline void matmul(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> b, Rows<
 
 // The same with the right side as the caller has it, read once from memory: row after row.
 template <class A>
-inline void matmul_in_rows(int64_t M, int64_t N, int64_t K, Left<A> a, const A* b, Rows<const A> init, Rows<A> c) {
+inline void matmul_in_rows(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> b, Rows<const A> init, Rows<A> c) {
   const int64_t rows = 16;
   for (int64_t k = 0; k < K; k += rows) {
-    matmul<A>(M, N, K - k < rows ? K - k : rows, {a.data + k * a.column, a.row, a.column}, {b + k * N, N, false}, init,
-              c);
+    matmul<A>(M, N, K - k < rows ? K - k : rows, {a.data + k * a.column, a.row, a.column},
+              {b.data + k * b.row, b.row, false}, init, c);
     init = {c.data, c.row};
   }
 }
@@ -287,4 +290,22 @@ struct PackLeftTile {
 template <class A>
 inline void pack_left(int64_t M, int64_t K, const A* from, int64_t k_stride, A* to) {
   row_tiles(M, PackLeftTile<A>{K, from, k_stride, to});
+}
+
+// Calls body(begin, end) for parts of [0, count) that begin at multiples of `step`, side by side if the whole takes
+// so many multiply-adds that a part is worth a thread. The parts share no sum: results do not depend on how many.
+template <class Body>
+inline void in_parts(const Parallel& parallel, int64_t count, int64_t step, int64_t multiply_adds, const Body& body) {
+  const int64_t worth_thread = int64_t(1) << 19, steps = (count + step - 1) / step;
+  int64_t parts = multiply_adds / worth_thread;
+  if (parts > parallel.threads) parts = parallel.threads;
+  if (parts > steps) parts = steps;
+  if (parts <= 1) return body(int64_t(0), count);
+  auto part = [&](int64_t k) {
+    const int64_t begin = k * steps / parts * step, end = (k + 1) * steps / parts * step;
+    body(begin, end < count ? end : count);
+  };
+  parallel.run(
+      parallel.context, parts,
+      [](const void* argument, int64_t k) { (*static_cast<const decltype(part)*>(argument))(k); }, &part);
 }

@@ -146,9 +146,10 @@ int64_t gradient_groups(const Sizes& s, int64_t tasks) {
 Blocking blocking(const Sizes& s) {
   const int64_t rows = 128, worth_group = 256;
   Blocking b;
-  b.sequences = std::clamp<int64_t>(ceil_divide(s.B, 4), s.H < 256 ? 4 : 16, 16);
+  b.blocks = ceil_divide(s.B, std::clamp<int64_t>(ceil_divide(s.B, 4), s.H < 256 ? 4 : 16, 16));
+  b.sequences = std::max<int64_t>(ceil_divide(s.B, std::max<int64_t>(b.blocks, 1)), 1);
   b.blocks = ceil_divide(s.B, b.sequences);
-  b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, std::clamp<int64_t>(s.B, 1, b.sequences)));
+  b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
   b.groups = gradient_groups(s, std::min(b.blocks, s.B * s.T / worth_group));
   return b;
 }
@@ -183,8 +184,9 @@ void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const Laye
                           ? packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_forward)
                           : nullptr;
   const int64_t scratch = kernel.forward_workspace(p.size, cut);
+  const Parallel& within = cut.blocks == 1 ? parallel : serial;  // a block's products
   run(parallel, cut.blocks, [&](int64_t block) {
-    kernel.forward_block(p, cut, packed.get(), block, workspace<Arithmetic<S>>(scratch).get());
+    kernel.forward_block(p, within, cut, packed.get(), block, workspace<Arithmetic<S>>(scratch).get());
   });
 }
 
@@ -240,8 +242,9 @@ void backward_layerwise(const Backward<S>& p, const Parallel& parallel, const Ke
   const bool in_place = cut.groups == 1 && sizeof(S) == sizeof(A);
   const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
   const auto gradients = in_place ? nullptr : workspace<A>(cut.groups * all);
+  const Parallel& within = cut.groups == 1 ? parallel : serial;  // a group's products
   run(parallel, cut.groups, [&](int64_t group) {
-    kernel.backward_group(p, cut, packed.get(), group, in_place ? nullptr : gradients.get() + group * all,
+    kernel.backward_group(p, within, cut, packed.get(), group, in_place ? nullptr : gradients.get() + group * all,
                           workspace<A>(scratch).get());
   });
   if (in_place) return;
