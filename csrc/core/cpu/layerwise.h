@@ -7,12 +7,17 @@
 
 namespace resblock::cpu {
 
+// Packing costs a pass over the weights: it is left out where they are used too rarely, and is done layer by layer
+// where there is one block and one chunk, so that a layer is used while it is in the caches.
+enum class LayerwiseWeights { in_place, packed_ahead, packed_in_turn };
+
 // How the work is cut. A pure function of the sizes: never of the number of threads.
 struct Blocking {
   int64_t sequences;  // of a block
   int64_t blocks;
   int64_t steps;   // of a chunk of time
   int64_t groups;  // of blocks, whose weight gradients are summed apart and then added in order
+  LayerwiseWeights weights;
 };
 
 // Workspaces and gradients are counted in Arithmetic<S>.
@@ -23,7 +28,7 @@ struct LayerwiseKernels {
   void (*pack_backward)(const Inputs<S>&, int64_t layer, A* packed);
   int64_t (*forward_workspace)(const Sizes&, const Blocking&);
   int64_t (*backward_workspace)(const Sizes&, const Blocking&);
-  // Without packed weights (null), those of the problem are read in place, where S is Arithmetic<S>.
+  // `packed` is null but for weights packed ahead.
   // The threads share the products of a block, or of a group: for schedules that have only one of them.
   void (*forward_block)(const Forward<S>&, const Parallel&, const Blocking&, const A* packed, int64_t block,
                         A* workspace);

@@ -99,36 +99,71 @@ struct LayerWeights {
   const A *bias, *peephole;
 };
 
-// Without packed weights, the problem's own.
 template <class S>
-RESBLOCK_INLINE LayerWeights<Arithmetic<S>> layer_weights(const Inputs<S>& p, const Arithmetic<S>* packed,
-                                                          int64_t layer) {
-  const PackedLayer o = packed_layer(p.size, layer);
-  if constexpr (stored_as_computed<S>) {
-    const LayerSource<S> w = layer_source(p, layer);
-    if (!packed) return {{w.ih, o.inputs, false}, {w.hh, p.size.H, false}, w.bias, w.peephole};
-  }
-  return {{packed + o.ih, 0, true}, {packed + o.hh, 0, true}, packed + o.bias, packed + o.peephole};
+RESBLOCK_INLINE LayerWeights<Arithmetic<S>> weights_in_place(const Inputs<S>& p, int64_t layer) {
+  const LayerSource<S> w = layer_source(p, layer);
+  return {{w.ih, packed_layer(p.size, layer).inputs, false}, {w.hh, p.size.H, false}, w.bias, w.peephole};
+}
+
+// `packed` begins with the layer's weights.
+template <class A>
+RESBLOCK_INLINE LayerWeights<A> packed_weights(const Sizes& s, int64_t layer, const A* packed) {
+  const PackedLayer o = packed_layer(s, layer);
+  return {{packed, 0, true}, {packed + o.hh - o.ih, 0, true}, packed + o.bias - o.ih, packed + o.peephole - o.ih};
 }
 
 // For z = x W^T: the products run over the inputs, the columns are the gates.
-template <class S>
-void pack_forward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
-  const PackedLayer o = packed_layer(p.size, layer);
-  const LayerSource<S> w = layer_source(p, layer);
-  pack(o.inputs, 4 * p.size.H, w.ih, 1, o.inputs, packed + o.ih);
-  pack(p.size.H, 4 * p.size.H, w.hh, 1, p.size.H, packed + o.hh);
-  pack_small(p, layer, packed);
-}
+struct ForGates {
+  template <class S>
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const S* w, Arithmetic<S>* packed) const {
+    pack(parallel, inputs, gates, w, 1, inputs, packed);
+  }
+};
 
 // For dx = dz W: the products run over the gates, the columns are the inputs.
-template <class S>
-void pack_backward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+struct ForInputs {
+  template <class S>
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const S* w, Arithmetic<S>* packed) const {
+    pack(parallel, gates, inputs, w, inputs, 1, packed);
+  }
+};
+
+template <class Pack, class S>
+void pack_layer(const Parallel& parallel, const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  const int64_t H = p.size.H;
   const PackedLayer o = packed_layer(p.size, layer);
   const LayerSource<S> w = layer_source(p, layer);
-  pack(4 * p.size.H, o.inputs, w.ih, o.inputs, 1, packed + o.ih);
-  pack(4 * p.size.H, p.size.H, w.hh, p.size.H, 1, packed + o.hh);
-  pack_small(p, layer, packed);
+  Pack()(parallel, 4 * H, o.inputs, w.ih, packed);
+  Pack()(parallel, 4 * H, H, w.hh, packed + o.hh - o.ih);
+  load_small(p, layer, packed + o.bias - o.ih, packed + o.peephole - o.ih);
+}
+
+template <class S>
+void pack_forward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  pack_layer<ForGates>(serial, p, layer, packed + packed_layer(p.size, layer).ih);
+}
+
+template <class S>
+void pack_backward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  pack_layer<ForInputs>(serial, p, layer, packed + packed_layer(p.size, layer).ih);
+}
+
+// Of the largest layer, where layers are packed in turn.
+inline int64_t packed_in_turn(const Sizes& s, const Blocking& blocking) {
+  if (blocking.weights != LayerwiseWeights::packed_in_turn) return 0;
+  const int64_t first = packed_layer(s, 1).ih, later = s.L > 1 ? packed_layer(s, 2).ih - first : 0;
+  return first > later ? first : later;
+}
+
+// The weights of a layer as its products want them: packed ahead, or now, or in place.
+template <class Pack, class S>
+inline LayerWeights<Arithmetic<S>> layer_weights(const Parallel& parallel, const Inputs<S>& p, int64_t layer,
+                                                 const Arithmetic<S>* packed, Arithmetic<S>* in_turn) {
+  if (packed) return packed_weights(p.size, layer, packed + packed_layer(p.size, layer).ih);
+  if constexpr (stored_as_computed<S>)
+    if (!in_turn) return weights_in_place(p, layer);
+  pack_layer<Pack>(parallel, p, layer, in_turn);
+  return packed_weights(p.size, layer, static_cast<const Arithmetic<S>*>(in_turn));
 }
 
 inline Window block_window(const Sizes& s, const Blocking& blocking, int64_t block) {

@@ -5,6 +5,7 @@ struct BackwardScratch {
   A *x, *dx, *dz, *h_before, *dy[3], *dpeephole;  // of one chunk
   A *dh, *dc;                                     // (L, sequences, H), carried from chunk to chunk
   A* dh_next;                                     // (sequences, H)
+  A* weights = nullptr;                           // of one layer, where layers are packed in turn
 
   BackwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
     const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
@@ -17,6 +18,7 @@ struct BackwardScratch {
     dh = arena.take(states);
     dc = arena.take(states);
     dh_next = arena.take(blocking.sequences * s.H);
+    if (const int64_t packed = packed_in_turn(s, blocking)) weights = arena.take(packed);
   }
 };
 
@@ -189,7 +191,7 @@ void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window
   const int64_t H = p.size.H;
   const LayerGradients<A> sums = layer_gradients(p, gradients, layer);
   const PackedLayer o = packed_layer(p.size, layer);
-  const LayerWeights<A> weights = layer_weights(p, packed, layer);
+  const LayerWeights<A> weights = layer_weights<ForInputs>(parallel, p, layer, packed, scratch.weights);
   zero(scratch.dpeephole, 3 * H);
   recur_backward<previous>(parallel, p, w, layer, weights, dy, scratch);
   if (first) zero(sums.peephole, 3 * H);

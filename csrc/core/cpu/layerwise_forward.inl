@@ -4,6 +4,7 @@ template <class A>
 struct ForwardScratch {
   A *x, *gates, *c_plane, *y[3];  // of one chunk
   A *h, *c;                       // (L, sequences, H), carried from chunk to chunk
+  A* weights = nullptr;           // of one layer, where layers are packed in turn
 
   ForwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
     const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
@@ -13,6 +14,7 @@ struct ForwardScratch {
     for (A*& plane : y) plane = arena.take(rows * s.H);
     h = arena.take(states);
     c = arena.take(states);
+    if (const int64_t packed = packed_in_turn(s, blocking)) weights = arena.take(packed);
   }
 };
 
@@ -121,7 +123,7 @@ void forward_chunk(const Parallel& parallel, const Forward<S>& p, const Window& 
   const int64_t states = w.sequences * p.size.H;
   LayerPlanes<A> before = {}, two_before = {};
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
-    const LayerWeights<A> weights = layer_weights(p, packed, layer);
+    const LayerWeights<A> weights = layer_weights<ForGates>(parallel, p, layer, packed, scratch.weights);
     const LayerPlanes<A> now = layer_planes(p, w, layer, scratch);
     const A* x = dense_inputs<S>(p, w, layer, before.y, scratch.x);
     project(parallel, w, packed_layer(p.size, layer).inputs, x, weights, now.gates);

@@ -5,16 +5,9 @@
 // Included by the per-instruction-set files only, inside their namespace.
 
 template <class A>
-struct Left {  // (M, K), element (m, k) at data[m * row + k * column], or packed by pack_left()
+struct Left {  // (M, K), element (m, k) at data[m * row + k * column]
   const A* data;
   int64_t row, column;
-  bool packed = false;
-
-  // The tile of `height` rows from row m on.
-  RESBLOCK_INLINE Left from(int64_t m, int64_t K, int64_t height) const {
-    if (packed) return {data + m * K, 1, height, true};
-    return {data + m * row, row, column, false};
-  }
 };
 
 template <class A>
@@ -101,7 +94,7 @@ struct MultiplyTile {
   template <int height, int P>
   inline int64_t tiles(int64_t m, int64_t k) const {
     for (; k + P <= count; k += P)
-      tile<A, height, W, V, P>(K, a.from(m, K, height), {b.data + k * b.next, b.row, b.next},
+      tile<A, height, W, V, P>(K, {a.data + m * a.row, a.row, a.column}, {b.data + k * b.next, b.row, b.next},
                                {init.data ? init.data + m * init.row + k * W * V : nullptr, init.row},
                                {c.data + m * c.row + k * W * V, c.row});
     return k;
@@ -267,31 +260,6 @@ struct PackPanel {
   }
 };
 
-template <class S>
-inline void pack(int64_t K, int64_t N, const S* from, int64_t k_stride, int64_t n_stride, Arithmetic<S>* to) {
-  panels<vector_lanes<Arithmetic<S>>, 2>(0, N, 1, PackPanel<S>{K, from, k_stride, n_stride, to});
-}
-
-template <class A>
-struct PackLeftTile {
-  int64_t K;
-  const A* from;
-  int64_t k_stride;
-  A* to;
-
-  template <int height>
-  inline void operator()(int64_t m) const {
-    A* out = to + m * K;
-    for (int64_t k = 0; k < K; ++k, out += height) memcpy(out, from + k * k_stride + m, height * sizeof(A));
-  }
-};
-
-// The transpose of dense rows (K, M), as a left side.
-template <class A>
-inline void pack_left(int64_t M, int64_t K, const A* from, int64_t k_stride, A* to) {
-  row_tiles(M, PackLeftTile<A>{K, from, k_stride, to});
-}
-
 // Calls body(begin, end) for parts of [0, count) that begin at multiples of `step`, side by side if the whole takes
 // so many multiply-adds that a part is worth a thread. The parts share no sum: results do not depend on how many.
 template <class Body>
@@ -308,4 +276,14 @@ inline void in_parts(const Parallel& parallel, int64_t count, int64_t step, int6
   parallel.run(
       parallel.context, parts,
       [](const void* argument, int64_t k) { (*static_cast<const decltype(part)*>(argument))(k); }, &part);
+}
+
+template <class S>
+inline void pack(const Parallel& parallel, int64_t K, int64_t N, const S* from, int64_t k_stride, int64_t n_stride,
+                 Arithmetic<S>* to) {
+  const int64_t multiply_adds_worth = 8;  // what packing a value takes
+  in_parts(parallel, N, panel_columns<Arithmetic<S>>, K * N * multiply_adds_worth, [=](int64_t n, int64_t end) {
+    panels<vector_lanes<Arithmetic<S>>, 2>(0, end - n, 1,
+                                           PackPanel<S>{K, from + n * n_stride, k_stride, n_stride, to + n * K});
+  });
 }

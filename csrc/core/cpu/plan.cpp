@@ -140,25 +140,32 @@ int64_t gradient_groups(const Sizes& s, int64_t tasks) {
   return std::max<int64_t>(std::min({tasks, most, affordable}), 1);  // without sequences the gradients are zeros
 }
 
+template <class S>
+LayerwiseWeights layerwise_weights(const Sizes& s, bool backward) {
+  const int64_t rows = s.B * s.T, worth = std::min<int64_t>(48, backward ? 16 + s.H / 8 : s.H * s.H / 1024);
+  if (sizeof(S) == sizeof(Arithmetic<S>) && rows < worth) return LayerwiseWeights::in_place;
+  return s.H >= 256 && rows <= 512 ? LayerwiseWeights::packed_in_turn : LayerwiseWeights::packed_ahead;
+}
+
 // Sixteen sequences share every load of the recurrent weights. Smaller batches are cut in up to four, so that threads
 // find work, but not below four sequences, nor at all in wide layers: few rows leave the processor waiting for weights.
 // A group's gradients cost a pass over an array as large as the weights, which its rows must be worth.
-Blocking blocking(const Sizes& s) {
+template <class S>
+Blocking blocking(const Sizes& s, bool backward) {
   const int64_t rows = 128, worth_group = 256;
   Blocking b;
-  b.blocks = ceil_divide(s.B, std::clamp<int64_t>(ceil_divide(s.B, 4), s.H < 256 ? 4 : 16, 16));
-  b.sequences = std::max<int64_t>(ceil_divide(s.B, std::max<int64_t>(b.blocks, 1)), 1);
+  b.weights = layerwise_weights<S>(s, backward);
+  if (b.weights == LayerwiseWeights::packed_in_turn) {
+    b.sequences = std::max<int64_t>(s.B, 1);
+    b.steps = std::max<int64_t>(s.T, 1);
+  } else {
+    const int64_t most = std::clamp<int64_t>(ceil_divide(s.B, 4), s.H < 256 ? 4 : 16, 16);
+    b.sequences = std::max<int64_t>(ceil_divide(s.B, std::max<int64_t>(ceil_divide(s.B, most), 1)), 1);
+    b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
+  }
   b.blocks = ceil_divide(s.B, b.sequences);
-  b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
   b.groups = gradient_groups(s, std::min(b.blocks, s.B * s.T / worth_group));
   return b;
-}
-
-// Whether the weights are used often enough to be packed first; else they are read where they are.
-template <class S>
-bool is_worth_packing(const Sizes& s, bool backward) {
-  const int64_t rows = std::min<int64_t>(48, backward ? 16 + s.H / 8 : s.H * s.H / 1024);
-  return sizeof(S) != sizeof(Arithmetic<S>) || s.B * s.T >= rows;
 }
 
 // A chunk of sixteen steps keeps a layer's rows in the first-level cache.
@@ -179,8 +186,8 @@ const BatchedKernels<S>& fitting(const Kernels<S>& kernel, const Sizes& s) {
 // Each task takes its own workspace: it is long work beside one allocation.
 template <class S>
 void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const LayerwiseKernels<S>& kernel) {
-  const Blocking cut = blocking(p.size);
-  const auto packed = is_worth_packing<S>(p.size, false)
+  const Blocking cut = blocking<S>(p.size, false);
+  const auto packed = cut.weights == LayerwiseWeights::packed_ahead
                           ? packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_forward)
                           : nullptr;
   const int64_t scratch = kernel.forward_workspace(p.size, cut);
@@ -235,8 +242,8 @@ template <class S>
 void backward_layerwise(const Backward<S>& p, const Parallel& parallel, const Kernels<S>& kernels) {
   using A = Arithmetic<S>;
   const LayerwiseKernels<S>& kernel = kernels.layerwise;
-  const Blocking cut = blocking(p.size);
-  const auto packed = is_worth_packing<S>(p.size, true)
+  const Blocking cut = blocking<S>(p.size, true);
+  const auto packed = cut.weights == LayerwiseWeights::packed_ahead
                           ? packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_backward)
                           : nullptr;
   const bool in_place = cut.groups == 1 && sizeof(S) == sizeof(A);

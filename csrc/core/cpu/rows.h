@@ -105,12 +105,17 @@ RESBLOCK_INLINE LayerSource<S> layer_source(const Inputs<S>& p, int64_t layer) {
           w.peephole + layer * 3 * H};
 }
 
-// Biases and peepholes, in the order of packed_layer.
+// Biases and peepholes.
+template <class S>
+void load_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* bias, Arithmetic<S>* peephole) {
+  load_row(layer_source(p, layer).bias, 4 * p.size.H, bias);
+  load_row(layer_source(p, layer).peephole, 3 * p.size.H, peephole);
+}
+
 template <class S>
 void pack_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
   const PackedLayer o = packed_layer(p.size, layer);
-  load_row(layer_source(p, layer).bias, 4 * p.size.H, packed + o.bias);
-  load_row(layer_source(p, layer).peephole, 3 * p.size.H, packed + o.peephole);
+  load_small(p, layer, packed + o.bias, packed + o.peephole);
 }
 
 template <class S>
