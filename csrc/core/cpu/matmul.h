@@ -1,6 +1,6 @@
-// C = init + A B with the operands as the schedules have them. Each element of A B is summed in the order of k by
-// one chain of multiply-adds, whatever tile it falls in, so that results do not depend on how rows are split. The
-// init comes last: a sum over many chunks of time is then a sum of partial sums, which rounds less.
+// C = init + A B with the operands as the schedules have them. How an element of A B is summed is a matter of K alone,
+// whatever tile it falls in, so that results do not depend on how rows and columns are split. The init comes last: a
+// sum over many chunks of time is then a sum of partial sums, which rounds less.
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
