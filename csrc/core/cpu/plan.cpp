@@ -79,10 +79,13 @@ Schedule wanted() {
 }
 
 // Whether the batch goes into the lanes. Where it pays was measured: lanes must not idle, and in training the gradient
-// of every weight is summed over lanes, which grows with the square of the units.
+// of every weight is summed over lanes once per chunk of time, which grows with the square of the units.
 bool is_batched(const Sizes& s, bool training) {
   if (wanted() != Schedule::by_size) return wanted() == Schedule::batched;
-  return s.B >= 6 && s.H <= (training ? 12 : 64);
+  if (!training) return s.H <= 16 ? s.B >= 6 : s.H <= 64 && s.B >= 8;
+  if (s.H <= 12) return s.B >= 6 && s.T > 1;
+  const int64_t lanes = 16, idle = (lanes - s.B % lanes) % lanes;
+  return s.H <= 64 && s.T >= 16 && s.B >= (s.H <= 16 ? 16 : 32) && 8 * idle <= s.B;
 }
 
 // The wavefront's kernels for layers of this size, or null.
