@@ -171,12 +171,12 @@ Blocking blocking(const Sizes& s, bool backward) {
   return b;
 }
 
-// A chunk of sixteen steps keeps a layer's rows in the first-level cache.
+// A chunk of a layer, whose rows are as long as the lanes are many, stays in the first-level cache.
 Tiling tiling(const Sizes& s, int64_t lanes) {
   Tiling t;
   t.lanes = lanes;
   t.tiles = ceil_divide(s.B, lanes);
-  t.steps = std::clamp<int64_t>(s.T, 1, 16);
+  t.steps = std::clamp<int64_t>(s.T, 1, std::max<int64_t>(256 / lanes, 16));
   t.groups = gradient_groups(s, t.tiles);
   return t;
 }
