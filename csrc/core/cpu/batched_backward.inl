@@ -82,9 +82,9 @@ struct ColumnsBackward {
 // One layer over one chunk: dz of all its steps, dx, h before every step, and dh and dc carried to the step before the
 // chunk. With a fixed number of units, of layers above the first, dh and dx are summed in registers while the next
 // cells are computed.
-template <bool previous, int fixed, class V, class S>
+template <bool previous, int fixed, class V>
 struct TileLayerBackward {
-  using A = Arithmetic<S>;
+  using A = typename V::Scalar;
   static constexpr int W = V::width;
   const TileWindow& w;
   const Running<V>& running;
@@ -174,7 +174,7 @@ struct TileLayerBackward {
     for (int k = 0; k < fixed; ++k) sum[k] += V(weights[(gate * fixed + u) * fixed + k]) * gates[gate];
   }
 
-  void run() const {
+  __attribute__((noinline)) void run() const {
     const A* last_c = kept + ((w.steps - 1) * 6 + 4) * H() * W;
     for (int64_t u = 0; u < H(); ++u) tanh(V::load(last_c + u * W)).store(tanh_c + u * W);
     for (int64_t t = w.steps - 1; t >= 0; --t) step(t);
@@ -285,25 +285,25 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
   const PackedLayer o = packed_layer(p.size, layer);
   const KeptTile<V> kept(p.saved, p.size, w);
   zero(scratch.dpeephole, 3 * H * W);
-  TileLayerBackward<previous, fixed, V, S>{w,
-                                           running,
-                                           o.inputs,
-                                           H,
-                                           packed + o.ih,
-                                           packed + o.hh,
-                                           packed + o.peephole,
-                                           kept.at(layer ? layer - 1 : 0, w.t0),
-                                           kept.load(layer, w.t0, w.steps, scratch.kept),
-                                           rows_before_chunk(p, w, layer, kept, scratch.before),
-                                           dy,
-                                           scratch.dh + layer * H * W,
-                                           scratch.dc + layer * H * W,
-                                           scratch.dh_next,
-                                           scratch.dz,
-                                           dx,
-                                           scratch.h_before,
-                                           scratch.tanh_c,
-                                           scratch.dpeephole}
+  TileLayerBackward<previous, fixed, V>{w,
+                                        running,
+                                        o.inputs,
+                                        H,
+                                        packed + o.ih,
+                                        packed + o.hh,
+                                        packed + o.peephole,
+                                        kept.at(layer ? layer - 1 : 0, w.t0),
+                                        kept.load(layer, w.t0, w.steps, scratch.kept),
+                                        rows_before_chunk(p, w, layer, kept, scratch.before),
+                                        dy,
+                                        scratch.dh + layer * H * W,
+                                        scratch.dc + layer * H * W,
+                                        scratch.dh_next,
+                                        scratch.dz,
+                                        dx,
+                                        scratch.h_before,
+                                        scratch.tanh_c,
+                                        scratch.dpeephole}
       .run();
   if (w.t0 == 0) load_lane_state<V>(p.h_0 + layer * p.size.B * H, p.size, w, scratch.h_before);
   add_weight_gradients<V>(w.steps, H, o.inputs, scratch.dz, x, gradients + o.ih);
@@ -339,7 +339,8 @@ void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithm
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
     const auto x = layer_inputs<V>(p, w, running, layer, scratch.x);
-    const auto run = layer && H == 8 ? tile_layer_backward<previous, 8, V, S> : tile_layer_backward<previous, 0, V, S>;
+    const auto run = layer && H == unrolled_units<V> ? tile_layer_backward<previous, unrolled_units<V>, V, S>
+                                                     : tile_layer_backward<previous, 0, V, S>;
     run(p, w, running, layer, packed, x, scratch.dy[layer % 3], dx, scratch, gradients);
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
     // y of the layer before also went past this one into the next layer's addition.

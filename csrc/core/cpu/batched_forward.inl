@@ -59,14 +59,13 @@ int64_t forward_tile_workspace(const Sizes& s, const Tiling& tiling) {
 
 // One layer over one chunk. The products of a pair of units run between the nonlinear parts of the pair before it, so
 // that neither multiplications nor divisions wait for the other.
-template <bool previous, bool keeps, int fixed, class V, class S>
+template <bool previous, bool keeps, int fixed, class V>
 struct TileLayerForward {
-  using A = Arithmetic<S>;
+  using A = typename V::Scalar;
   static constexpr int W = V::width;
-  const Forward<S>& p;
   const TileWindow& w;
   const Running<V>& running;
-  int64_t layer, any_inputs, any_H;
+  int64_t any_inputs, any_H;
   const A *weights, *x, *shortcut;
   A *c, *y;
   A* const* h_turns;
@@ -172,7 +171,7 @@ struct TileLayerForward {
     sums = ahead;
   }
 
-  void run() const {
+  __attribute__((noinline)) void run() const {
     Sums sums;
     const Pair first = pair(0, 0);
     begin(first, sums);
@@ -193,20 +192,17 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
   const int64_t H = p.size.H, row = H * V::width;
   const KeptTile<V> kept(p.saved, p.size, w);
   const auto* shortcut = has_shortcut(p.options, layer) ? scratch.y[(layer - 2) % 3] : nullptr;
-  const TileLayerForward<previous, keeps, fixed, V, S> forward = {
-      p,
-      w,
-      running,
-      layer,
-      layer ? H : p.size.I,
-      H,
-      packed + pairs_of_layer(p.size, layer),
-      x,
-      shortcut,
-      scratch.c + layer * row,
-      scratch.y[layer % 3],
-      scratch.h_turns,
-      keeps ? kept.begin(layer, w.t0, scratch.kept) : nullptr};
+  const TileLayerForward<previous, keeps, fixed, V> forward = {w,
+                                                               running,
+                                                               layer ? H : p.size.I,
+                                                               H,
+                                                               packed + pairs_of_layer(p.size, layer),
+                                                               x,
+                                                               shortcut,
+                                                               scratch.c + layer * row,
+                                                               scratch.y[layer % 3],
+                                                               scratch.h_turns,
+                                                               keeps ? kept.begin(layer, w.t0, scratch.kept) : nullptr};
   copy(scratch.h + layer * row, row, forward.h_after(-1));
   forward.run();
   if constexpr (keeps) kept.store(layer, w.t0, w.steps, scratch.kept);
@@ -222,8 +218,9 @@ void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmet
     const bool drops = layer && p.options.dropout > 0;
     const Arithmetic<S>* before = scratch.y[(layer + 2) % 3];
     if (drops) drop_lanes<V>(p, w, layer, before, scratch.x);
-    const auto run = layer && p.size.H == 8 ? forward_tile_layer<previous, keeps, 8, V, S>
-                                            : forward_tile_layer<previous, keeps, 0, V, S>;
+    const auto run = layer && p.size.H == unrolled_units<V>
+                         ? forward_tile_layer<previous, keeps, unrolled_units<V>, V, S>
+                         : forward_tile_layer<previous, keeps, 0, V, S>;
     run(p, w, running, layer, packed, layer && !drops ? before : scratch.x, scratch);
   }
   scatter_lanes<V>(scratch.y[(p.size.L - 1) % 3], p.size, w, p.size.H, p.output);
