@@ -93,12 +93,16 @@ struct TileLayerForward {
       for (int u = 0; u < 2; ++u) sums.z[gate][u] = V(of.weights[gate * 2 + u]);
   }
 
+  static RESBLOCK_INLINE void multiply_row(const A* w, V row, Sums& sums) {
+    for (int gate = 0; gate < 4; ++gate)
+      for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[gate * 2 + u]) * row;
+  }
   static RESBLOCK_INLINE void multiply(const A* w, const A* rows, int64_t from, int64_t to, Sums& sums) {
-    RESBLOCK_UNROLL
-    for (int64_t k = from; k < to; ++k) {
-      const V value = V::load(rows + k * W);
-      for (int gate = 0; gate < 4; ++gate)
-        for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[k * 8 + gate * 2 + u]) * value;
+    if constexpr (fixed) {
+      RESBLOCK_UNROLL
+      for (int64_t k = from; k < to; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
+    } else {
+      for (int64_t k = from; k < to; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
     }
   }
   // Halves of the products with the inputs() and with h. Of h, the second half waits for the units just computed.
