@@ -1,17 +1,22 @@
-// What both schedules do with rows of numbers, workspace and weights.
+// What the schedules do with rows of numbers, workspace and weights.
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
-// Hands out the workspace piece by piece; with a null base it only counts.
+// Hands out the workspace piece by piece, each from the beginning of a cache line on; with a null base it only counts.
 template <class A>
 struct Arena {
+  static constexpr int64_t line = 64 / sizeof(A);
   A* base;
   int64_t used = 0;
 
   A* take(int64_t count) {
     A* here = base ? base + used : nullptr;
-    used += count;
+    used += (count + line - 1) / line * line;
     return here;
+  }
+  template <class T>
+  T* take_all(int64_t count) {
+    return reinterpret_cast<T*>(take(count * int64_t(sizeof(T) / sizeof(A))));
   }
 };
 
