@@ -32,30 +32,52 @@ void pack_unit_pairs(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
   }
 }
 
+// Of one tile, as one segment sees it: the states are the tile's, the rest is the segment's.
 template <class A>
 struct ForwardTileScratch {
-  A *x, *y[3];    // of one chunk: (steps, inputs or H, lanes)
+  A* x;           // of one chunk: (steps, inputs or H, lanes)
+  A* ring[3];     // (steps, H, lanes)
   A* kept;        // (steps, 6H, lanes)
   A* h_turns[2];  // (H, lanes), of a step and the one before
   A *h, *c;       // (L, H, lanes), carried from chunk to chunk
+  Handover<A> from_before, to_next;
 
-  ForwardTileScratch(const Sizes& s, const Tiling& tiling, Arena<A>& arena) {
+  ForwardTileScratch(const Sizes& s, const Tiling& tiling, int64_t segment, Arena<A>& arena) {
     const int64_t rows = tiling.steps * tiling.lanes, states = s.L * s.H * tiling.lanes;
-    x = arena.take(rows * (s.I > s.H ? s.I : s.H));
-    for (A*& plane : y) plane = arena.take(rows * s.H);
-    kept = arena.take(rows * 6 * s.H);
-    for (A*& h : h_turns) h = arena.take(s.H * tiling.lanes);
     h = arena.take(states);
     c = arena.take(states);
+    for (int64_t of = 0; of <= segment; ++of) {
+      x = arena.take(rows * (s.I > s.H ? s.I : s.H));
+      for (A*& plane : ring) plane = arena.take(rows * s.H);
+      kept = arena.take(rows * 6 * s.H);
+      for (A*& turn : h_turns) turn = arena.take(s.H * tiling.lanes);
+      from_before = to_next;
+      if (of + 1 < tiling.segments) to_next.take(rows * s.H, arena);
+    }
   }
 };
 
 template <class A>
 int64_t forward_tile_workspace(const Sizes& s, const Tiling& tiling) {
   Arena<A> arena{nullptr};
-  ForwardTileScratch<A>(s, tiling, arena);
+  ForwardTileScratch<A>(s, tiling, tiling.segments - 1, arena);
   return arena.used;
 }
+
+// Where a layer's y stands in this chunk.
+template <class A>
+struct ForwardPlanes {
+  const ForwardTileScratch<A>& scratch;
+  Layers layers;
+  bool hands_over;
+  int64_t turn;
+
+  A* y(int64_t layer) const {
+    if (layer < layers.first) return scratch.from_before.planes[turn][layer - (layers.first - 2)];
+    if (hands_over && layer >= layers.end - 2) return scratch.to_next.planes[turn][layer - (layers.end - 2)];
+    return scratch.ring[layer % 3];
+  }
+};
 
 // One layer over one chunk. The products of a pair of units run between the nonlinear parts of the pair before it, so
 // that neither multiplications nor divisions wait for the other.
@@ -93,12 +115,16 @@ struct TileLayerForward {
       for (int u = 0; u < 2; ++u) sums.z[gate][u] = V(of.weights[gate * 2 + u]);
   }
 
+  static RESBLOCK_INLINE void multiply_row(const A* w, V row, Sums& sums) {
+    for (int gate = 0; gate < 4; ++gate)
+      for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[gate * 2 + u]) * row;
+  }
   static RESBLOCK_INLINE void multiply(const A* w, const A* rows, int64_t from, int64_t to, Sums& sums) {
-    RESBLOCK_UNROLL
-    for (int64_t k = from; k < to; ++k) {
-      const V value = V::load(rows + k * W);
-      for (int gate = 0; gate < 4; ++gate)
-        for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[k * 8 + gate * 2 + u]) * value;
+    if constexpr (fixed) {
+      RESBLOCK_UNROLL
+      for (int64_t k = from; k < to; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
+    } else {
+      for (int64_t k = from; k < to; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
     }
   }
   // Halves of the products with the inputs() and with h. Of h, the second half waits for the units just computed.
@@ -188,10 +214,11 @@ struct TileLayerForward {
 template <bool previous, bool keeps, int fixed, class V, class S>
 void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
                         const Arithmetic<S>* packed, const Arithmetic<S>* x,
-                        const ForwardTileScratch<Arithmetic<S>>& scratch) {
+                        const ForwardPlanes<Arithmetic<S>>& planes) {
+  const auto& scratch = planes.scratch;
   const int64_t H = p.size.H, row = H * V::width;
   const KeptTile<V> kept(p.saved, p.size, w);
-  const auto* shortcut = has_shortcut(p.options, layer) ? scratch.y[(layer - 2) % 3] : nullptr;
+  const auto* shortcut = has_shortcut(p.options, layer) ? planes.y(layer - 2) : nullptr;
   const TileLayerForward<previous, keeps, fixed, V> forward = {w,
                                                                running,
                                                                layer ? H : p.size.I,
@@ -200,7 +227,7 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
                                                                x,
                                                                shortcut,
                                                                scratch.c + layer * row,
-                                                               scratch.y[layer % 3],
+                                                               planes.y(layer),
                                                                scratch.h_turns,
                                                                keeps ? kept.begin(layer, w.t0, scratch.kept) : nullptr};
   copy(scratch.h + layer * row, row, forward.h_after(-1));
@@ -211,37 +238,39 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
 
 template <bool previous, bool keeps, class V, class S>
 void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
-                        const ForwardTileScratch<Arithmetic<S>>& scratch) {
+                        const ForwardPlanes<Arithmetic<S>>& planes) {
   const Running<V> running(p, w);
-  gather_lanes<V>(p.input, p, w, running, p.size.I, scratch.x);
-  for (int64_t layer = 0; layer < p.size.L; ++layer) {
+  Arithmetic<S>* own_x = planes.scratch.x;
+  if (planes.layers.first == 0) gather_lanes<V>(p.input, p, w, running, p.size.I, own_x);
+  for (int64_t layer = planes.layers.first; layer < planes.layers.end; ++layer) {
     const bool drops = layer && p.options.dropout > 0;
-    const Arithmetic<S>* before = scratch.y[(layer + 2) % 3];
-    if (drops) drop_lanes<V>(p, w, layer, before, scratch.x);
+    if (drops) drop_lanes<V>(p, w, layer, planes.y(layer - 1), own_x);
     const auto run = layer && p.size.H == unrolled_units<V>
                          ? forward_tile_layer<previous, keeps, unrolled_units<V>, V, S>
                          : forward_tile_layer<previous, keeps, 0, V, S>;
-    run(p, w, running, layer, packed, layer && !drops ? before : scratch.x, scratch);
+    run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes);
   }
-  scatter_lanes<V>(scratch.y[(p.size.L - 1) % 3], p.size, w, p.size.H, p.output);
+  if (planes.layers.end == p.size.L) scatter_lanes<V>(planes.y(p.size.L - 1), p.size, w, p.size.H, p.output);
 }
 
 template <class V, class S>
-void forward_tile(const Forward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, int64_t tile,
+void forward_tile(const Forward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, const TilePart& part,
                   Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
-  const ForwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, arena);
-  TileWindow w = tile_window(p.size, tiling, tile);
+  const ForwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, part.segment, arena);
+  const Layers layers = layers_of(p.size, part.segment, tiling.segments);
+  const TileWindow w = tile_window(p.size, tiling, part.tile, part.chunk);
   const bool previous = p.options.output_peephole_previous;
   const auto chunk = previous
                          ? (p.saved ? forward_tile_chunk<true, true, V, S> : forward_tile_chunk<true, false, V, S>)
                          : (p.saved ? forward_tile_chunk<false, true, V, S> : forward_tile_chunk<false, false, V, S>);
-  load_lane_states<V>(p.h_0, p.size, w, scratch.h);
-  load_lane_states<V>(p.c_0, p.size, w, scratch.c);
-  for (; w.t0 < p.size.T; w.t0 += tiling.steps) {
-    w.steps = p.size.T - w.t0 < tiling.steps ? p.size.T - w.t0 : tiling.steps;
-    chunk(p, w, packed, scratch);
+  if (part.chunk == 0) {
+    load_lane_states<V>(p.h_0, p.size, w, layers, scratch.h);
+    load_lane_states<V>(p.c_0, p.size, w, layers, scratch.c);
   }
-  store_lane_states<V>(scratch.h, p.size, w, p.h_n);
-  store_lane_states<V>(scratch.c, p.size, w, p.c_n);
+  if (w.steps) chunk(p, w, packed, {scratch, layers, part.segment + 1 < tiling.segments, part.chunk % 2});
+  if (part.chunk == tiling.chunks - 1) {
+    store_lane_states<V>(scratch.h, p.size, w, layers, p.h_n);
+    store_lane_states<V>(scratch.c, p.size, w, layers, p.c_n);
+  }
 }
