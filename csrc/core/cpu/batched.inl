@@ -7,9 +7,18 @@ struct TileWindow {
   int64_t b0, used, t0, steps;
 };
 
-inline TileWindow tile_window(const Sizes& s, const Tiling& tiling, int64_t tile) {
-  const int64_t b0 = tile * tiling.lanes, rest = s.B - b0;
-  return {b0, rest < tiling.lanes ? rest : tiling.lanes, 0, 0};
+// The layers [first, end) of a segment, of `segments` in all, counted from the first.
+struct Layers {
+  int64_t first, end;
+};
+
+inline Layers layers_of(const Sizes& s, int64_t segment, int64_t segments) {
+  return {segment * s.L / segments, (segment + 1) * s.L / segments};
+}
+
+inline TileWindow tile_window(const Sizes& s, const Tiling& tiling, int64_t tile, int64_t chunk) {
+  const int64_t b0 = tile * tiling.lanes, sequences = s.B - b0, t0 = chunk * tiling.steps, steps = s.T - t0;
+  return {b0, sequences < tiling.lanes ? sequences : tiling.lanes, t0, steps < tiling.steps ? steps : tiling.steps};
 }
 
 // The number of units that a layer's loops are unrolled for, where enough lanes make up for the code.
@@ -103,13 +112,14 @@ inline void load_lane_state(const S* from, const Sizes& s, const TileWindow& w, 
 
 // (L, B, H) <-> (L, H, lanes).
 template <class V, class S>
-inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
-  for (int64_t l = 0; l < s.L; ++l) load_lane_state<V>(from + l * s.B * s.H, s, w, to + l * s.H * V::width);
+inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w, Layers layers, Arithmetic<S>* to) {
+  for (int64_t l = layers.first; l < layers.end; ++l)
+    load_lane_state<V>(from + l * s.B * s.H, s, w, to + l * s.H * V::width);
 }
 
 template <class V, class S>
-inline void store_lane_states(const Arithmetic<S>* from, const Sizes& s, const TileWindow& w, S* to) {
-  for (int64_t l = 0; l < s.L; ++l)
+inline void store_lane_states(const Arithmetic<S>* from, const Sizes& s, const TileWindow& w, Layers layers, S* to) {
+  for (int64_t l = layers.first; l < layers.end; ++l)
     for (int64_t n = 0; n < w.used; ++n)
       for (int64_t u = 0; u < s.H; ++u) store(to + (l * s.B + w.b0 + n) * s.H + u, from[(l * s.H + u) * V::width + n]);
 }
@@ -133,6 +143,18 @@ inline void drop_lanes(const Inputs<S>& p, const TileWindow& w, int64_t layer, c
         }
     }
 }
+
+// Two planes (steps, H, lanes) that one segment hands to the next: of the last two layers, because a shortcut reaches
+// two layers far. While one chunk's are read, the next chunk's are written.
+template <class A>
+struct Handover {
+  A* planes[2][2];  // of even and odd chunks
+
+  void take(int64_t plane, Arena<A>& arena) {
+    for (auto& turn : planes)
+      for (A*& p : turn) p = arena.take(plane);
+  }
+};
 
 // Columns (units, inputs) are taken in groups of G, then ever smaller ones. Weights of the group that begins at column
 // n begin at n * (values per column).

@@ -27,37 +27,59 @@ void pack_columns(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
   pack_small(p, layer, packed);
 }
 
+// Of one tile, as one segment sees it: dh and dc are the tile's, the rest is the segment's.
 template <class A>
 struct BackwardTileScratch {
-  A *x, *h_before, *dz, *dx, *dy[3];  // of one chunk: (steps, inputs, H or 4H, lanes)
-  A *kept, *before;                   // copies of a chunk's rows and of the rows before them
-  A *dpeephole, *tanh_c;              // (3, H, lanes), (H, lanes)
-  A *dh, *dc;                         // (L, H, lanes), carried from chunk to chunk
-  A* dh_next;                         // (H, lanes)
+  A *x, *h_before, *dz, *dx, *ring[3];  // of one chunk: (steps, inputs, H or 4H, lanes)
+  A *kept, *before;                     // copies of a chunk's rows and of the rows before them
+  A *dpeephole, *tanh_c;                // (3, H, lanes), (H, lanes)
+  A *dh, *dc;                           // (L, H, lanes), carried from chunk to chunk
+  A* dh_next;                           // (H, lanes)
+  Handover<A> from_above, to_below;
 
-  BackwardTileScratch(const Sizes& s, const Tiling& tiling, Arena<A>& arena) {
+  BackwardTileScratch(const Sizes& s, const Tiling& tiling, int64_t segment, Arena<A>& arena) {
     const int64_t rows = tiling.steps * tiling.lanes, states = s.L * s.H * tiling.lanes;
-    x = arena.take(rows * (s.I > s.H ? s.I : s.H));
-    h_before = arena.take(rows * s.H);
-    dz = arena.take(rows * 4 * s.H);
-    dx = arena.take(rows * s.I);
-    for (A*& plane : dy) plane = arena.take(rows * s.H);
-    kept = arena.take(rows * 6 * s.H);
-    before = arena.take(6 * s.H * tiling.lanes);
-    dpeephole = arena.take(3 * s.H * tiling.lanes);
-    tanh_c = arena.take(s.H * tiling.lanes);
     dh = arena.take(states);
     dc = arena.take(states);
-    dh_next = arena.take(s.H * tiling.lanes);
+    for (int64_t of = 0; of <= segment; ++of) {
+      x = arena.take(rows * (s.I > s.H ? s.I : s.H));
+      h_before = arena.take(rows * s.H);
+      dz = arena.take(rows * 4 * s.H);
+      dx = arena.take(rows * s.I);
+      for (A*& plane : ring) plane = arena.take(rows * s.H);
+      kept = arena.take(rows * 6 * s.H);
+      before = arena.take(6 * s.H * tiling.lanes);
+      dpeephole = arena.take(3 * s.H * tiling.lanes);
+      tanh_c = arena.take(s.H * tiling.lanes);
+      dh_next = arena.take(s.H * tiling.lanes);
+      from_above = to_below;
+      if (of + 1 < tiling.segments) to_below.take(rows * s.H, arena);
+    }
   }
 };
 
 template <class A>
 int64_t backward_tile_workspace(const Sizes& s, const Tiling& tiling) {
   Arena<A> arena{nullptr};
-  BackwardTileScratch<A>(s, tiling, arena);
+  BackwardTileScratch<A>(s, tiling, tiling.segments - 1, arena);
   return arena.used;
 }
+
+// Where the gradient of a layer's y stands in this chunk. A segment hands on those of its lowest layer, which the
+// addition there passes on, and of the layer below.
+template <class A>
+struct BackwardPlanes {
+  const BackwardTileScratch<A>& scratch;
+  Layers layers;
+  bool takes_over, hands_over;
+  int64_t turn;
+
+  A* dy(int64_t layer) const {
+    if (takes_over && layer >= layers.end - 1) return scratch.from_above.planes[turn][layer - (layers.end - 1)];
+    if (hands_over && layer <= layers.first) return scratch.to_below.planes[turn][layer - (layers.first - 1)];
+    return layer < 0 ? scratch.dx : scratch.ring[layer % 3];
+  }
+};
 
 // to = W^T dz for one step.
 template <class V, class A>
@@ -181,25 +203,6 @@ struct TileLayerBackward {
   }
 };
 
-// Sums of lanes, always in the same order. merge: two vectors of blocks of 2 * half become one of blocks of half.
-template <int half, class V>
-RESBLOCK_INLINE V merge(V a, V b) {
-  using Index = typename V::Mask;
-  Index low{}, high{};
-  for (int k = 0; k < V::width; ++k) {
-    low[k] = (k / half) * 2 * half + k % half;
-    high[k] = low[k] + half;
-  }
-  return V::of(__builtin_shuffle(a.v, b.v, low)) + V::of(__builtin_shuffle(a.v, b.v, high));
-}
-
-// V::width vectors become one, v[0], of the sums over their lanes.
-template <class V, int half = V::width / 2>
-RESBLOCK_INLINE void sum_lanes(V* v) {
-  for (int k = 0; k < half; ++k) v[k] = merge<half>(v[2 * k], v[2 * k + 1]);
-  if constexpr (half > 1) sum_lanes<V, half / 2>(v);
-}
-
 // gradient[row][column .. column + C) += the sums over steps and lanes of dz[row] x[column], for R rows.
 template <class V, int R, int C, class A>
 inline void outer_products(int64_t steps, const A* dz, int64_t dz_step, const A* x, int64_t x_step, A* gradient,
@@ -217,7 +220,7 @@ inline void outer_products(int64_t steps, const A* dz, int64_t dz_step, const A*
   }
   A total[vectors];
   for (int first = 0; first < vectors; first += W) {
-    sum_lanes(sum + first);
+    lanes_added(sum + first);
     sum[first].store(total + first);
   }
   for (int j = 0; j < R; ++j)
@@ -260,7 +263,7 @@ inline void add_row_sums(int64_t steps, int64_t rows, const A* from, A* gradient
     for (V& s : sum) s = V(A(0));
     for (int64_t t = 0; t < steps; ++t)
       for (int64_t row = 0; row < count; ++row) sum[row] += V::load(from + (t * rows + first + row) * V::width);
-    sum_lanes(sum);
+    lanes_added(sum);
     for (int64_t row = 0; row < count; ++row) gradient[first + row] += sum[0].v[row];
   }
 }
@@ -332,53 +335,46 @@ inline LaneRows<Arithmetic<S>> layer_inputs(const Backward<S>& p, const TileWind
 
 template <bool previous, class V, class S>
 void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
-                         const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+                         const BackwardPlanes<Arithmetic<S>>& planes, Arithmetic<S>* gradients) {
   const Running<V> running(p, w);
   const int64_t L = p.size.L, H = p.size.H;
-  gather_lanes<V>(p.grad_output, p, w, running, H, scratch.dy[(L - 1) % 3]);
-  for (int64_t layer = L - 1; layer >= 0; --layer) {
-    Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
-    const auto x = layer_inputs<V>(p, w, running, layer, scratch.x);
+  if (planes.layers.end == L) gather_lanes<V>(p.grad_output, p, w, running, H, planes.dy(L - 1));
+  for (int64_t layer = planes.layers.end - 1; layer >= planes.layers.first; --layer) {
+    Arithmetic<S>* dx = planes.dy(layer - 1);
+    const auto x = layer_inputs<V>(p, w, running, layer, planes.scratch.x);
     const auto run = layer && H == unrolled_units<V> ? tile_layer_backward<previous, unrolled_units<V>, V, S>
                                                      : tile_layer_backward<previous, 0, V, S>;
-    run(p, w, running, layer, packed, x, scratch.dy[layer % 3], dx, scratch, gradients);
+    run(p, w, running, layer, packed, x, planes.dy(layer), dx, planes.scratch, gradients);
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
     // y of the layer before also went past this one into the next layer's addition.
     if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
-      add(scratch.dy[(layer + 1) % 3], w.steps * H * V::width, dx);
+      add(planes.dy(layer + 1), w.steps * H * V::width, dx);
   }
-  scatter_lanes<V>(scratch.dx, p.size, w, p.size.I, p.grad_input);
+  if (planes.layers.first == 0) scatter_lanes<V>(planes.scratch.dx, p.size, w, p.size.I, p.grad_input);
 }
 
 template <class V, class S>
-void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, int64_t tile,
-                   const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
-  TileWindow w = tile_window(p.size, tiling, tile);
-  if (w.used < V::width) {
-    zero(scratch.kept, tiling.steps * 6 * p.size.H * V::width);
-    zero(scratch.before, 6 * p.size.H * V::width);
-  }
-  load_lane_states<V>(p.grad_h_n, p.size, w, scratch.dh);
-  load_lane_states<V>(p.grad_c_n, p.size, w, scratch.dc);
-  const int64_t chunks = (p.size.T + tiling.steps - 1) / tiling.steps;
-  for (int64_t chunk = chunks - 1; chunk >= 0; --chunk) {
-    w.t0 = chunk * tiling.steps;
-    w.steps = p.size.T - w.t0 < tiling.steps ? p.size.T - w.t0 : tiling.steps;
-    if (p.options.output_peephole_previous)
-      backward_tile_chunk<true, V>(p, w, packed, scratch, gradients);
-    else
-      backward_tile_chunk<false, V>(p, w, packed, scratch, gradients);
-  }
-  store_lane_states<V>(scratch.dh, p.size, w, p.grad_h_0);
-  store_lane_states<V>(scratch.dc, p.size, w, p.grad_c_0);
-}
-
-template <class V, class S>
-void backward_tiles(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, int64_t group,
-                    Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
+void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, const TilePart& part,
+                   Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
-  const BackwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, arena);
-  const int64_t first = group * tiling.tiles / tiling.groups, end = (group + 1) * tiling.tiles / tiling.groups;
-  zero(gradients, packed_size(p.size));
-  for (int64_t tile = first; tile < end; ++tile) backward_tile<V>(p, tiling, packed, tile, scratch, gradients);
+  const BackwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, part.segment, arena);
+  const Layers layers = layers_of(p.size, tiling.segments - 1 - part.segment, tiling.segments);
+  const TileWindow w = tile_window(p.size, tiling, part.tile, tiling.chunks - 1 - part.chunk);
+  if (part.chunk == 0) {
+    if (w.used < V::width) {
+      zero(scratch.kept, tiling.steps * 6 * p.size.H * V::width);
+      zero(scratch.before, 6 * p.size.H * V::width);
+    }
+    load_lane_states<V>(p.grad_h_n, p.size, w, layers, scratch.dh);
+    load_lane_states<V>(p.grad_c_n, p.size, w, layers, scratch.dc);
+  }
+  const BackwardPlanes<Arithmetic<S>> planes = {scratch, layers, part.segment > 0, part.segment + 1 < tiling.segments,
+                                                part.chunk % 2};
+  const auto chunk =
+      p.options.output_peephole_previous ? backward_tile_chunk<true, V, S> : backward_tile_chunk<false, V, S>;
+  if (w.steps) chunk(p, w, packed, planes, gradients);
+  if (part.chunk == tiling.chunks - 1) {
+    store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);
+    store_lane_states<V>(scratch.dc, p.size, w, layers, p.grad_c_0);
+  }
 }
