@@ -47,10 +47,10 @@ RESBLOCK_INLINE A cell_output(Gates<A>& z, const Peephole<A>& p, A c_previous, A
 // o.
 constexpr double base_two_scale(int64_t gate) { return gate == 2 ? tanh_scale : sigmoid_scale; }
 
-template <bool previous, Base base = Base::e, class A>
+template <bool previous, class A>
 RESBLOCK_INLINE CellState<A> cell_forward(Gates<A>& z, const Peephole<A>& p, A c_previous) {
-  const A c = cell_state<base>(z, p, c_previous);
-  return {c, cell_output<previous, base>(z, p, c_previous, c)};
+  const A c = cell_state(z, p, c_previous);
+  return {c, cell_output<previous>(z, p, c_previous, c)};
 }
 
 // dh: gradient of h[t]; dc: gradient of c[t] from step t+1, replaced by that of c[t-1].
