@@ -202,8 +202,10 @@ struct TileLayerForward {
     Sums sums;
     const Pair first = pair(0, 0);
     begin(first, sums);
-    for (int half = 0; half < 2; ++half) multiply_x(first, half, sums);
-    for (int half = 0; half < 2; ++half) multiply_h(first, half, sums);
+    multiply_x(first, 0, sums);
+    multiply_x(first, 1, sums);
+    multiply_h(first, 0, sums);
+    multiply_h(first, 1, sums);
     for (int64_t t = 0; t < w.steps; ++t) {
       for (int64_t unit = 0; unit < H() - 2; unit += 2) step(pair(t, unit), pair(t, unit + 2), sums);
       const int64_t last = (H() - 1) / 2 * 2;
@@ -218,8 +220,9 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
                         const ForwardPlanes<Arithmetic<S>>& planes) {
   const auto& scratch = planes.scratch;
   const int64_t H = p.size.H, row = H * V::width;
-  const KeptTile<V> kept(p.saved, p.size, w);
   const auto* shortcut = has_shortcut(p.options, layer) ? planes.y(layer - 2) : nullptr;
+  Arithmetic<S>* kept = nullptr;
+  if constexpr (keeps) kept = KeptTile<V>(p.saved, p.size, w).begin(layer, w.t0, scratch.kept);
   const TileLayerForward<previous, keeps, fixed, V> forward = {w,
                                                                running,
                                                                layer ? H : p.size.I,
@@ -230,10 +233,10 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
                                                                scratch.c + layer * row,
                                                                planes.y(layer),
                                                                scratch.h_turns,
-                                                               keeps ? kept.begin(layer, w.t0, scratch.kept) : nullptr};
+                                                               kept};
   copy(scratch.h + layer * row, row, forward.h_after(-1));
   forward.run();
-  if constexpr (keeps) kept.store(layer, w.t0, w.steps, scratch.kept);
+  if constexpr (keeps) KeptTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, scratch.kept);
   copy(forward.h_after(w.steps - 1), row, scratch.h + layer * row);
 }
 
