@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu/huge_pages.h"
 #include "core/problem.h"
 
 namespace resblock {

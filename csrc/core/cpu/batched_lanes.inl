@@ -32,7 +32,7 @@ RESBLOCK_INLINE void lanes_to_rows(V* v) {
   typename V::Mask low{}, high{};
   for (int n = 0; n < V::width; ++n) {
     low[n] = n / 2 + n % 2 * V::width;
-    high[n] = (n + V::width) / 2 + n % 2 * V::width;
+    high[n] = (n + V::width) / 2 + (n + V::width) % 2 * V::width;
   }
   RESBLOCK_UNROLL
   for (int turn = 1; turn < turned; turn *= 2) {
