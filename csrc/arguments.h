@@ -5,6 +5,7 @@
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -30,14 +31,24 @@ inline Shape shape_of(const Tensor& t) {
   return {sizes.begin(), sizes.end()};
 }
 
-// The arguments that forward and backward share, checked and made contiguous.
+// Whether one zero stands for all places, as in zeros(()).expand(shape): large zeros cost more to lay out and read than
+// the kernels take. A GPU's values stay unread: looking at them would wait for the device.
+inline bool is_one_zero(const Tensor& t) {
+  if (!t.is_cpu() || t.numel() < 2) return false;
+  for (const int64_t stride : t.strides())
+    if (stride) return false;
+  const auto* bytes = static_cast<const char*>(t.const_data_ptr());
+  return std::all_of(bytes, bytes + t.element_size(), [](char byte) { return byte == 0; });
+}
+
+// The arguments that forward and backward share, checked and made contiguous, but for states of one zero.
 struct Arguments {
   Tensor input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0;
   std::optional<Tensor> lengths, dropout_seed;
   Sizes size;
   Options options;
 
-  Tensor checked(const char* name, const Tensor& t, const Shape& shape) const {
+  void check(const char* name, const Tensor& t, const Shape& shape) const {
     STD_TORCH_CHECK(shape_of(t) == shape, "residual_lstm: ", name, " has shape ", text(shape_of(t)), ", expected ",
                     text(shape));
     STD_TORCH_CHECK(t.scalar_type() == input.scalar_type(), "residual_lstm: ", name, " is ",
@@ -45,7 +56,14 @@ struct Arguments {
                     torch::headeronly::toString(input.scalar_type()), "; all floating arguments must share one dtype");
     STD_TORCH_CHECK(t.is_cuda() == input.is_cuda() && t.get_device_index() == input.get_device_index(),
                     "residual_lstm: ", name, " and input are on different devices");
+  }
+  Tensor checked(const char* name, const Tensor& t, const Shape& shape) const {
+    check(name, t, shape);
     return torch::stable::contiguous(t);
+  }
+  Tensor checked_state(const char* name, const Tensor& t) const {
+    check(name, t, {size.L, size.B, size.H});
+    return is_one_zero(t) ? t : torch::stable::contiguous(t);
   }
 
   void check_sizes() {
@@ -69,8 +87,8 @@ struct Arguments {
     weight_hh = checked("weight_hh", weight_hh, {L, 4 * H, H});
     weight_peephole = checked("weight_peephole", weight_peephole, {L, 3, H});
     bias = checked("bias", bias, {L, 4 * H});
-    h_0 = checked("h_0", h_0, {L, B, H});
-    c_0 = checked("c_0", c_0, {L, B, H});
+    h_0 = checked_state("h_0", h_0);
+    c_0 = checked_state("c_0", c_0);
     input = torch::stable::contiguous(input);
   }
 
@@ -139,6 +157,12 @@ const S* read(const Tensor& t) {
   return static_cast<const S*>(t.const_data_ptr());
 }
 
+// Of states and their gradients: null for zeros that are laid out nowhere.
+template <class S>
+const S* read_state(const Tensor& t) {
+  return is_one_zero(t) ? nullptr : read<S>(t);
+}
+
 template <class S>
 S* write(const Tensor& t) {
   return static_cast<S*>(t.mutable_data_ptr());
@@ -151,8 +175,8 @@ Inputs<S> inputs(const Arguments& a) {
           read<S>(a.input),
           {read<S>(a.weight_ih_first), read<S>(a.weight_ih), read<S>(a.weight_hh), read<S>(a.weight_peephole),
            read<S>(a.bias)},
-          read<S>(a.h_0),
-          read<S>(a.c_0),
+          read_state<S>(a.h_0),
+          read_state<S>(a.c_0),
           a.lengths ? a.lengths->const_data_ptr<int64_t>() : nullptr};
 }
 

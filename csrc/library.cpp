@@ -95,8 +95,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
   const Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
                     dropout_seed, residual, output_peephole_previous);
   const auto [T, B, I, H, L] = a.size;
-  const OutputGradients of = {a.checked("grad_output", grad_output, {T, B, H}),
-                              a.checked("grad_h_n", grad_h_n, {L, B, H}), a.checked("grad_c_n", grad_c_n, {L, B, H})};
+  const OutputGradients of = {a.checked("grad_output", grad_output, {T, B, H}), a.checked_state("grad_h_n", grad_h_n),
+                              a.checked_state("grad_c_n", grad_c_n)};
   saved = torch::stable::contiguous(saved);
   InputGradients to;
   if (saved.dim() == 5) {

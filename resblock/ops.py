@@ -56,6 +56,7 @@ def residual_lstm(
     weight_peephole, bias : Tensor, shapes (L, 3, H), (L, 4H)
         Peepholes in the order i, f, o.
     h_0, c_0 : Tensor, shape (L, B, H)
+        Where they are zeros, `torch.zeros(()).expand(L, B, H)` saves laying them out.
     lengths : Tensor of int64, shape (B,), optional
         Valid steps of each sequence, 1 to T, on the device of `input`.
     dropout_p : float
@@ -185,12 +186,13 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
     p, residual, previous = ctx.options
     input, state = tensors[0], tensors[7]
     grad_output, grad_h_n, grad_c_n, _ = grads
+    zeros = state.new_zeros(()).expand_as(state)
     if grad_output is None:
         grad_output = input.new_zeros(*input.shape[:2], state.shape[2])
     gradients = torch.ops.resblock.residual_lstm_backward(
         grad_output,
-        torch.zeros_like(state) if grad_h_n is None else grad_h_n,
-        torch.zeros_like(state) if grad_c_n is None else grad_c_n,
+        zeros if grad_h_n is None else grad_h_n,
+        zeros if grad_c_n is None else grad_c_n,
         *tensors,
         lengths,
         p,

@@ -42,8 +42,8 @@ struct Inputs {
   Options options;
   const S* input;  // (T, B, I)
   Weights<const S> weights;
-  const S* h_0;            // (L, B, H)
-  const S* c_0;            // (L, B, H)
+  const S* h_0;            // (L, B, H), or null on the CPU: zeros
+  const S* c_0;            // (L, B, H), likewise
   const int64_t* lengths;  // (B,): a sequence runs while first_step + t < its length; or null: all T steps
 };
 
@@ -85,8 +85,8 @@ struct Forward : Inputs<S> {
 template <class S>
 struct Backward : Inputs<S> {
   const S* grad_output;        // (T, B, H)
-  const S* grad_h_n;           // (L, B, H)
-  const S* grad_c_n;           // (L, B, H)
+  const S* grad_h_n;           // (L, B, H), or null on the CPU: zeros
+  const S* grad_c_n;           // (L, B, H), likewise
   const Arithmetic<S>* saved;  // as the forward pass left it
   S* grad_input;               // (T, B, I)
   Weights<S> grad_weights;     // as the weights

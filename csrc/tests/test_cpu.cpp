@@ -71,6 +71,25 @@ void compare_threads(const Case& c) {
   }
 }
 
+// Null for states, and for their gradients, stands for zeros.
+template <class S>
+void compare_without_states(const Case& c) {
+  ProblemData<S> data(c.size, c.variant, c.seed);
+  for (auto* states : {&data.h_0, &data.c_0, &data.grad_h_n, &data.grad_c_n})
+    std::fill(states->begin(), states->end(), S{});
+  const Results<S> expected = run(data);
+  Results<S> found(data.size), alone = expected;
+  for (Forward<S> forward : {data.forward(found), data.forward(alone, false)}) {
+    forward.h_0 = forward.c_0 = nullptr;
+    cpu::forward(forward, cpu::serial);
+  }
+  check_same_bits(alone, run_forward(data, expected), "forward alone " + describe(c.size, c.variant));
+  Backward<S> backward = data.backward(found);
+  backward.h_0 = backward.c_0 = backward.grad_h_n = backward.grad_c_n = nullptr;
+  cpu::backward(backward, cpu::serial);
+  check_same_bits(found, expected, describe(c.size, c.variant));
+}
+
 }  // namespace
 
 TEST(instruction_set_is_not_above_the_wanted) {
@@ -119,6 +138,14 @@ TEST(results_do_not_depend_on_the_number_of_threads) {
   compare_threads<float>({{40, 14, 40, 260, 2}, variant(8), 1});
   compare_threads<float>({{600, 2, 18, 8, 60}, variant(3), 1});
   compare_threads<float>({{600, 1, 18, 20, 9}, variant(12), 1});
+}
+
+TEST(states_may_be_left_out) {
+  for (const Sizes& size : {Sizes{3, 17, 5, 8, 4}, Sizes{3, 2, 5, 6, 3}, Sizes{4, 16, 5, 8, 2}, Sizes{1, 3, 5, 33, 2}})
+    for (unsigned bits : {2u, 13u}) {
+      compare_without_states<float>({size, variant(bits), 1});
+      compare_without_states<bfloat16>({size, variant(bits), 1});
+    }
 }
 
 TEST(the_reference_has_the_gradients_of_its_loss) {

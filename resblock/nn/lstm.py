@@ -151,7 +151,7 @@ class ResidualLSTM(nn.Module):
     def _run(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
         units, layers = self.hidden_size, self.num_layers
         if state is None:
-            zeros = self.weight_hh.new_zeros(layers, input.shape[1], units)
+            zeros = self.weight_hh.new_zeros(()).expand(layers, input.shape[1], units)
             state = (zeros, zeros)
         drops = self.training and self.dropout > 0 and layers > 1
         new_zeros = self.weight_hh.new_zeros

@@ -102,14 +102,17 @@ inline void scatter_lanes(const Arithmetic<S>* from, const Sizes& s, const TileW
 // Of one layer: (B, H) to (H, lanes).
 template <class V, class S>
 inline void load_lane_state(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
-  load_lanes<V>(from + w.b0 * s.H, w.used, s.H, to);
+  if (from)
+    load_lanes<V>(from + w.b0 * s.H, w.used, s.H, to);
+  else
+    zero(to, s.H * V::width);
 }
 
 // (L, B, H) <-> (L, H, lanes).
 template <class V, class S>
 inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w, Layers layers, Arithmetic<S>* to) {
   for (int64_t l = layers.first; l < layers.end; ++l)
-    load_lane_state<V>(from + l * s.B * s.H, s, w, to + l * s.H * V::width);
+    load_lane_state<V>(state_at(from, l * s.B * s.H), s, w, to + l * s.H * V::width);
 }
 
 template <class V, class S>

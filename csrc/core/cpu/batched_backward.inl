@@ -213,7 +213,7 @@ inline const Arithmetic<S>* rows_before_chunk(const Backward<S>& p, const TileWi
                                               const KeptTile<V>& kept, Arithmetic<S>* copy) {
   if (w.t0) return kept.load(layer, w.t0 - 1, 1, copy);
   zero(copy, 6 * p.size.H * V::width);
-  load_lane_state<V>(p.c_0 + layer * p.size.B * p.size.H, p.size, w, copy + 4 * p.size.H * V::width);
+  load_lane_state<V>(state_at(p.c_0, layer * p.size.B * p.size.H), p.size, w, copy + 4 * p.size.H * V::width);
   return copy;
 }
 
@@ -261,7 +261,7 @@ struct LayerFed {
       load_input();
     for (int64_t t = 0; t < w.steps; ++t) store_lanes<V>(h_before + t * H * W, W, H, h + t * W * row, row);
     if (w.t0) return;
-    for (int64_t n = 0; n < w.used; ++n) load_row(p.h_0 + (layer * p.size.B + w.b0 + n) * H, H, h + n * row);
+    for (int64_t n = 0; n < w.used; ++n) load_state(state_at(p.h_0, (layer * p.size.B + w.b0 + n) * H), H, h + n * row);
   }
 };
 

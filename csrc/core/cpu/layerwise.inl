@@ -38,7 +38,7 @@ RESBLOCK_INLINE bool valid(const Inputs<S>& p, const Window& w, int64_t t, int64
 template <class S>
 inline void load_states(const S* from, const Sizes& s, const Window& w, Arithmetic<S>* to) {
   for (int64_t l = 0; l < s.L; ++l)
-    load_row(from + (l * s.B + w.b0) * s.H, w.sequences * s.H, to + l * w.sequences * s.H);
+    load_state(state_at(from, (l * s.B + w.b0) * s.H), w.sequences * s.H, to + l * w.sequences * s.H);
 }
 
 template <class S>

@@ -61,8 +61,8 @@ struct Kept {
 
   Kept(const Backward<S>& p, int64_t layer)
       : saved(saved_layer(p.saved, p.size, layer)),
-        h_0(p.h_0 + layer * p.size.B * p.size.H),
-        c_0(p.c_0 + layer * p.size.B * p.size.H),
+        h_0(state_at(p.h_0, layer * p.size.B * p.size.H)),
+        c_0(state_at(p.c_0, layer * p.size.B * p.size.H)),
         s(p.size) {}
 
   const A* gates(int64_t t, int64_t b) const { return saved.gates + (t * s.B + b) * 4 * s.H; }
@@ -72,11 +72,11 @@ struct Kept {
     if (t)
       copy(c(t - 1, b), s.H, to);
     else
-      load_row(c_0 + b * s.H, s.H, to);
+      load_state(state_at(c_0, b * s.H), s.H, to);
   }
 
   void h_before(int64_t t, int64_t b, A* to) const {
-    if (t == 0) return load_row(h_0 + b * s.H, s.H, to);
+    if (t == 0) return load_state(state_at(h_0, b * s.H), s.H, to);
     const A *o = gates(t - 1, b) + 3 * s.H, *c_now = c(t - 1, b);
     for_units<A>(s.H, [&](auto units) { units.store(units.load(o) * tanh(units.load(c_now)), to); });
   }

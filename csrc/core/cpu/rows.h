@@ -26,15 +26,29 @@ inline void load_row(const S* from, int64_t n, Arithmetic<S>* to) {
   for (int64_t k = 0; k < n; ++k) to[k] = load(from[k]);
 }
 
+// Of states (L, B, H), which may be null for zeros.
 template <class S>
-inline void store_row(const Arithmetic<S>* from, int64_t n, S* to) {
-#pragma GCC ivdep
-  for (int64_t k = 0; k < n; ++k) store(to + k, from[k]);
+inline const S* state_at(const S* states, int64_t offset) {
+  return states ? states + offset : nullptr;
 }
 
 template <class A>
 inline void zero(A* row, int64_t n) {
   memset(row, 0, size_t(n) * sizeof(A));
+}
+
+template <class S>
+inline void load_state(const S* from, int64_t n, Arithmetic<S>* to) {
+  if (from)
+    load_row(from, n, to);
+  else
+    zero(to, n);
+}
+
+template <class S>
+inline void store_row(const Arithmetic<S>* from, int64_t n, S* to) {
+#pragma GCC ivdep
+  for (int64_t k = 0; k < n; ++k) store(to + k, from[k]);
 }
 
 template <class A>

@@ -161,8 +161,8 @@ struct WaveSegment {
       for (int64_t n = 0; n < W; ++n) state.position[n] = A(pairs.position(pair, group) + n / U);
     }
     each_state(pair, [&](typename Wave::State& s, int64_t v, int64_t lane, int64_t at) {
-      s.h[v][lane] = load(p.h_0[at]);
-      s.c[v][lane] = load(p.c_0[at]);
+      if (p.h_0) s.h[v][lane] = load(p.h_0[at]);
+      if (p.c_0) s.c[v][lane] = load(p.c_0[at]);
     });
   }
 
