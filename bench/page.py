@@ -58,16 +58,18 @@ The rise of the process's resident memory at its highest during the call, in a p
 
 ## How cost grows
 
-![Forward pass: time against T, L, H and B](speed_forward.svg)
-
-![Training step: time against T, L, H and B](speed_training.svg)
+{growth}
 """
+
+PLOTS = """![Forward pass: time against T, L, H and B](speed_forward.svg)
+
+![Training step: time against T, L, H and B](speed_training.svg)"""
 
 
 def page(record: Record) -> str:
     """Fill in the page."""
     return PAGE.format(
-        machine=_machine(record),
+        machine=machine(record),
         workloads=tables.workload_table(record),
         limits=_limits(record),
         schedules=tables.schedule_table(record),
@@ -75,10 +77,12 @@ def page(record: Record) -> str:
         halves=tables.half_table(record),
         overhead=tables.overhead_table(record),
         memory=tables.memory_table(record),
+        growth=PLOTS if record.of_suite("growth") else "Not measured.",
     )
 
 
-def _machine(record: Record) -> str:
+def machine(record: Record) -> str:
+    """Say what the figures were measured on."""
     names = {
         f"{m['processor']}, {m['cores']} core{'s' * (m['cores'] > 1)}, {m['instruction_set']}, torch {m['torch']}, "
         f"onnxruntime {m['onnxruntime']}"

@@ -22,7 +22,7 @@ from record import Record
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from tables import schedule_table, workload_table
+from tables import schedule_table, summary_table, workload_table
 from workloads import GRID_LAYERS, WORKLOADS
 
 import resblock.ops
@@ -129,14 +129,15 @@ def main(
     docs = BUILD / "docs" if quick else ROOT / "docs"
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "speed.md").write_text(page.page(record))
-    plots.growth_plots(record, docs)
+    if record.of_suite("growth"):
+        plots.growth_plots(record, docs)
     console = Console()
     console.print(Markdown(workload_table(record)))
     console.print(f"Written: {(docs / 'speed.md').relative_to(ROOT)}")
     if quick:
         return
     for path, name, table in (
-        (ROOT / "README.md", "speed", workload_table(record)),
+        (ROOT / "README.md", "speed", f"{page.machine(record)}\n\n{summary_table(record)}"),
         (HERE / "README.md", "schedules", schedule_table(record)),
     ):
         if not page.write_table(path, name, table):

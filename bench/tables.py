@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from limits import limit_seconds, multiply_add_seconds
 from record import Measurement, Record
@@ -26,8 +26,10 @@ WORST = 20
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay out a table."""
+    """Lay out a table; without rows it says that nothing was measured."""
     lines = [header, ["---"] * len(header), *rows]
+    if len(lines) == 2:
+        return "Not measured."
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -44,20 +46,31 @@ def _outcome(ratio: float, target: Target) -> str:
     return "goal met" if ratio >= target.goal else "floor met"
 
 
-def workload_table(record: Record) -> str:
-    """Every workload and target that was measured."""
-    times: dict[tuple[str, Participant], Measurement] = {}
-    limits = {}
-    for m, machine in record.of_suite("workloads"):
-        times[m.about["workload"], m.participant] = m
-        limits[m.about["workload"]] = machine["limits"]
-    rows = []
+def _measured_targets(record: Record) -> Iterator[tuple[Workload, Target, Measurement, Measurement]]:
+    """Give every target whose two sides were measured, with ours and the peer's."""
+    times = {(m.about["workload"], m.participant): m for m, _ in record.of_suite("workloads")}
     for work in WORKLOADS:
         for target in work.targets:
             ours = times.get((work.name, Participant(OURS, target.threads)))
             peer = times.get((work.name, target.peer))
             if ours and peer:
-                rows.append(_workload_row(work, target, ours, peer, limits[work.name]))
+                yield work, target, ours, peer
+
+
+def summary_table(record: Record) -> str:
+    """How many times as fast as others, for whoever wants to know no more."""
+    rows: dict[tuple[str, int], list[str]] = {}
+    for work, target, ours, peer in _measured_targets(record):
+        new = [str(work.size), str(target.threads), f"{ours.median * 1e3:,.1f}", ""]
+        row = rows.setdefault((work.name, target.threads), new)
+        row[3] += f"{', ' * bool(row[3])}{str(target.peer).replace(OURS, 'ours')} **{peer.median / ours.median:.1f}**"
+    return markdown(["workload", "threads", "ms", "times as fast as"], rows.values())
+
+
+def workload_table(record: Record) -> str:
+    """Every workload and target that was measured."""
+    limits = {m.about["workload"]: machine["limits"] for m, machine in record.of_suite("workloads")}
+    rows = [_workload_row(*measured, limits[measured[0].name]) for measured in _measured_targets(record)]
     header = [
         "",
         "workload",
@@ -124,8 +137,6 @@ def grid_ratios(record: Record) -> dict[Size, tuple[float, Measurement]]:
 def grid_table(record: Record) -> str:
     """Summary of the grid and its worst sizes."""
     ratios = grid_ratios(record)
-    if not ratios:
-        return "Not measured."
     rows = []
     for training in (False, True):
         of_kind = [ratio for size, (ratio, _) in ratios.items() if size.training == training]
@@ -136,6 +147,8 @@ def grid_table(record: Record) -> str:
             rows.append([kind, str(len(of_kind)), str(below), *(f"{figure:.2f}" for figure in figures)])
     below_name = f"below {GRID_FLOOR}"
     summary = markdown(["torch.nn.LSTM / ours, 1 thread", "sizes", below_name, "least", "median", "most"], rows)
+    if not rows:
+        return summary
     worst = sorted(ratios.items(), key=lambda item: item[1][0])[:WORST]
     listed = [[str(size), f"{ours.median * 1e3:,.3f}", f"{ratio:.2f}"] for size, (ratio, ours) in worst]
     return summary + "\n\nThe worst:\n\n" + markdown(["size", "ours, ms", "torch.nn.LSTM / ours"], listed)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import tolerances
 import torch
+from tolerances import error
 from torch import Tensor
 
 import resblock.reference
@@ -88,6 +90,17 @@ def gradients(outputs: tuple[Tensor, ...], tensors: list[Tensor], seed: int = 7)
     weights = [torch.randn(o.shape, generator=generator, dtype=torch.float64).to(o.dtype) for o in outputs]
     used = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad]
     return torch.autograd.grad([o for o, _ in used], tensors, [w for _, w in used], materialize_grads=True)
+
+
+def check_float64(case: Case, checkpoint_chunks: int = 0) -> None:
+    """Compare the operator's results and gradients with the reference's."""
+    tensors = case.tensors()
+    actual, expected = case.run(tensors, checkpoint_chunks), case.reference(tensors)
+    for a, e in zip(actual, expected, strict=True):
+        assert error(a, e) < tolerances.DOUBLE
+    named = zip(NAMES, gradients(actual, tensors), gradients(expected, tensors), strict=True)
+    errors = {name: error(a, e) for name, a, e in named}
+    assert max(errors.values()) < tolerances.DOUBLE_GRADIENT, errors
 
 
 NAMES = ("input", "weight_ih_first", "weight_ih", "weight_hh", "weight_peephole", "bias", "h_0", "c_0")

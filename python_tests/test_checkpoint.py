@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tolerances
 import torch
-from networks import NAMES, Case, gradients
+from networks import NAMES, Case, check_float64, gradients
 from tolerances import error
 from torch import Tensor
 
@@ -35,13 +35,7 @@ CHUNKS = [1, 2, 3, 5, 7, 100]
 @pytest.mark.parametrize("chunks", CHUNKS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_float64_agrees_with_the_reference(case: Case, chunks: int) -> None:
-    tensors = case.tensors()
-    actual, expected = case.run(tensors, chunks), case.reference(tensors)
-    for a, e in zip(actual, expected, strict=True):
-        assert error(a, e) < tolerances.DOUBLE
-    named = zip(NAMES, gradients(actual, tensors), gradients(expected, tensors), strict=True)
-    errors = {name: error(a, e) for name, a, e in named}
-    assert max(errors.values()) < tolerances.DOUBLE_GRADIENT, errors
+    check_float64(case, chunks)
 
 
 @pytest.mark.parametrize(
@@ -141,21 +135,6 @@ def test_autocast_runs_in_the_type_of_the_region() -> None:
         assert a.dtype == torch.bfloat16
         assert torch.equal(a, e)
     assert all(g.dtype == torch.float32 for g in gradients(outputs, tensors))
-
-
-def test_threads_change_no_bit() -> None:
-    case = Case(30, 50, 18, 8, 6, dropout_p=0.2, with_lengths=True)
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            tensors = case.tensors(torch.float32)
-            outputs = case.run(tensors, 4)
-            results.append((*outputs, *gradients(outputs, tensors)))
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
 def test_the_modules_hand_it_on() -> None:

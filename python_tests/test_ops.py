@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tolerances
 import torch
-from networks import NAMES, Case, gradients, odd_sizes
+from networks import NAMES, Case, check_float64, gradients, odd_sizes
 from tolerances import error
 from torch import Tensor
 
@@ -16,13 +16,7 @@ from resblock.ops import residual_lstm
 
 @pytest.mark.parametrize("case", odd_sizes(), ids=str)
 def test_float64_agrees_with_the_reference(case: Case) -> None:
-    tensors = case.tensors()
-    actual, expected = case.run(tensors), case.reference(tensors)
-    for a, e in zip(actual, expected, strict=True):
-        assert error(a, e) < tolerances.DOUBLE
-    named = zip(NAMES, gradients(actual, tensors), gradients(expected, tensors), strict=True)
-    errors = {name: error(a, e) for name, a, e in named}
-    assert max(errors.values()) < tolerances.DOUBLE_GRADIENT, errors
+    check_float64(case)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +45,22 @@ def test_float32_errs_no_more_than_twice_plain_torch(case: Case) -> None:
     }.items():
         allowed = max(tolerances.TIMES_TORCH_FLOAT32 * error(torchs, expected), tolerances.FLOAT32_FLOOR)
         assert error(actual, expected) <= allowed, name
+
+
+@pytest.mark.parametrize("chunks", [0, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("case", [Case(4, 17, 5, 8, 3), Case(4, 2, 5, 8, 4), Case(4, 3, 5, 40, 2)], ids=str)
+def test_zeros_that_are_laid_out_nowhere(case: Case, dtype: torch.dtype, chunks: int) -> None:
+    *tensors, h_0, c_0 = case.tensors(dtype)
+    results = []
+    for zeros in (torch.zeros((), dtype=dtype).expand_as(h_0), torch.zeros_like(h_0)):
+        states = [zeros.detach().requires_grad_() for _ in (h_0, c_0)]
+        outputs = case.run([*tensors, *states], chunks)
+        results.append((*outputs, *gradients(outputs[:1], [*tensors, *states])))
+    assert all(torch.equal(a, e) for a, e in zip(*results, strict=True))
+    ones = torch.ones((), dtype=dtype).expand_as(h_0)
+    actual, expected = (case.run([*tensors, state, state])[2] for state in (ones, ones.contiguous()))
+    assert torch.equal(actual, expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -59,30 +59,27 @@ def test_concurrent_calls_compute_what_they_compute_alone(case: Case, chunks: in
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def longest_pause(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds that `work` took, and the longest that another Python thread had to stand still meanwhile."""
-    done, pauses = threading.Event(), [0.0]
+def ticks_during(work: Callable[[], object]) -> int:
+    """Count how often another Python thread comes to run while `work` does."""
+    started, done, ticks = threading.Event(), threading.Event(), []
 
     def tick() -> None:
-        last = time.perf_counter()
         while not done.is_set():
-            time.sleep(0.001)
-            now = time.perf_counter()
-            pauses.append(now - last)
-            last = now
+            ticks.append(started.is_set())
+            time.sleep(0.0005)
 
     ticking = threading.Thread(target=tick)
     ticking.start()
-    begin = time.perf_counter()
+    started.set()
     work()
-    took = time.perf_counter() - begin
     done.set()
     ticking.join()
-    return took, max(pauses)
+    return sum(ticks)
 
 
 @pytest.mark.parametrize("chunks", [0, 2])
 def test_the_interpreter_is_free_while_kernels_run(chunks: int) -> None:
+    """A kernel that held it would let the other thread run once before and once after."""
     case = Case(2000, 4, 18, 32, 20)
     tensors = case.tensors(torch.float32)
     weight = torch.ones(case.steps, case.batch, case.units)
@@ -92,5 +89,4 @@ def test_the_interpreter_is_free_while_kernels_run(chunks: int) -> None:
 
     output = forward()
     for work in (lambda: case.run([t.detach() for t in tensors]), forward, lambda: output.backward(weight)):
-        took, pause = longest_pause(work)
-        assert pause < took / 3, f"of {took:.3f} s another thread stood still for {pause:.3f} s"
+        assert ticks_during(work) > 10

@@ -26,7 +26,8 @@ void dropout_mask(const Sizes& size, const Options& options, double* mask);
 // "x86-64", "x86-64-v3", "x86-64-v4" or "portable": what the processor has, or less if RESBLOCK_ISA says so.
 const char* instruction_set();
 
-// The schedules that forward and backward choose from by size, or RESBLOCK_SCHEDULE for them.
+// The schedules that forward and backward choose from by size, or RESBLOCK_SCHEDULE for them; what that one does not
+// take (the wavefront: training, dropout, many units) goes to layerwise.
 const char* schedules();
 
 }  // namespace resblock::cpu
