@@ -197,14 +197,14 @@ struct OnCuda {
   static void forward(const Arguments& a, const Forward<S>& problem) {
     const CudaStream stream(a.input.get_device_index());
     const Tensor scratch = workspace(a, cuda::forward_workspace(problem));
-    const char* error = cuda::forward(problem, scratch.mutable_data_ptr(), stream.get());
+    const char* error = cuda::forward(problem, {stream.get()}, scratch.mutable_data_ptr());
     STD_TORCH_CHECK(!error, "residual_lstm: ", error);
   }
   template <class S>
   static void backward(const Arguments& a, const Backward<S>& problem) {
     const CudaStream stream(a.input.get_device_index());
     const Tensor scratch = workspace(a, cuda::backward_workspace(problem));
-    const char* error = cuda::backward(problem, scratch.mutable_data_ptr(), stream.get());
+    const char* error = cuda::backward(problem, {stream.get()}, scratch.mutable_data_ptr());
     STD_TORCH_CHECK(!error, "residual_lstm_backward: ", error);
   }
 };

@@ -106,9 +106,9 @@ void run_threads(void* context, int64_t tasks, void (*task)(const void*, int64_t
 
 #if defined(RESBLOCK_TEST_CUDA)
 template <class P>
-void run_cuda(const P& problem, size_t workspace_bytes, const char* (*launch)(const P&, void*, void*)) {
+void run_cuda(const P& problem, size_t workspace_bytes, const char* (*launch)(const P&, const cuda::Context&, void*)) {
   std::vector<unsigned char> workspace(workspace_bytes, 0xff);
-  if (const char* error = launch(problem, workspace.data(), nullptr)) throw std::runtime_error(error);
+  if (const char* error = launch(problem, {}, workspace.data())) throw std::runtime_error(error);
 }
 #endif
 

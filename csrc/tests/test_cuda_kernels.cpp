@@ -21,16 +21,20 @@ void check_success(const char* error) { CHECK_ABOUT(!error, error ? error : "");
 template <class S>
 void run_forward(const Forward<S>& problem) {
   Workspace workspace(cuda::forward_workspace(problem));
-  check_success(cuda::forward(problem, workspace.data(), nullptr));
+  check_success(cuda::forward(problem, {}, workspace.data()));
+}
+
+template <class S>
+void run_backward(const Backward<S>& problem) {
+  Workspace workspace(cuda::backward_workspace(problem));
+  check_success(cuda::backward(problem, {}, workspace.data()));
 }
 
 template <class S>
 Results<S> run_cuda(const ProblemData<S>& data) {
   Results<S> r(data.size);
   run_forward(data.forward(r));
-  const Backward<S> backward = data.backward(r);
-  Workspace workspace(cuda::backward_workspace(backward));
-  check_success(cuda::backward(backward, workspace.data(), nullptr));
+  run_backward(data.backward(r));
   return r;
 }
 
@@ -82,7 +86,7 @@ TEST(more_gates_than_threads_of_a_block) { compare_with_cpu<float>({{2, 2, 300, 
 TEST(more_sequences_than_blocks) { compare_with_cpu<float>({{2, 4099, 1, 1, 2}, variant(11), 1}); }
 
 TEST(results_are_the_same_bits_in_every_run_and_order) {
-  const ProblemData<float> data({5, 17, 18, 8, 7}, variant(15));
+  const ProblemData<float> data({19, 17, 18, 8, 7}, variant(15));
   const Results<float> first = run_cuda(data);
   for (const auto& schedule : {ascending, descending, shuffled}) {
     cuda_on_host::set_schedule(schedule);
@@ -101,6 +105,77 @@ TEST(without_a_backward_pass_nothing_is_saved) {
   }
 }
 
+// Long enough for several chunks of time, with sequences that end in each of them.
+TEST(long_sequences_agree_with_the_cpu) {
+  for (unsigned bits = 0; bits < 16; ++bits)
+    compare_with_cpu<float>({{41, 5, 20, 5 + int64_t(bits) * 2, 5}, variant(bits), bits});
+  compare_with_cpu<bfloat16>({{33, 7, 40, 12, 6}, variant(15), 1});
+  compare_with_cpu<float16>({{33, 3, 40, 32, 6}, variant(14), 1});
+}
+
+// Whatever the device can have resident: bundles in turns on fewer pipes than there are bundles, one pipe alone, and
+// what the planner does where the layers' blocks cannot be resident together.
+TEST(small_devices_give_the_same_results) {
+  const ProblemData<float> data({37, 23, 18, 8, 6}, variant(14));
+  const Results<float> expected = run_cpu(data);
+  for (int multiprocessors : {40, 12, 7, 5})
+    for (bool cooperative : {true, false}) {
+      cuda_on_host::set_device({multiprocessors, 1, cooperative});
+      check_close(run_cuda(data), expected, 2 * (64 + 4 * 6.), "on a small device ");
+    }
+  cuda_on_host::set_device({});
+}
+
+TEST(sixty_layers_agree_with_the_cpu) {
+  if (check::is_argument("full")) cuda_on_host::set_device({60, 2, true});
+  compare_with_cpu<float>({{100, 9, 18, 8, 60}, variant(14), 1});
+  cuda_on_host::set_device({});
+}
+
+// Two parts of one problem, the second with the state that the first leaves: lengths and dropout count from the start.
+TEST(a_part_of_a_longer_problem_knows_where_it_begins) {
+  for (unsigned bits = 8; bits < 16; ++bits) {
+    const int64_t cut = 12;
+    const ProblemData<float> data({31, 5, 3, 6 + 13 * (bits & 1), 5}, variant(bits), bits);
+    const Sizes& s = data.size;
+    Sizes first = s, second = s;
+    first.T = cut;
+    second.T = s.T - cut;
+    const int64_t states = s.L * s.B * s.H, inputs = cut * s.B * s.I, outputs = cut * s.B * s.H;
+    const Results<float> whole = run_cuda(data);
+    Results<float> early(first), late(second);
+
+    Forward<float> p = data.forward(early);
+    p.size = first;
+    run_forward(p);
+    Forward<float> q = data.forward(late);
+    q.size = second;
+    q.options.first_step = cut;
+    q.input += inputs;
+    q.h_0 = early.h_n.data();
+    q.c_0 = early.c_n.data();
+    run_forward(q);
+    CHECK(!memcmp(late.h_n.data(), whole.h_n.data(), size_t(states) * sizeof(float)));
+    CHECK(!memcmp(late.c_n.data(), whole.c_n.data(), size_t(states) * sizeof(float)));
+    CHECK(!memcmp(early.output.data(), whole.output.data(), size_t(outputs) * sizeof(float)));
+    CHECK(!memcmp(late.output.data(), whole.output.data() + outputs, late.output.size() * sizeof(float)));
+
+    Backward<float> back = data.backward(late);
+    static_cast<Inputs<float>&>(back) = q;
+    back.grad_output += outputs;
+    run_backward(back);
+    Backward<float> front = data.backward(early);
+    static_cast<Inputs<float>&>(front) = p;
+    front.grad_h_n = late.grad_h_0.data();
+    front.grad_c_n = late.grad_c_0.data();
+    run_backward(front);
+    CHECK(relative_error(early.grad_h_0, whole.grad_h_0) < 1e-5);
+    CHECK(relative_error(early.grad_c_0, whole.grad_c_0) < 1e-5);
+    for (size_t k = 0; k < whole.grad_hh.size(); ++k) early.grad_hh[k] += late.grad_hh[k];
+    CHECK(relative_error(early.grad_hh, whole.grad_hh) < 1e-5);
+  }
+}
+
 TEST(a_launch_that_fails_says_so) {
   const ProblemData<float> data({2, 1, 3, 4, 2}, variant(0));
   Results<float> r(data.size);
@@ -108,10 +183,10 @@ TEST(a_launch_that_fails_says_so) {
   const Backward<float> backward = data.backward(r);
   Workspace workspace(std::max(cuda::forward_workspace(forward), cuda::backward_workspace(backward)));
   cuda_on_host::fail_next_launch(cudaErrorInvalidConfiguration);
-  const char* error = cuda::forward(forward, workspace.data(), nullptr);
+  const char* error = cuda::forward(forward, {}, workspace.data());
   CHECK(error && std::string(error) == "invalid configuration argument");
   cuda_on_host::fail_next_launch(cudaErrorLaunchFailure);
-  CHECK(cuda::backward(backward, workspace.data(), nullptr) != nullptr);
+  CHECK(cuda::backward(backward, {}, workspace.data()) != nullptr);
 }
 
 TEST_MAIN

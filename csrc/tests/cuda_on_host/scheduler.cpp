@@ -45,7 +45,8 @@ struct Thread {
 };
 
 struct Warp {
-  uint64_t value[warp_size];
+  uint64_t value[warp_size];  // as each lane brings it to the next exchange
+  uint64_t met[warp_size];    // and as it was when its lanes last met
 };
 
 struct Block {
@@ -197,7 +198,10 @@ void Residents::release_warp_barriers(Block& block, bool& released) {
       return thread->waits == Waits::at_warp_barrier && thread->lanes == lanes;
     });
     if (!all) continue;
-    for (Thread* thread : meeting) thread->waits = Waits::not_at_all;
+    for (Thread* thread : meeting) {
+      thread->waits = Waits::not_at_all;
+      block.warps[thread->warp].met[thread->lane] = block.warps[thread->warp].value[thread->lane];
+    }
     released = true;
   }
 }
@@ -277,9 +281,7 @@ uint64_t shuffle(unsigned lanes, uint64_t value, unsigned source_lane) {
   Warp& warp = current->running->block->warps[current->running->warp];
   warp.value[lane()] = value;
   meet_lanes(lanes);
-  const uint64_t received = warp.value[source_lane % warp_size];
-  meet_lanes(lanes);  // nobody overwrites its value before all have read
-  return received;
+  return warp.met[source_lane % warp_size];
 }
 
 unsigned ballot(unsigned lanes, bool vote) {
@@ -288,8 +290,7 @@ unsigned ballot(unsigned lanes, bool vote) {
   meet_lanes(lanes);
   unsigned votes = 0;
   for (unsigned k = 0; k < warp_size; ++k)
-    if (lanes >> k & 1) votes |= unsigned(warp.value[k]) << k;
-  meet_lanes(lanes);
+    if (lanes >> k & 1) votes |= unsigned(warp.met[k]) << k;
   return votes;
 }
 
