@@ -98,12 +98,15 @@ struct Arguments {
     if (dropout_p > 0) {
       STD_TORCH_CHECK(dropout_seed.has_value(), "residual_lstm: dropout_p is ", dropout_p,
                       " but no dropout_seed was given");
-      STD_TORCH_CHECK(
-          dropout_seed->scalar_type() == ScalarType::Long && dropout_seed->numel() == 1 && dropout_seed->is_cpu(),
-          "residual_lstm: dropout_seed must be one int64 on the CPU");
-      seed = uint64_t(*dropout_seed->const_data_ptr<int64_t>());
+      const bool is_beside_input =
+          dropout_seed->is_cuda() == input.is_cuda() && dropout_seed->get_device_index() == input.get_device_index();
+      STD_TORCH_CHECK(dropout_seed->scalar_type() == ScalarType::Long && dropout_seed->numel() == 1 &&
+                          (dropout_seed->is_cpu() || is_beside_input),
+                      "residual_lstm: dropout_seed must be one int64 on the CPU or on the device of input");
+      // On a GPU the kernels read it.
+      if (dropout_seed->is_cpu()) seed = uint64_t(*dropout_seed->const_data_ptr<int64_t>());
     }
-    options = {dropout_p, seed, residual, output_peephole_previous};
+    options = {dropout_p, seed, residual, output_peephole_previous, 0};
   }
 
   Arguments(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole,
@@ -193,18 +196,23 @@ struct OnCuda {
     return torch::stable::new_empty(a.input, Shape{int64_t(bytes)}, ScalarType::Byte);
   }
 
+  static cuda::Context context(const Arguments& a, const CudaStream& stream) {
+    const bool reads_seed = a.options.dropout > 0 && a.dropout_seed->is_cuda();
+    return {stream.get(), reads_seed ? a.dropout_seed->const_data_ptr<int64_t>() : nullptr};
+  }
+
   template <class S>
   static void forward(const Arguments& a, const Forward<S>& problem) {
     const CudaStream stream(a.input.get_device_index());
     const Tensor scratch = workspace(a, cuda::forward_workspace(problem));
-    const char* error = cuda::forward(problem, {stream.get()}, scratch.mutable_data_ptr());
+    const char* error = cuda::forward(problem, context(a, stream), scratch.mutable_data_ptr());
     STD_TORCH_CHECK(!error, "residual_lstm: ", error);
   }
   template <class S>
   static void backward(const Arguments& a, const Backward<S>& problem) {
     const CudaStream stream(a.input.get_device_index());
     const Tensor scratch = workspace(a, cuda::backward_workspace(problem));
-    const char* error = cuda::backward(problem, {stream.get()}, scratch.mutable_data_ptr());
+    const char* error = cuda::backward(problem, context(a, stream), scratch.mutable_data_ptr());
     STD_TORCH_CHECK(!error, "residual_lstm_backward: ", error);
   }
 };

@@ -176,6 +176,22 @@ TEST(a_part_of_a_longer_problem_knows_where_it_begins) {
   }
 }
 
+TEST(the_seed_may_lie_on_the_device) {
+  for (const Sizes& size : {Sizes{4, 3, 5, 8, 4}, Sizes{4, 3, 5, 33, 4}}) {
+    const ProblemData<float> data(size, variant(4));
+    const Results<float> expected = run_cuda(data);
+    const int64_t seed = int64_t(data.options.seed);
+    Results<float> found(size);
+    Forward<float> forward = data.forward(found);
+    Backward<float> backward = data.backward(found);
+    forward.options.seed = backward.options.seed = 1;
+    Workspace workspace(std::max(cuda::forward_workspace(forward), cuda::backward_workspace(backward)));
+    check_success(cuda::forward(forward, {nullptr, &seed}, workspace.data()));
+    check_success(cuda::backward(backward, {nullptr, &seed}, workspace.data()));
+    check_same_bits(found, expected, "");
+  }
+}
+
 TEST(a_launch_that_fails_says_so) {
   const ProblemData<float> data({2, 1, 3, 4, 2}, variant(0));
   Results<float> r(data.size);
