@@ -196,9 +196,26 @@ struct OnCuda {
     return torch::stable::new_empty(a.input, Shape{int64_t(bytes)}, ScalarType::Byte);
   }
 
+  // cuBLAS on the current stream, with torch's settings: tf32 if they allow it.
+  template <class A>
+  static const char* multiply(void* input, const cuda::MatrixProduct<A>& p) {
+    const Tensor& like = *static_cast<const Tensor*>(input);
+    const ScalarType type = sizeof(A) == sizeof(double) ? ScalarType::Double : ScalarType::Float;
+    auto matrix = [&](const A* data, int64_t rows, int64_t columns, bool transposed) {
+      const Shape sizes = {rows, columns}, strides = transposed ? Shape{1, rows} : Shape{columns, 1};
+      return torch::stable::from_blob(const_cast<A*>(data), sizes, strides, like.device(), type);
+    };
+    Tensor to = matrix(p.to, p.m, p.n, false);
+    torch::stable::copy_(
+        to, torch::stable::matmul(matrix(p.a, p.m, p.k, p.a_transposed), matrix(p.b, p.k, p.n, p.b_transposed)));
+    return nullptr;
+  }
+
   static cuda::Context context(const Arguments& a, const CudaStream& stream) {
     const bool reads_seed = a.options.dropout > 0 && a.dropout_seed->is_cuda();
-    return {stream.get(), reads_seed ? a.dropout_seed->const_data_ptr<int64_t>() : nullptr};
+    return {stream.get(),
+            reads_seed ? a.dropout_seed->const_data_ptr<int64_t>() : nullptr,
+            {const_cast<Tensor*>(&a.input), multiply<float>, multiply<double>}};
   }
 
   template <class S>

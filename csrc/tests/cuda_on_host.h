@@ -23,7 +23,7 @@ void fail_next_launch(cudaError_t error);
 // What the device can have resident together, of any kernel, and whether it launches them so. Few blocks by default:
 // to ThreadSanitizer each thread of a kernel is one of the 8,128 that it can tell apart.
 struct Device {
-  int multiprocessors = 10, blocks_each = 4;
+  int multiprocessors = 2, blocks_each = 6;
   bool cooperative = true;
 };
 void set_device(Device device);

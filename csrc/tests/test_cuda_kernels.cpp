@@ -4,6 +4,7 @@
 #include "tests/check.h"
 #include "tests/cuda_on_host.h"
 #include "tests/grid.h"
+#include "tests/matrix_library.h"
 
 namespace {
 
@@ -21,13 +22,13 @@ void check_success(const char* error) { CHECK_ABOUT(!error, error ? error : "");
 template <class S>
 void run_forward(const Forward<S>& problem) {
   Workspace workspace(cuda::forward_workspace(problem));
-  check_success(cuda::forward(problem, {}, workspace.data()));
+  check_success(cuda::forward(problem, test_context(), workspace.data()));
 }
 
 template <class S>
 void run_backward(const Backward<S>& problem) {
   Workspace workspace(cuda::backward_workspace(problem));
-  check_success(cuda::backward(problem, {}, workspace.data()));
+  check_success(cuda::backward(problem, test_context(), workspace.data()));
 }
 
 template <class S>
@@ -118,7 +119,7 @@ TEST(long_sequences_agree_with_the_cpu) {
 TEST(small_devices_give_the_same_results) {
   const ProblemData<float> data({37, 23, 18, 8, 6}, variant(14));
   const Results<float> expected = run_cpu(data);
-  for (int multiprocessors : {40, 12, 7, 5})
+  for (int multiprocessors : {14, 12, 7, 5})
     for (bool cooperative : {true, false}) {
       cuda_on_host::set_device({multiprocessors, 1, cooperative});
       check_close(run_cuda(data), expected, 2 * (64 + 4 * 6.), "on a small device ");
@@ -176,6 +177,17 @@ TEST(a_part_of_a_longer_problem_knows_where_it_begins) {
   }
 }
 
+TEST(wide_layers_agree_with_the_cpu) {
+  for (unsigned bits = 0; bits < 16; bits += check::is_argument("quick") ? 5 : 1)
+    compare_with_cpu<float>({{4, 7, 40, 37 + int64_t(bits), 4}, variant(bits), bits});
+  compare_with_cpu<double>({{4, 2, 5, 33, 4}, variant(15), 1});
+  compare_with_cpu<bfloat16>({{4, 9, 5, 50, 4}, variant(15), 1});
+  compare_with_cpu<float16>({{4, 9, 5, 50, 4}, variant(14), 1});
+  cuda_on_host::set_device({9, 1, true});  // more blocks, each of few units
+  compare_with_cpu<float>({{4, 18, 5, 44, 2}, variant(15), 1});
+  cuda_on_host::set_device({});
+}
+
 TEST(the_seed_may_lie_on_the_device) {
   for (const Sizes& size : {Sizes{4, 3, 5, 8, 4}, Sizes{4, 3, 5, 33, 4}}) {
     const ProblemData<float> data(size, variant(4));
@@ -186,8 +198,8 @@ TEST(the_seed_may_lie_on_the_device) {
     Backward<float> backward = data.backward(found);
     forward.options.seed = backward.options.seed = 1;
     Workspace workspace(std::max(cuda::forward_workspace(forward), cuda::backward_workspace(backward)));
-    check_success(cuda::forward(forward, {nullptr, &seed}, workspace.data()));
-    check_success(cuda::backward(backward, {nullptr, &seed}, workspace.data()));
+    check_success(cuda::forward(forward, test_context(&seed), workspace.data()));
+    check_success(cuda::backward(backward, test_context(&seed), workspace.data()));
     check_same_bits(found, expected, "");
   }
 }
@@ -199,10 +211,10 @@ TEST(a_launch_that_fails_says_so) {
   const Backward<float> backward = data.backward(r);
   Workspace workspace(std::max(cuda::forward_workspace(forward), cuda::backward_workspace(backward)));
   cuda_on_host::fail_next_launch(cudaErrorInvalidConfiguration);
-  const char* error = cuda::forward(forward, {}, workspace.data());
+  const char* error = cuda::forward(forward, test_context(), workspace.data());
   CHECK(error && std::string(error) == "invalid configuration argument");
   cuda_on_host::fail_next_launch(cudaErrorLaunchFailure);
-  CHECK(cuda::backward(backward, {}, workspace.data()) != nullptr);
+  CHECK(cuda::backward(backward, test_context(), workspace.data()) != nullptr);
 }
 
 TEST_MAIN

@@ -16,10 +16,22 @@ struct Shape {
 
 inline const char* message(cudaError_t error) { return error == cudaSuccess ? nullptr : cudaGetErrorString(error); }
 
+// Lets a kernel have more shared memory than it gets without asking: as much as the device has, so that no launch takes
+// away what another one needs.
+inline cudaError_t allow_shared(const void* kernel, size_t bytes) {
+  const size_t without_asking = 48 * 1024;
+  if (bytes <= without_asking) return cudaSuccess;
+  int device = 0, most = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (error == cudaSuccess && bytes > size_t(most)) error = cudaErrorInvalidValue;
+  if (error != cudaSuccess) return error;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+}
+
 template <class... Parameters, class... Arguments>
 const char* launch_kernel(const Context& context, const Shape& shape, void (*kernel)(Parameters...),
                           const Arguments&... arguments) {
-  const size_t without_asking = 48 * 1024;
   cudaLaunchAttribute attribute = {};
   attribute.id = cudaLaunchAttributeCooperative;
   attribute.val.cooperative = shape.cooperative;
@@ -30,25 +42,30 @@ const char* launch_kernel(const Context& context, const Shape& shape, void (*ker
   config.stream = static_cast<cudaStream_t>(context.stream);
   config.attrs = &attribute;
   config.numAttrs = 1;
-  if (config.dynamicSmemBytes > without_asking) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             int(config.dynamicSmemBytes));
-    if (error != cudaSuccess) return message(error);
-  }
+  const cudaError_t error = allow_shared(reinterpret_cast<const void*>(kernel), config.dynamicSmemBytes);
+  if (error != cudaSuccess) return message(error);
   return message(cudaLaunchKernelEx(&config, kernel, arguments...));
+}
+
+// Of the current device; 1 if it will not say.
+inline int multiprocessors() {
+  int device = 0, count = 1;
+  const bool known = cudaGetDevice(&device) == cudaSuccess &&
+                     cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device) == cudaSuccess;
+  return known ? count : 1;
 }
 
 // Blocks of a kernel that the current device can have resident together; 0 if it cannot launch them cooperatively.
 inline int64_t resident_blocks(const void* kernel, int warps, int64_t shared_floats) {
-  int device = 0, cooperative = 0, multiprocessors = 0, each = 0;
+  int device = 0, cooperative = 0, each = 0;
   const size_t bytes = size_t(shared_floats) * sizeof(float);
   const bool known =
       cudaGetDevice(&device) == cudaSuccess &&
       cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device) == cudaSuccess &&
-      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device) == cudaSuccess &&
+      allow_shared(kernel, bytes) == cudaSuccess &&
       cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, warps * warp_lanes, bytes) == cudaSuccess;
-  return known && cooperative ? int64_t(each) * multiprocessors : 0;
+  if (!known) cudaGetLastError();  // a refusal is an answer, not an error
+  return known && cooperative ? int64_t(each) * multiprocessors() : 0;
 }
 
 }  // namespace resblock::cuda

@@ -9,11 +9,12 @@
 #include "core/cuda/general.h"
 #include "core/cuda/serial.h"
 #include "core/cuda/wavefront.h"
+#include "core/cuda/wide.h"
 
 namespace resblock::cuda {
 namespace {
 
-enum class Schedule { by_size, general, serial, wavefront };
+enum class Schedule { by_size, general, serial, wavefront, wide };
 
 Schedule wanted_schedule() {
   const char* wanted = getenv("RESBLOCK_CUDA_SCHEDULE");
@@ -21,6 +22,7 @@ Schedule wanted_schedule() {
   if (!strcmp(wanted, "general")) return Schedule::general;
   if (!strcmp(wanted, "serial")) return Schedule::serial;
   if (!strcmp(wanted, "wavefront")) return Schedule::wavefront;
+  if (!strcmp(wanted, "wide")) return Schedule::wide;
   throw std::invalid_argument("RESBLOCK_CUDA_SCHEDULE is '" + std::string(wanted) +
                               "', expected one of: " + schedules());
 }
@@ -58,8 +60,8 @@ auto with_lanes(const Sizes& s, const Use& use) {
   return takes_wavefront<Wavefront, S, G>(s) ? use(Wavefront<S, G>()) : use(Serial<S, G>());
 }
 
-template <template <class, int> class Wavefront, template <class, int> class Serial, template <class> class General,
-          class S, class Use>
+template <template <class, int> class Wavefront, template <class, int> class Serial, template <class> class Wide,
+          template <class> class General, class S, class Use>
 auto with_kernels(const Sizes& s, const Use& use) {
   if constexpr (!std::is_same_v<S, double>)
     if (s.H <= warp_lanes && wanted() != Schedule::general) {
@@ -67,22 +69,24 @@ auto with_kernels(const Sizes& s, const Use& use) {
       if (s.H <= 16) return with_lanes<Wavefront, Serial, S, 16>(s, use);
       return with_lanes<Wavefront, Serial, S, 32>(s, use);
     }
-  return use(General<S>());
+  const bool flags_can_count = s.L * (s.T + 1) < int64_t(1) << 31;
+  const bool is_wide = s.H > warp_lanes && s.T > 0 && s.B > 0 && flags_can_count && wanted() != Schedule::general;
+  return is_wide && Wide<S>::cut(s).blocks ? use(Wide<S>()) : use(General<S>());
 }
 
 template <class S, class Use>
 auto with_kernels(const Forward<S>& p, const Use& use) {
-  return with_kernels<WavefrontForward, SerialForward, GeneralForward, S>(p.size, use);
+  return with_kernels<WavefrontForward, SerialForward, WideForward, GeneralForward, S>(p.size, use);
 }
 
 template <class S, class Use>
 auto with_kernels(const Backward<S>& p, const Use& use) {
-  return with_kernels<WavefrontBackward, SerialBackward, GeneralBackward, S>(p.size, use);
+  return with_kernels<WavefrontBackward, SerialBackward, WideBackward, GeneralBackward, S>(p.size, use);
 }
 
 }  // namespace
 
-const char* schedules() { return "general serial wavefront"; }
+const char* schedules() { return "general serial wavefront wide"; }
 
 template <class S>
 size_t forward_workspace(const Forward<S>& p) {

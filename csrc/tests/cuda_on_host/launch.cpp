@@ -53,11 +53,22 @@ extern "C" cudaError_t cudaGetDevice(int* number) {
 }
 
 extern "C" cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  if (attribute != cudaDevAttrCooperativeLaunch && attribute != cudaDevAttrMultiProcessorCount)
-    return cudaErrorInvalidValue;
-  *value = attribute == cudaDevAttrCooperativeLaunch ? device.cooperative : device.multiprocessors;
-  return cudaSuccess;
+  switch (attribute) {
+    case cudaDevAttrCooperativeLaunch:
+      *value = device.cooperative;
+      return cudaSuccess;
+    case cudaDevAttrMultiProcessorCount:
+      *value = device.multiprocessors;
+      return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = int(cuda_on_host::shared_at_most);
+      return cudaSuccess;
+    default:
+      return cudaErrorInvalidValue;
+  }
 }
+
+extern "C" cudaError_t cudaGetLastError() { return cudaSuccess; }
 
 extern "C" cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, size_t) {
   *blocks = device.blocks_each;
