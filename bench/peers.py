@@ -2,81 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from workloads import INPUTS, ONNX, OURS, TORCH, Participant, Size
 
 from resblock import ResidualLSTM
-from resblock.nn.onnx import to_onnx
 
-INPUTS = 18
-
-
-@dataclasses.dataclass(frozen=True)
-class Workload:
-    """One size to time."""
-
-    name: str
-    layers: int
-    units: int
-    batch: int
-    steps: int
-    training: bool = False
-
-    @property
-    def cells(self) -> int:
-        """Layers x steps x sequences."""
-        return self.layers * self.steps * self.batch
-
-    def input(self) -> Tensor:
-        torch.manual_seed(0)
-        return torch.randn(self.steps, self.batch, INPUTS)
+Call = Callable[[], object]
 
 
-WORKLOADS = (
-    Workload("forward, L 60, H 8, B 1, T 10,000", 60, 8, 1, 10_000),
-    Workload("training step, L 60, H 8, B 128, T 9", 60, 8, 128, 9, training=True),
-)
+def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
+    """Give what is timed: one call of the participant's network on an input of this size.
+
+    The mode is "inference" (no gradient), "graph" (forward with a graph for the gradients) or "training" (forward and
+    backward); by default what the size says.
+    """
+    if participant.peer == ONNX:
+        return _onnxruntime_call(size, participant.threads)
+    # torch.nn.LSTM has neither peepholes nor additions: it does less.
+    module = {OURS: ResidualLSTM, TORCH: nn.LSTM}[participant.peer](INPUTS, size.units, size.layers)
+    dtype: torch.dtype = getattr(torch, participant.dtype)
+    return _torch_call(
+        module.to(dtype), input_of(size).to(dtype), mode or ("training" if size.training else "inference")
+    )
 
 
-def ours(work: Workload) -> Callable[[], object]:
-    """Peepholes and additions on."""
-    return _torch_call(ResidualLSTM(INPUTS, work.units, work.layers), work)
+def input_of(size: Size) -> Tensor:
+    """Draw the input, the same for all."""
+    return torch.randn(size.steps, size.batch, INPUTS, generator=torch.Generator().manual_seed(0))
 
 
-def torch_lstm(work: Workload) -> Callable[[], object]:
-    """torch.nn.LSTM: no peepholes, no additions, so it does less."""
-    return _torch_call(nn.LSTM(INPUTS, work.units, work.layers), work)
-
-
-def onnxruntime_lstm(work: Workload) -> Callable[[], object] | None:
-    """onnxruntime's LSTM with peepholes, node by node; it has no training."""
-    if work.training:
-        return None
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    model = to_onnx(ResidualLSTM(INPUTS, work.units, work.layers)).SerializeToString()
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    state = torch.zeros(work.layers, work.batch, work.units).numpy()
-    feeds = {"input": work.input().numpy(), "h_0": state, "c_0": state}
-    return functools.partial(session.run, None, feeds)
-
-
-PEERS: dict[str, Callable[[Workload], Callable[[], object] | None]] = {
-    "resblock": ours,
-    "torch.nn.LSTM": torch_lstm,
-    "onnxruntime": onnxruntime_lstm,
-}
-
-
-def _torch_call(module: nn.Module, work: Workload) -> Callable[[], object]:
-    x = work.input()
-
+def _torch_call(module: nn.Module, x: Tensor, mode: str) -> Call:
     def infer() -> object:
         with torch.inference_mode():
             return module(x)
@@ -86,4 +45,18 @@ def _torch_call(module: nn.Module, work: Workload) -> Callable[[], object]:
         output, _ = module(x)
         return output.sum().backward()
 
-    return train if work.training else infer
+    return {"inference": infer, "graph": lambda: module(x), "training": train}[mode]
+
+
+def _onnxruntime_call(size: Size, threads: int) -> Call:
+    """Onnxruntime's LSTM with peepholes, node by node; it has no training."""
+    import onnxruntime
+
+    from resblock.nn.onnx import to_onnx
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    model = to_onnx(ResidualLSTM(INPUTS, size.units, size.layers)).SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    state = torch.zeros(size.layers, size.batch, size.units).numpy()
+    return functools.partial(session.run, None, {"input": input_of(size).numpy(), "h_0": state, "c_0": state})

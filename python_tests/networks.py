@@ -67,11 +67,10 @@ class Case:
     def dropout_seed(self) -> Tensor | None:
         return torch.tensor([987654321987 + self.seed]) if self.dropout_p else None
 
-    def run(self, tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    def run(self, tensors: list[Tensor], checkpoint_chunks: int = 0) -> tuple[Tensor, ...]:
         """Call the operator."""
-        return residual_lstm(
-            *tensors, self.lengths, self.dropout_p, self.dropout_seed, self.residual, self.output_peephole
-        )
+        options = self.lengths, self.dropout_p, self.dropout_seed, self.residual, self.output_peephole
+        return residual_lstm(*tensors, *options, checkpoint_chunks)
 
     def reference(self, tensors: list[Tensor]) -> tuple[Tensor, ...]:
         """Call the step-by-step reference with the operator's dropout mask."""

@@ -198,6 +198,7 @@ def test_other_types(dtype: torch.dtype) -> None:
         (lambda m: ResidualLSTM(3, 4, 0), "num_layers is 0"),
         (lambda m: ResidualLSTM(3, 4, dropout=2), "dropout is 2"),
         (lambda m: ResidualLSTM(3, 4, output_peephole="now"), "output_peephole is 'now'"),
+        (lambda m: ResidualLSTM(3, 4, checkpoint_chunks=-2), "checkpoint_chunks is -2"),
     ],
 )
 def test_mistakes_are_named(call: object, message: str) -> None:

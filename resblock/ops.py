@@ -41,6 +41,7 @@ def residual_lstm(
     dropout_seed: Tensor | None = None,
     residual: bool = True,
     output_peephole: str = "current",
+    checkpoint_chunks: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run a stack of L peephole LSTM layers with an addition every two layers.
 
@@ -65,6 +66,9 @@ def residual_lstm(
         Add the output of layer l - 2 to that of layer l, for l = 4, 6, 8, ...
     output_peephole : {"current", "previous"}
         Whether the output gate sees c[t] or c[t-1].
+    checkpoint_chunks : int
+        How many chunks of time to cut a training call into, so that it keeps little memory; see the notes. 0 keeps
+        what the backward pass needs, 6 L T B H values; a call without gradients keeps nothing either way.
 
     Returns
     -------
@@ -82,6 +86,12 @@ def residual_lstm(
 
     Notes
     -----
+    With `checkpoint_chunks` = n the forward pass keeps the states between n chunks of time only, 2 (n - 1) L B H
+    values, and the backward pass runs each chunk again, the last first, holding what one chunk needs, 6 L B H T / n
+    values. That costs one more forward pass. It is for sequences whose training does not fit into memory; n near the
+    square root of 3 T needs least, and fewer chunks are as good where they fit. Results differ from those of the
+    uncut call by rounding.
+
     Autograd, double backward, autocast and `torch.compile(fullgraph=True)` work. Of `torch.func`, `vmap` works by
     one call per sample; `grad` and what is built on it do not, because PyTorch does not offer them for operators
     registered this way: they raise and say so.
@@ -97,7 +107,7 @@ def residual_lstm(
         dropout_seed,
         residual,
         output_peephole == "previous",
-        needs_backward,
+        checkpoint_chunks if needs_backward else None,
     )
     return output, h_n, c_n
 
@@ -126,14 +136,20 @@ def _arithmetic_type(dtype: torch.dtype) -> torch.dtype:
 def _forward_fake(
     input: Tensor, weight_ih_first: Tensor, weight_ih: Tensor, weight_hh: Tensor, *rest: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    needs_backward = rest[-1]
+    checkpoint_chunks = rest[-1]
     (steps, batch, _), (layers, _, units) = input.shape, weight_hh.shape
-    kept = layers * steps * batch * 6 * units if needs_backward else 0
+    kept: tuple[Any, ...] = (0,)
+    if checkpoint_chunks:
+        chunks = torch.sym_min(checkpoint_chunks, steps)  # type: ignore[no-untyped-call]
+        chunks = torch.sym_max(chunks, 1)  # type: ignore[no-untyped-call]
+        kept = (chunks - 1, 2, layers, batch, units)
+    elif checkpoint_chunks == 0:
+        kept = (layers * steps * batch * 6 * units,)
     return (
         input.new_empty(steps, batch, units),
         input.new_empty(layers, batch, units),
         input.new_empty(layers, batch, units),
-        input.new_empty(kept, dtype=_arithmetic_type(input.dtype)),
+        input.new_empty(*kept, dtype=_arithmetic_type(input.dtype)),
     )
 
 
@@ -156,15 +172,28 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
     tensors, (lengths, p, seed, residual, previous) = inputs[:8], inputs[8 : 8 + _OPTIONS]
     ctx.save_for_backward(*tensors, lengths, seed, output[3])
     ctx.options = (p, residual, previous)
-    ctx.set_materialize_grads(True)
+    ctx.set_materialize_grads(False)  # else a zero gradient as large as `saved` is made
     ctx.mark_non_differentiable(output[3])
 
 
-def _gradient_of_forward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     *tensors, lengths, seed, saved = ctx.saved_tensors
     p, residual, previous = ctx.options
+    input, state = tensors[0], tensors[7]
+    grad_output, grad_h_n, grad_c_n, _ = grads
+    if grad_output is None:
+        grad_output = input.new_zeros(*input.shape[:2], state.shape[2])
     gradients = torch.ops.resblock.residual_lstm_backward(
-        *grads[:3], *tensors, lengths, p, seed, residual, previous, saved
+        grad_output,
+        torch.zeros_like(state) if grad_h_n is None else grad_h_n,
+        torch.zeros_like(state) if grad_c_n is None else grad_c_n,
+        *tensors,
+        lengths,
+        p,
+        seed,
+        residual,
+        previous,
+        saved,
     )
     return (*gradients, *[None] * (_OPTIONS + 1))
 

@@ -50,7 +50,7 @@ RESBLOCK_INLINE A inverse_factorial(int n) {
   return A(typename ExpTraits<A>::Number(table[n]));
 }
 
-// exp(x) = scale * (1 + fraction), kept apart so that expm1 loses nothing near zero.
+// exp(factor x) = scale * (1 + fraction), kept apart so that expm1 loses nothing near zero.
 template <class A>
 struct SplitExp {
   A scale, fraction;
@@ -63,10 +63,11 @@ RESBLOCK_INLINE A clamp(A x, A low, A high) {
   return select(x > high, high, x);
 }
 
-template <class A>
+template <int factor, class A>
 RESBLOCK_INLINE SplitExp<A> split_exp(A x) {
   using E = ExpTraits<A>;
   using Bits = typename E::Bits;
+  x = A(factor) * x;
   const A shifted = x * E::log2e + E::round, k = shifted - E::round;
   const A r = (x - k * E::ln2_high) - k * E::ln2_low;
   A p = inverse_factorial<A>(E::degree);
@@ -76,20 +77,43 @@ RESBLOCK_INLINE SplitExp<A> split_exp(A x) {
   return {bit_cast<A>(Bits(exponent << E::mantissa)), r + r * r * p};
 }
 
-// Past `highest` the scale is 2^128 (2^1024), whose bits are infinity: the quotient is an exact zero.
+// exp(-x) + 1. Past `highest` the scale is 2^128 (2^1024), whose bits are infinity: a quotient is an exact zero.
 template <class A>
-RESBLOCK_INLINE A sigmoid(A x) {
-  using E = ExpTraits<A>;
-  const SplitExp<A> e = split_exp(clamp(-x, A(E::lowest), A(E::highest)));
-  return A(1) / (A(1) + e.scale * (A(1) + e.fraction));
+RESBLOCK_INLINE A one_plus_exp_minus(A x, A highest) {
+  const SplitExp<A> e = split_exp<-1>(clamp(x, -highest, A(-ExpTraits<A>::lowest)));
+  return A(1) + e.scale * (A(1) + e.fraction);
 }
 
-// tanh(x) = expm1(2x) / (expm1(2x) + 2); beyond |x| = 20 it is 1 in every type here.
+// exp(-2x) - 1; tanh(x) is 1 in every type here beyond |x| = 20.
+template <class A>
+RESBLOCK_INLINE A expm1_minus_twice(A x) {
+  const SplitExp<A> e = split_exp<-2>(clamp(x, A(-20), A(20)));
+  return (e.scale - A(1)) + e.scale * e.fraction;
+}
+
+template <class A>
+RESBLOCK_INLINE A sigmoid(A x) {
+  return A(1) / one_plus_exp_minus(x, A(ExpTraits<A>::highest));
+}
+
 template <class A>
 RESBLOCK_INLINE A tanh(A x) {
-  const SplitExp<A> e = split_exp(clamp(A(2) * x, A(-40), A(40)));
-  const A expm1 = (e.scale - A(1)) + e.scale * e.fraction;
-  return expm1 / (expm1 + A(2));
+  const A e = expm1_minus_twice(x);
+  return -e / (e + A(2));
+}
+
+// sigmoid(x), tanh(y) and their product with one division. sigmoid stays above exp(-40), so that the product of the
+// two denominators is finite.
+template <class A>
+struct SigmoidTanh {
+  A sigmoid, tanh, product;
+};
+
+template <class A>
+RESBLOCK_INLINE SigmoidTanh<A> sigmoid_tanh(A x, A y) {
+  const A a = one_plus_exp_minus(x, A(40)), e = expm1_minus_twice(y), b = e + A(2);
+  const A quotient = A(1) / (a * b);
+  return {b * quotient, -e * (a * quotient), -e * quotient};
 }
 
 }  // namespace resblock

@@ -25,22 +25,34 @@ struct CellState {
   A c, h;
 };
 
-// Turns the pre-activations z into gates, in place, and gives the new state.
+// Both turn the pre-activations they need into gates, in place. A schedule may have other work done between them.
+template <class A>
+RESBLOCK_INLINE A cell_state(Gates<A>& z, const Peephole<A>& p, A c_previous) {
+  const SigmoidTanh<A> added = sigmoid_tanh(z.i + p.i * c_previous, z.g);
+  z.i = added.sigmoid;
+  z.g = added.tanh;
+  z.f = sigmoid(z.f + p.f * c_previous);
+  return z.f * c_previous + added.product;
+}
+
+template <bool previous, class A>
+RESBLOCK_INLINE A cell_output(Gates<A>& z, const Peephole<A>& p, A c_previous, A c) {
+  const SigmoidTanh<A> out = sigmoid_tanh(z.o + p.o * (previous ? c_previous : c), c);
+  z.o = out.sigmoid;
+  return out.product;
+}
+
 template <bool previous, class A>
 RESBLOCK_INLINE CellState<A> cell_forward(Gates<A>& z, const Peephole<A>& p, A c_previous) {
-  z.i = sigmoid(z.i + p.i * c_previous);
-  z.f = sigmoid(z.f + p.f * c_previous);
-  z.g = tanh(z.g);
-  const A c = z.f * c_previous + z.i * z.g;
-  z.o = sigmoid(z.o + p.o * (previous ? c_previous : c));
-  return {c, z.o * tanh(c)};
+  const A c = cell_state(z, p, c_previous);
+  return {c, cell_output<previous>(z, p, c_previous, c)};
 }
 
 // dh: gradient of h[t]; dc: gradient of c[t] from step t+1, replaced by that of c[t-1].
 // Gives the gradients of the pre-activations (the paper's delta of the gates).
 template <bool previous, class A>
-RESBLOCK_INLINE Gates<A> cell_backward(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A c, A dh, A& dc) {
-  const A tanh_c = tanh(c);
+RESBLOCK_INLINE Gates<A> cell_backward_of(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A tanh_c, A dh,
+                                          A& dc) {
   Gates<A> dz;
   dz.o = dh * tanh_c * gate.o * (A(1) - gate.o);
   const A dc_now = dc + dh * gate.o * (A(1) - tanh_c * tanh_c) + (previous ? A(0) : p.o * dz.o);
@@ -49,6 +61,11 @@ RESBLOCK_INLINE Gates<A> cell_backward(const Gates<A>& gate, const Peephole<A>& 
   dz.g = dc_now * gate.i * (A(1) - gate.g * gate.g);
   dc = dc_now * gate.f + p.i * dz.i + p.f * dz.f + (previous ? p.o * dz.o : A(0));
   return dz;
+}
+
+template <bool previous, class A>
+RESBLOCK_INLINE Gates<A> cell_backward(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A c, A dh, A& dc) {
+  return cell_backward_of<previous>(gate, p, c_previous, tanh(c), dh, dc);
 }
 
 }  // namespace resblock

@@ -22,7 +22,7 @@ struct Options {
   uint64_t seed;                  // of the dropout mask
   bool residual;                  // add y^(l-2) to the output of layers 4, 6, 8, ... (counted from 1)
   bool output_peephole_previous;  // the output gate sees c[t-1] instead of c[t]
-  int64_t first_step;             // of this problem within a longer one: lengths and dropout count steps from there
+  int64_t first_step = 0;         // of this problem within a longer one: lengths and dropout count steps from there
 };
 
 // Gates stand in the order i, f, g, o; peepholes in the order i, f, o.
@@ -46,6 +46,14 @@ struct Inputs {
   const S* c_0;            // (L, B, H)
   const int64_t* lengths;  // (B,): a sequence runs while first_step + t < its length; or null: all T steps
 };
+
+// How many of the problem's steps a sequence runs.
+template <class S>
+RESBLOCK_INLINE int64_t running_steps(const Inputs<S>& p, int64_t sequence) {
+  if (!p.lengths) return p.size.T;
+  const int64_t rest = p.lengths[sequence] - p.options.first_step;
+  return rest < 0 ? 0 : rest > p.size.T ? p.size.T : rest;
+}
 
 // What the backward pass needs of the forward pass: per cell the gates after their nonlinearity, c and y, laid out as
 // the schedule that wrote them likes best. This is how most do: per layer three planes, one after the other, in which

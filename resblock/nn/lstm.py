@@ -38,6 +38,9 @@ class ResidualLSTM(nn.Module):
         forward equation).
     residual : bool
         Whether the additions are made.
+    checkpoint_chunks : int
+        Cut training calls into this many chunks of time: they keep little memory and cost one more forward pass
+        (see `resblock.residual_lstm`). 0 keeps everything, which is faster where it fits.
 
     Attributes
     ----------
@@ -64,6 +67,7 @@ class ResidualLSTM(nn.Module):
         peephole: bool = True,
         output_peephole: str = "current",
         residual: bool = True,
+        checkpoint_chunks: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -75,9 +79,12 @@ class ResidualLSTM(nn.Module):
             raise ValueError(f"dropout is {dropout}, expected a probability from 0 to 1")
         if output_peephole not in OUTPUT_PEEPHOLES:
             raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
+        if checkpoint_chunks < 0:
+            raise ValueError(f"checkpoint_chunks is {checkpoint_chunks}, expected 0 (keep everything) or more")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, dropout
         self.output_peephole, self.residual = output_peephole, residual
+        self.checkpoint_chunks = checkpoint_chunks
 
         def parameter(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(*shape, device=device, dtype=dtype))
@@ -161,6 +168,7 @@ class ResidualLSTM(nn.Module):
             torch.randint(2**63 - 1, (1,)) if drops else None,
             self.residual,
             self.output_peephole,
+            self.checkpoint_chunks,
         )
         return output, (h_n, c_n)
 
@@ -263,6 +271,7 @@ class ResidualLSTM(nn.Module):
             "peephole": (self.weight_peephole is not None, True),
             "output_peephole": (self.output_peephole, "current"),
             "residual": (self.residual, True),
+            "checkpoint_chunks": (self.checkpoint_chunks, 0),
         }
         changed = [f", {name}={value!r}" for name, (value, default) in options.items() if value != default]
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}" + "".join(changed)

@@ -37,6 +37,8 @@ class ResAttnLSTMConfig:
     residual: bool = True
     attention: bool = True
     """Pool by attention; without it the last valid step is taken."""
+    checkpoint_chunks: int = 0
+    """Chunks of time that training is cut into to save memory, at the cost of one more forward pass; 0: none."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ResAttnLSTMConfig:
@@ -79,6 +81,7 @@ class ResAttnLSTM(nn.Module):
             peephole=config.peephole,
             output_peephole=config.output_peephole,
             residual=config.residual,
+            checkpoint_chunks=config.checkpoint_chunks,
             device=device,
             dtype=dtype,
         )

@@ -20,6 +20,7 @@ struct BatchedKernels {
   int64_t lanes;
   void (*pack_forward)(const Inputs<S>&, int64_t layer, A* packed);
   void (*pack_backward)(const Inputs<S>&, int64_t layer, A* packed);
+  int64_t (*forward_weights)(const Sizes&);  // values that pack_forward writes; pack_backward: packed_size
   int64_t (*forward_workspace)(const Sizes&, const Tiling&);
   int64_t (*backward_workspace)(const Sizes&, const Tiling&);
   void (*forward_tile)(const Forward<S>&, const Tiling&, const A* packed, int64_t tile, A* workspace);

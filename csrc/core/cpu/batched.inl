@@ -12,70 +12,58 @@ inline TileWindow tile_window(const Sizes& s, const Tiling& tiling, int64_t tile
   return {b0, rest < tiling.lanes ? rest : tiling.lanes, 0, 0};
 }
 
-// Rows of lanes within what is kept for the backward pass: a tile's rows hold its own sequences only.
-template <class A>
-struct KeptRows {
+// What is kept of a tile for the backward pass: (L, T, 6H, sequences), the rows of a step being 4H gates, H of c, H of
+// y. Kernels work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
+template <class V>
+struct KeptTile {
+  using A = typename V::Scalar;
   A* data;
-  int64_t used;
+  int64_t T, rows, used;
 
-  template <class V>
-  RESBLOCK_INLINE void store(int64_t row, V v) const {
-    if (used == V::width) return v.store(data + row * V::width);
-    store_part(row, v);
-  }
-  template <class V>
-  RESBLOCK_INLINE V load(int64_t row) const {
-    return used == V::width ? V::load(data + row * V::width) : load_part<V>(row);
-  }
+  template <class B>
+  KeptTile(B* saved, const Sizes& s, const TileWindow& w)
+      : data(const_cast<A*>(saved) + w.b0 * s.L * s.T * 6 * s.H), T(s.T), rows(6 * s.H), used(w.used) {}
 
- private:
-  template <class V>
-  __attribute__((noinline)) void store_part(int64_t row, V v) const {
-    typename V::Scalar lanes[V::width];
-    v.store(lanes);
-    memcpy(data + row * used, lanes, size_t(used) * sizeof(lanes[0]));
+  bool all_lanes() const { return used == V::width; }
+  A* at(int64_t layer, int64_t t) const { return data + (layer * T + t) * rows * used; }
+  // Where the rows of these steps can be written, before they are stored; and where they can be read.
+  A* begin(int64_t layer, int64_t t, A* copy) const { return all_lanes() ? at(layer, t) : copy; }
+  void store(int64_t layer, int64_t t, int64_t steps, const A* copy) const {
+    for (int64_t row = 0; !all_lanes() && row < steps * rows; ++row)
+      memcpy(at(layer, t) + row * used, copy + row * V::width, size_t(used) * sizeof(A));
   }
-  template <class V>
-  __attribute__((noinline)) V load_part(int64_t row) const {
-    typename V::Scalar lanes[V::width] = {};
-    memcpy(lanes, data + row * used, size_t(used) * sizeof(lanes[0]));
-    return V::load(lanes);
+  const A* load(int64_t layer, int64_t t, int64_t steps, A* copy) const {
+    load_rows(layer, t, 0, all_lanes() ? 0 : steps * rows, copy);
+    return begin(layer, t, copy);
+  }
+  // `count` rows from `row` of step t on.
+  void load_rows(int64_t layer, int64_t t, int64_t row, int64_t count, A* to) const {
+    for (int64_t k = 0; k < count; ++k)
+      memcpy(to + k * V::width, at(layer, t) + (row + k) * used, size_t(used) * sizeof(A));
   }
 };
 
-// Per tile, layer and step: 4H rows of gates, H of c, H of y.
-template <class A>
-RESBLOCK_INLINE KeptRows<A> kept_rows(A* saved, const Sizes& s, const TileWindow& w, int64_t layer, int64_t t) {
-  const int64_t rows = 6 * s.H;
-  return {saved + (w.b0 * s.L * s.T + (layer * s.T + t) * w.used) * rows, w.used};
-}
-
-// Which lanes hold a sequence that has not ended at step t.
+// Which lanes hold a sequence that has not ended at step t of the window.
 template <class V>
 struct Running {
-  const int64_t* lengths;
-  int64_t used, shortest;
+  using A = typename V::Scalar;
+  V ends;
+  int64_t shortest;
 
   template <class S>
-  Running(const Inputs<S>& p, const TileWindow& w) : lengths(p.lengths ? p.lengths + w.b0 : nullptr), used(w.used) {
-    shortest = p.size.T;
-    for (int64_t n = 0; lengths && n < used; ++n)
-      if (lengths[n] < shortest) shortest = lengths[n];
+  Running(const Inputs<S>& p, const TileWindow& w) : shortest(w.steps) {
+    A steps[V::width] = {};
+    for (int64_t n = 0; n < w.used; ++n) {
+      const int64_t rest = running_steps(p, w.b0 + n) - w.t0, here = rest < w.steps ? rest : w.steps;
+      steps[n] = A(here);
+      if (here < shortest) shortest = here;
+    }
+    ends = V::load(steps);
   }
   RESBLOCK_INLINE bool all(int64_t t) const { return t < shortest; }
-  RESBLOCK_INLINE bool lane(int64_t n, int64_t t) const { return !lengths || t < lengths[n]; }
+  RESBLOCK_INLINE bool lane(int64_t n, int64_t t) const { return A(t) < ends.v[n]; }
   RESBLOCK_INLINE V select(int64_t t, V running, V ended) const {
-    return all(t) ? running : select_lanes(t, running, ended);
-  }
-
- private:
-  __attribute__((noinline)) V select_lanes(int64_t t, V running, V ended) const {
-    typename V::Scalar a[V::width], b[V::width];
-    running.store(a);
-    ended.store(b);
-    for (int64_t n = 0; n < used; ++n)
-      if (!lane(n, t)) a[n] = b[n];
-    return V::load(a);
+    return all(t) ? running : V::of(V(A(t)) < ends ? running.v : ended.v);
   }
 };
 
@@ -86,7 +74,7 @@ inline void gather_lanes(const S* from, const Inputs<S>& p, const TileWindow& w,
   zero(to, w.steps * width * V::width);
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t n = 0; n < w.used; ++n) {
-      if (!running.lane(n, w.t0 + t)) continue;
+      if (!running.lane(n, t)) continue;
       const S* row = from + ((w.t0 + t) * p.size.B + w.b0 + n) * width;
       for (int64_t k = 0; k < width; ++k) to[(t * width + k) * V::width + n] = load(row[k]);
     }
@@ -101,13 +89,18 @@ inline void scatter_lanes(const Arithmetic<S>* from, const Sizes& s, const TileW
     }
 }
 
+// Of one layer: (B, H) to (H, lanes).
+template <class V, class S>
+inline void load_lane_state(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
+  if (w.used < V::width) zero(to, s.H * V::width);
+  for (int64_t u = 0; u < s.H; ++u)
+    for (int64_t n = 0; n < w.used; ++n) to[u * V::width + n] = load(from[(w.b0 + n) * s.H + u]);
+}
+
 // (L, B, H) <-> (L, H, lanes).
 template <class V, class S>
 inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
-  zero(to, s.L * s.H * V::width);
-  for (int64_t l = 0; l < s.L; ++l)
-    for (int64_t n = 0; n < w.used; ++n)
-      for (int64_t u = 0; u < s.H; ++u) to[(l * s.H + u) * V::width + n] = load(from[(l * s.B + w.b0 + n) * s.H + u]);
+  for (int64_t l = 0; l < s.L; ++l) load_lane_state<V>(from + l * s.B * s.H, s, w, to + l * s.H * V::width);
 }
 
 template <class V, class S>
@@ -127,7 +120,8 @@ inline void drop_lanes(const Inputs<S>& p, const TileWindow& w, int64_t layer, c
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t u = 0; u < H; u += 4) {
       A factor[V::width][4];
-      for (int64_t n = 0; n < V::width; ++n) dropout.factors(layer, w.t0 + t, w.b0 + n, u / 4, factor[n]);
+      for (int64_t n = 0; n < V::width; ++n)
+        dropout.factors(layer, p.options.first_step + w.t0 + t, w.b0 + n, u / 4, factor[n]);
       for (int64_t k = u; k < u + 4 && k < H; ++k)
         for (int64_t n = 0; n < V::width; ++n) {
           const int64_t at = (t * H + k) * V::width + n;

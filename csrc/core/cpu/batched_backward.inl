@@ -30,7 +30,8 @@ void pack_columns(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
 template <class A>
 struct BackwardTileScratch {
   A *x, *h_before, *dz, *dx, *dy[3];  // of one chunk: (steps, inputs, H or 4H, lanes)
-  A* dpeephole;                       // (3, H, lanes)
+  A *kept, *before;                   // copies of a chunk's rows and of the rows before them
+  A *dpeephole, *tanh_c;              // (3, H, lanes), (H, lanes)
   A *dh, *dc;                         // (L, H, lanes), carried from chunk to chunk
   A* dh_next;                         // (H, lanes)
 
@@ -41,7 +42,10 @@ struct BackwardTileScratch {
     dz = arena.take(rows * 4 * s.H);
     dx = arena.take(rows * s.I);
     for (A*& plane : dy) plane = arena.take(rows * s.H);
+    kept = arena.take(rows * 6 * s.H);
+    before = arena.take(6 * s.H * tiling.lanes);
     dpeephole = arena.take(3 * s.H * tiling.lanes);
+    tanh_c = arena.take(s.H * tiling.lanes);
     dh = arena.take(states);
     dc = arena.take(states);
     dh_next = arena.take(s.H * tiling.lanes);
@@ -75,67 +79,105 @@ struct ColumnsBackward {
   }
 };
 
-// The state before a step: of the step before, as it was kept, or the initial one.
-template <class V, class S>
-struct StateBefore {
+// One layer over one chunk: dz of all its steps, dx, h before every step, and dh and dc carried to the step before the
+// chunk. With a fixed number of units, of layers above the first, dh and dx are summed in registers while the next
+// cells are computed.
+template <bool previous, int fixed, class V, class S>
+struct TileLayerBackward {
   using A = Arithmetic<S>;
-  KeptRows<const A> kept;
-  const S *h_0, *c_0;  // of the layer and the tile's first sequence
-  int64_t H, used;
-  bool first;
+  static constexpr int W = V::width;
+  const TileWindow& w;
+  const Running<V>& running;
+  int64_t inputs, any_H;
+  const A *ih, *hh, *peephole;  // packed by pack_columns
+  const A *kept, *before;       // rows of KeptTile: of step 0 on, and of the step before
+  const A* dy;
+  A *dh, *dc, *dh_next;   // of the layer
+  A *dz, *dx, *h_before;  // of the chunk
+  A *tanh_c, *dpeephole;  // (H, lanes) of a step, (3H, lanes) summed over steps
 
-  StateBefore(const Backward<S>& p, const TileWindow& w, int64_t layer, int64_t t)
-      : kept(kept_rows(p.saved, p.size, w, layer, t ? t - 1 : 0)),
-        h_0(p.h_0 + (layer * p.size.B + w.b0) * p.size.H),
-        c_0(p.c_0 + (layer * p.size.B + w.b0) * p.size.H),
-        H(p.size.H),
-        used(w.used),
-        first(t == 0) {}
+  int64_t H() const { return fixed ? fixed : any_H; }
+  const A* rows_before(int64_t t) const { return t ? kept + (t - 1) * 6 * H() * W : before; }
 
-  RESBLOCK_INLINE V initial(const S* from, int64_t unit) const {
-    A lanes[V::width] = {};
-    for (int64_t n = 0; n < used; ++n) lanes[n] = resblock::load(from[n * H + unit]);
-    return V::load(lanes);
+  RESBLOCK_INLINE Gates<V> cell(int64_t t, int64_t u) const {
+    const A *now = kept + (t * 6 * H() + u) * W, *last = rows_before(t) + u * W;
+    const int64_t gate_row = H() * W, at = u * W;
+    const Gates<V> gate = {V::load(now), V::load(now + gate_row), V::load(now + 2 * gate_row),
+                           V::load(now + 3 * gate_row)};
+    const V c_before = V::load(last + 4 * gate_row), tanh_before = tanh(c_before), dc_before = V::load(dc + at);
+    V dc_now = dc_before, h = V::load(last + 3 * gate_row) * tanh_before;
+    Gates<V> d =
+        cell_backward_of<previous, V>(gate, {V(peephole[u]), V(peephole[H() + u]), V(peephole[2 * H() + u])}, c_before,
+                                      V::load(tanh_c + at), V::load(dy + t * gate_row + at) + V::load(dh + at), dc_now);
+    tanh_before.store(tanh_c + at);
+    V from_i = d.i * c_before, from_f = d.f * c_before,
+      from_o = d.o * (previous ? c_before : V::load(now + 4 * gate_row));
+    if (!running.all(t)) {
+      const V none = V(A(0));
+      d = {running.select(t, d.i, none), running.select(t, d.f, none), running.select(t, d.g, none),
+           running.select(t, d.o, none)};
+      dc_now = running.select(t, dc_now, dc_before);
+      h = running.select(t, h, none);
+      from_i = running.select(t, from_i, none);
+      from_f = running.select(t, from_f, none);
+      from_o = running.select(t, from_o, none);
+    }
+    dc_now.store(dc + at);
+    h.store(h_before + t * gate_row + at);
+    A* to = dz + t * 4 * gate_row + at;
+    d.i.store(to);
+    d.f.store(to + gate_row);
+    d.g.store(to + 2 * gate_row);
+    d.o.store(to + 3 * gate_row);
+    add_to(dpeephole + at, from_i);
+    add_to(dpeephole + gate_row + at, from_f);
+    add_to(dpeephole + 2 * gate_row + at, from_o);
+    return d;
   }
-  RESBLOCK_INLINE V c(int64_t unit) const { return first ? initial(c_0, unit) : kept.template load<V>(4 * H + unit); }
-  RESBLOCK_INLINE V h(int64_t unit) const {
-    if (first) return initial(h_0, unit);
-    return kept.template load<V>(3 * H + unit) * tanh(kept.template load<V>(4 * H + unit));
-  }
-};
 
-template <bool previous, class V, class S, class A>
-inline void step_backward(const Backward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
-                          int64_t t, const A* peephole, const A* dy, const BackwardTileScratch<A>& scratch, A* dh,
-                          A* dc, A* dz, A* h_before) {
-  const int64_t H = p.size.H;
-  const KeptRows<const A> kept = kept_rows(p.saved, p.size, w, layer, t);
-  const StateBefore<V, S> before(p, w, layer, t);
-  const V none = V(A(0));
-  for (int64_t u = 0; u < H; ++u) {
-    const Gates<V> gate = {kept.template load<V>(u), kept.template load<V>(H + u), kept.template load<V>(2 * H + u),
-                           kept.template load<V>(3 * H + u)};
-    const Peephole<V> pw = {V(peephole[u]), V(peephole[H + u]), V(peephole[2 * H + u])};
-    const V c_before = before.c(u), c = kept.template load<V>(4 * H + u);
-    const V dc_before = V::load(dc + u * V::width);
-    V dc_now = dc_before;
-    Gates<V> d = cell_backward<previous, V>(gate, pw, c_before, c,
-                                            V::load(dy + u * V::width) + V::load(dh + u * V::width), dc_now);
-    d = {running.select(t, d.i, none), running.select(t, d.f, none), running.select(t, d.g, none),
-         running.select(t, d.o, none)};
-    running.select(t, dc_now, dc_before).store(dc + u * V::width);
-    d.i.store(dz + u * V::width);
-    d.f.store(dz + (H + u) * V::width);
-    d.g.store(dz + (2 * H + u) * V::width);
-    d.o.store(dz + (3 * H + u) * V::width);
-    running.select(t, before.h(u), none).store(h_before + u * V::width);
-    const V seen[] = {c_before, c_before, previous ? c_before : c}, gates[] = {d.i, d.f, d.o};
-    for (int k = 0; k < 3; ++k) {
-      A* sum = scratch.dpeephole + (k * H + u) * V::width;
-      (V::load(sum) + running.select(t, gates[k] * seen[k], none)).store(sum);
+  static RESBLOCK_INLINE void add_to(A* sum, V v) { (V::load(sum) + v).store(sum); }
+
+  RESBLOCK_INLINE void carry_dh(int64_t t, int64_t u, V next) const {
+    running.select(t, next, V::load(dh + u * W)).store(dh + u * W);
+  }
+
+  RESBLOCK_INLINE void step(int64_t t) const {
+    if constexpr (fixed) {
+      V dh_sum[fixed], dx_sum[fixed];
+      for (int k = 0; k < fixed; ++k) dh_sum[k] = dx_sum[k] = V(A(0));
+      RESBLOCK_UNROLL
+      for (int u = 0; u < fixed; ++u) {
+        const Gates<V> d = cell(t, u);
+        add_products(hh, u, d, dh_sum);
+        add_products(ih, u, d, dx_sum);
+      }
+      for (int k = 0; k < fixed; ++k) {
+        carry_dh(t, k, dh_sum[k]);
+        dx_sum[k].store(dx + (t * fixed + k) * W);
+      }
+    } else {
+      for (int64_t u = 0; u < H(); ++u) cell(t, u);
+      const A* dz_now = dz + t * 4 * H() * W;
+      column_groups<column_group>(0, H(), ColumnsBackward<V, A>{4 * H(), hh, dz_now, dh_next});
+      for (int64_t u = 0; u < H(); ++u) carry_dh(t, u, V::load(dh_next + u * W));
+      column_groups<column_group>(0, inputs, ColumnsBackward<V, A>{4 * H(), ih, dz_now, dx + t * inputs * W});
     }
   }
-}
+
+  // The fixed units are one group of columns.
+  static RESBLOCK_INLINE void add_products(const A* weights, int u, const Gates<V>& d, V (&sum)[fixed ? fixed : 1]) {
+    const V gates[] = {d.i, d.f, d.g, d.o};
+    RESBLOCK_UNROLL
+    for (int gate = 0; gate < 4; ++gate) RESBLOCK_UNROLL
+    for (int k = 0; k < fixed; ++k) sum[k] += V(weights[(gate * fixed + u) * fixed + k]) * gates[gate];
+  }
+
+  void run() const {
+    const A* last_c = kept + ((w.steps - 1) * 6 + 4) * H() * W;
+    for (int64_t u = 0; u < H(); ++u) tanh(V::load(last_c + u * W)).store(tanh_c + u * W);
+    for (int64_t t = w.steps - 1; t >= 0; --t) step(t);
+  }
+};
 
 // Sums of lanes, always in the same order. merge: two vectors of blocks of 2 * half become one of blocks of half.
 template <int half, class V>
@@ -211,23 +253,45 @@ inline void add_row_sums(int64_t steps, int64_t rows, const A* from, A* gradient
   }
 }
 
-template <bool previous, class V, class S, class A>
+// The rows before a chunk's first step. Before the sequence there are only states: c in its place, no gates.
+template <class V, class S>
+inline const Arithmetic<S>* rows_before_chunk(const Backward<S>& p, const TileWindow& w, int64_t layer,
+                                              const KeptTile<V>& kept, Arithmetic<S>* copy) {
+  if (w.t0) return kept.load(layer, w.t0 - 1, 1, copy);
+  zero(copy, 6 * p.size.H * V::width);
+  load_lane_state<V>(p.c_0 + layer * p.size.B * p.size.H, p.size, w, copy + 4 * p.size.H * V::width);
+  return copy;
+}
+
+template <bool previous, int fixed, class V, class S>
 void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
-                         const A* packed, const A* dy, A* dx, const BackwardTileScratch<A>& scratch, A* gradients) {
+                         const Arithmetic<S>* packed, const Arithmetic<S>* dy, Arithmetic<S>* dx,
+                         const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
   constexpr int W = V::width;
   const int64_t H = p.size.H;
   const PackedLayer o = packed_layer(p.size, layer);
-  A *dh = scratch.dh + layer * H * W, *dc = scratch.dc + layer * H * W;
+  const KeptTile<V> kept(p.saved, p.size, w);
   zero(scratch.dpeephole, 3 * H * W);
-  for (int64_t t = w.steps - 1; t >= 0; --t) {
-    A* dz = scratch.dz + t * 4 * H * W;
-    step_backward<previous, V>(p, w, running, layer, w.t0 + t, packed + o.peephole, dy + t * H * W, scratch, dh, dc, dz,
-                               scratch.h_before + t * H * W);
-    column_groups<column_group>(0, H, ColumnsBackward<V, A>{4 * H, packed + o.hh, dz, scratch.dh_next});
-    for (int64_t u = 0; u < H; ++u)
-      running.select(w.t0 + t, V::load(scratch.dh_next + u * W), V::load(dh + u * W)).store(dh + u * W);
-    column_groups<column_group>(0, o.inputs, ColumnsBackward<V, A>{4 * H, packed + o.ih, dz, dx + t * o.inputs * W});
-  }
+  TileLayerBackward<previous, fixed, V, S>{w,
+                                           running,
+                                           o.inputs,
+                                           H,
+                                           packed + o.ih,
+                                           packed + o.hh,
+                                           packed + o.peephole,
+                                           kept.load(layer, w.t0, w.steps, scratch.kept),
+                                           rows_before_chunk(p, w, layer, kept, scratch.before),
+                                           dy,
+                                           scratch.dh + layer * H * W,
+                                           scratch.dc + layer * H * W,
+                                           scratch.dh_next,
+                                           scratch.dz,
+                                           dx,
+                                           scratch.h_before,
+                                           scratch.tanh_c,
+                                           scratch.dpeephole}
+      .run();
+  if (w.t0 == 0) load_lane_state<V>(p.h_0 + layer * p.size.B * H, p.size, w, scratch.h_before);
   add_weight_gradients<V>(w.steps, H, o.inputs, scratch.dz, scratch.x, gradients + o.ih);
   add_weight_gradients<V>(w.steps, H, H, scratch.dz, scratch.h_before, gradients + o.hh);
   add_row_sums<V>(w.steps, 4 * H, scratch.dz, gradients + o.bias);
@@ -238,25 +302,25 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
 template <class V, class S>
 inline void layer_inputs(const Backward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
                          Arithmetic<S>* x) {
-  const int64_t H = p.size.H;
+  const int64_t H = p.size.H, row = H * V::width;
   if (layer == 0) return gather_lanes<V>(p.input, p, w, running, p.size.I, x);
-  for (int64_t t = 0; t < w.steps; ++t) {
-    const KeptRows<const Arithmetic<S>> kept = kept_rows(p.saved, p.size, w, layer - 1, w.t0 + t);
-    for (int64_t u = 0; u < H; ++u) kept.template load<V>(5 * H + u).store(x + (t * H + u) * V::width);
-  }
+  const KeptTile<V> kept(p.saved, p.size, w);
+  if (!kept.all_lanes()) zero(x, w.steps * row);
+  for (int64_t t = 0; t < w.steps; ++t) kept.load_rows(layer - 1, w.t0 + t, 5 * H, H, x + t * row);
   if (p.options.dropout > 0) drop_lanes<V>(p, w, layer, x, x);
 }
 
 template <bool previous, class V, class S>
-void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Running<V>& running,
-                         const Arithmetic<S>* packed, const BackwardTileScratch<Arithmetic<S>>& scratch,
-                         Arithmetic<S>* gradients) {
+void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
+                         const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+  const Running<V> running(p, w);
   const int64_t L = p.size.L, H = p.size.H;
   gather_lanes<V>(p.grad_output, p, w, running, H, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
     layer_inputs<V>(p, w, running, layer, scratch.x);
-    tile_layer_backward<previous, V>(p, w, running, layer, packed, scratch.dy[layer % 3], dx, scratch, gradients);
+    const auto run = layer && H == 8 ? tile_layer_backward<previous, 8, V, S> : tile_layer_backward<previous, 0, V, S>;
+    run(p, w, running, layer, packed, scratch.dy[layer % 3], dx, scratch, gradients);
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
     // y of the layer before also went past this one into the next layer's addition.
     if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
@@ -269,7 +333,10 @@ template <class V, class S>
 void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, int64_t tile,
                    const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
   TileWindow w = tile_window(p.size, tiling, tile);
-  const Running<V> running(p, w);
+  if (w.used < V::width) {
+    zero(scratch.kept, tiling.steps * 6 * p.size.H * V::width);
+    zero(scratch.before, 6 * p.size.H * V::width);
+  }
   load_lane_states<V>(p.grad_h_n, p.size, w, scratch.dh);
   load_lane_states<V>(p.grad_c_n, p.size, w, scratch.dc);
   const int64_t chunks = (p.size.T + tiling.steps - 1) / tiling.steps;
@@ -277,9 +344,9 @@ void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<
     w.t0 = chunk * tiling.steps;
     w.steps = p.size.T - w.t0 < tiling.steps ? p.size.T - w.t0 : tiling.steps;
     if (p.options.output_peephole_previous)
-      backward_tile_chunk<true, V>(p, w, running, packed, scratch, gradients);
+      backward_tile_chunk<true, V>(p, w, packed, scratch, gradients);
     else
-      backward_tile_chunk<false, V>(p, w, running, packed, scratch, gradients);
+      backward_tile_chunk<false, V>(p, w, packed, scratch, gradients);
   }
   store_lane_states<V>(scratch.dh, p.size, w, p.grad_h_0);
   store_lane_states<V>(scratch.dc, p.size, w, p.grad_c_0);

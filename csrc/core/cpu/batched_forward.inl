@@ -1,51 +1,50 @@
 // The forward pass of one tile.
 
-// A unit's weights: biases, peepholes, then per input (the layer's, then its own h) one weight per gate.
-RESBLOCK_INLINE int64_t values_per_unit(const Sizes& s, int64_t inputs) { return 4 + 3 + 4 * (inputs + s.H); }
+// Units are taken in pairs. A pair's weights: biases, peepholes, then per input (the layer's, then its own h) one
+// weight per gate; each for both units. An odd last unit has a partner of zeros.
+RESBLOCK_INLINE int64_t unit_pairs(const Sizes& s) { return (s.H + 1) / 2; }
+RESBLOCK_INLINE int64_t values_per_pair(const Sizes& s, int64_t inputs) { return 2 * (4 + 3 + 4 * (inputs + s.H)); }
+RESBLOCK_INLINE int64_t pairs_of_layer(const Sizes& s, int64_t layer) {  // where they begin
+  return layer ? unit_pairs(s) * (values_per_pair(s, s.I) + (layer - 1) * values_per_pair(s, s.H)) : 0;
+}
+
+template <class A>
+int64_t unit_pairs_size(const Sizes& s) {
+  return pairs_of_layer(s, s.L);
+}
 
 template <class S>
-struct PackUnits {
-  const Inputs<S>& p;
-  LayerSource<S> w;
-  int64_t inputs;
-  Arithmetic<S>* to;
-
-  template <int G>
-  void operator()(int64_t unit) const {
-    const int64_t H = p.size.H;
-    Arithmetic<S>* out = to + unit * values_per_unit(p.size, inputs);
-    for (int gate = 0; gate < 4; ++gate)
-      for (int u = 0; u < G; ++u) *out++ = load(w.bias[gate * H + unit + u]);
-    for (int gate = 0; gate < 3; ++gate)
-      for (int u = 0; u < G; ++u) *out++ = load(w.peephole[gate * H + unit + u]);
-    for (int64_t k = 0; k < inputs + H; ++k)
-      for (int gate = 0; gate < 4; ++gate)
-        for (int u = 0; u < G; ++u) {
-          const int64_t row = gate * H + unit + u;
-          *out++ = load(k < inputs ? w.ih[row * inputs + k] : w.hh[row * H + k - inputs]);
-        }
+void pack_unit_pairs(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  using A = Arithmetic<S>;
+  const int64_t H = p.size.H, inputs = layer ? H : p.size.I;
+  const LayerSource<S> w = layer_source(p, layer);
+  A* out = packed + pairs_of_layer(p.size, layer);
+  for (int64_t pair = 0; pair < H; pair += 2) {
+    const auto both = [&](const S* values, int64_t stride, int64_t row) {
+      for (int64_t u = pair; u < pair + 2; ++u) *out++ = u < H ? load(values[(row * H + u) * stride]) : A(0);
+    };
+    for (int gate = 0; gate < 4; ++gate) both(w.bias, 1, gate);
+    for (int gate = 0; gate < 3; ++gate) both(w.peephole, 1, gate);
+    for (int64_t k = 0; k < inputs; ++k)
+      for (int gate = 0; gate < 4; ++gate) both(w.ih + k, inputs, gate);
+    for (int64_t k = 0; k < H; ++k)
+      for (int gate = 0; gate < 4; ++gate) both(w.hh + k, H, gate);
   }
-};
-
-constexpr int unit_group = 4;
-
-template <class S>
-void pack_units(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
-  const PackedLayer o = packed_layer(p.size, layer);
-  column_groups<unit_group>(0, p.size.H, PackUnits<S>{p, layer_source(p, layer), o.inputs, packed + o.ih});
 }
 
 template <class A>
 struct ForwardTileScratch {
-  A *x, *y[3];  // of one chunk: (steps, inputs or H, lanes)
-  A* h_next;    // (H, lanes)
-  A *h, *c;     // (L, H, lanes), carried from chunk to chunk
+  A *x, *y[3];    // of one chunk: (steps, inputs or H, lanes)
+  A* kept;        // (steps, 6H, lanes)
+  A* h_turns[2];  // (H, lanes), of a step and the one before
+  A *h, *c;       // (L, H, lanes), carried from chunk to chunk
 
   ForwardTileScratch(const Sizes& s, const Tiling& tiling, Arena<A>& arena) {
     const int64_t rows = tiling.steps * tiling.lanes, states = s.L * s.H * tiling.lanes;
     x = arena.take(rows * (s.I > s.H ? s.I : s.H));
     for (A*& plane : y) plane = arena.take(rows * s.H);
-    h_next = arena.take(s.H * tiling.lanes);
+    kept = arena.take(rows * 6 * s.H);
+    for (A*& h : h_turns) h = arena.take(s.H * tiling.lanes);
     h = arena.take(states);
     c = arena.take(states);
   }
@@ -58,85 +57,173 @@ int64_t forward_tile_workspace(const Sizes& s, const Tiling& tiling) {
   return arena.used;
 }
 
-// One layer at one step, for the units of a group.
-template <bool previous, class V, class A>
-struct UnitsForward {
-  int64_t inputs, H, t;
-  int64_t values;  // per unit
-  const A *weights, *x, *h, *shortcut;
-  A *c, *h_next, *y;
+// One layer over one chunk. The products of a pair of units run between the nonlinear parts of the pair before it, so
+// that neither multiplications nor divisions wait for the other.
+template <bool previous, bool keeps, int fixed, class V, class S>
+struct TileLayerForward {
+  using A = Arithmetic<S>;
+  static constexpr int W = V::width;
+  const Forward<S>& p;
+  const TileWindow& w;
   const Running<V>& running;
-  const KeptRows<A>* kept;
+  int64_t layer, any_inputs, any_H;
+  const A *weights, *x, *shortcut;
+  A *c, *y;
+  A* const* h_turns;
+  A* kept;  // rows of KeptTile
 
-  template <int G>
-  RESBLOCK_INLINE void accumulate(V (&z)[4][G], const A* w, const A* rows, int64_t n) const {
-    for (int64_t k = 0; k < n; ++k, w += 4 * G) {
-      const V value = V::load(rows + k * V::width);
+  int64_t inputs() const { return fixed ? fixed : any_inputs; }
+  int64_t H() const { return fixed ? fixed : any_H; }
+
+  struct Pair {
+    int64_t t, unit;
+    const A *weights, *x, *h;
+  };
+  struct Sums {
+    V z[4][2];
+  };
+
+  A* h_after(int64_t t) const { return h_turns[t & 1]; }
+
+  RESBLOCK_INLINE Pair pair(int64_t t, int64_t unit) const {
+    return {t, unit, weights + unit / 2 * 2 * (7 + 4 * (inputs() + H())), x + t * inputs() * W, h_after(t - 1)};
+  }
+
+  RESBLOCK_INLINE void begin(const Pair& of, Sums& sums) const {
+    for (int gate = 0; gate < 4; ++gate)
+      for (int u = 0; u < 2; ++u) sums.z[gate][u] = V(of.weights[gate * 2 + u]);
+  }
+
+  static RESBLOCK_INLINE void multiply(const A* w, const A* rows, int64_t from, int64_t to, Sums& sums) {
+    RESBLOCK_UNROLL
+    for (int64_t k = from; k < to; ++k) {
+      const V value = V::load(rows + k * W);
       for (int gate = 0; gate < 4; ++gate)
-        for (int u = 0; u < G; ++u) z[gate][u] += V(w[gate * G + u]) * value;
+        for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[k * 8 + gate * 2 + u]) * value;
     }
   }
-
-  template <int G>
-  RESBLOCK_INLINE void operator()(int64_t unit) const {
-    const A *w = weights + unit * values, *p = w + 4 * G, *w_x = p + 3 * G;
-    V z[4][G];
-    for (int gate = 0; gate < 4; ++gate)
-      for (int u = 0; u < G; ++u) z[gate][u] = V(w[gate * G + u]);
-    accumulate(z, w_x, x, inputs);
-    accumulate(z, w_x + 4 * G * inputs, h, H);
-    for (int u = 0; u < G; ++u) cell(unit + u, {z[0][u], z[1][u], z[2][u], z[3][u]}, {p[u], p[G + u], p[2 * G + u]});
+  // Halves of the products with the inputs() and with h. Of h, the second half waits for the units just computed.
+  RESBLOCK_INLINE void multiply_x(const Pair& of, int half, Sums& sums) const {
+    multiply(of.weights + 14, of.x, half ? inputs() / 2 : 0, half ? inputs() : inputs() / 2, sums);
+  }
+  RESBLOCK_INLINE void multiply_h(const Pair& of, int half, Sums& sums) const {
+    multiply(of.weights + 14 + 8 * inputs(), of.h, half ? H() / 2 : 0, half ? H() : H() / 2, sums);
   }
 
-  RESBLOCK_INLINE void cell(int64_t unit, Gates<V> gate, Peephole<V> peephole) const {
-    const V c_before = V::load(c + unit * V::width), h_before = V::load(h + unit * V::width), none = V(A(0));
-    const CellState<V> now = cell_forward<previous, V>(gate, peephole, c_before);
-    const V c_now = running.select(t, now.c, c_before);
-    c_now.store(c + unit * V::width);
-    running.select(t, now.h, h_before).store(h_next + unit * V::width);
-    V out = running.select(t, now.h, none);
-    if (shortcut) out += V::load(shortcut + unit * V::width);
-    out.store(y + unit * V::width);
-    if (!kept) return;
-    kept->store(unit, running.select(t, gate.i, none));
-    kept->store(H + unit, running.select(t, gate.f, none));
-    kept->store(2 * H + unit, running.select(t, gate.g, none));
-    kept->store(3 * H + unit, running.select(t, gate.o, none));
-    kept->store(4 * H + unit, c_now);
-    kept->store(5 * H + unit, out);
+  struct Cell {
+    int64_t unit;
+    Gates<V> gate;
+    Peephole<V> peephole;
+    V c_before, c;
+  };
+
+  RESBLOCK_INLINE Cell first_half(const Pair& now, int u, const Sums& sums) const {
+    const A* peephole = now.weights + 8 + u;
+    const int64_t unit = now.unit + u, row = unit < H() ? unit : H() - 1;
+    Cell cell;
+    cell.unit = unit;
+    cell.gate = {sums.z[0][u], sums.z[1][u], sums.z[2][u], sums.z[3][u]};
+    cell.peephole = {V(peephole[0]), V(peephole[2]), V(peephole[4])};
+    cell.c_before = V::load(c + row * W);
+    cell.c = cell_state(cell.gate, cell.peephole, cell.c_before);
+    return cell;
+  }
+
+  RESBLOCK_INLINE void second_half(const Pair& now, Cell cell) const {
+    V h = cell_output<previous>(cell.gate, cell.peephole, cell.c_before, cell.c), out = h;
+    const int64_t row = cell.unit * W;
+    // Past its end a sequence keeps its state and puts out zeros.
+    if (!running.all(now.t)) {
+      const V none = V(A(0));
+      cell.c = running.select(now.t, cell.c, cell.c_before);
+      h = running.select(now.t, h, V::load(now.h + row));
+      out = running.select(now.t, out, none);
+      cell.gate = {running.select(now.t, cell.gate.i, none), running.select(now.t, cell.gate.f, none),
+                   running.select(now.t, cell.gate.g, none), running.select(now.t, cell.gate.o, none)};
+    }
+    cell.c.store(c + row);
+    h.store(h_after(now.t) + row);
+    if (shortcut) out += V::load(shortcut + now.t * H() * W + row);
+    out.store(y + now.t * H() * W + row);
+    if constexpr (keeps) keep(now, cell, out);
+  }
+
+  RESBLOCK_INLINE void keep(const Pair& now, const Cell& cell, V out) const {
+    A* rows = kept + (now.t * 6 * H() + cell.unit) * W;
+    cell.gate.i.store(rows);
+    cell.gate.f.store(rows + H() * W);
+    cell.gate.g.store(rows + 2 * H() * W);
+    cell.gate.o.store(rows + 3 * H() * W);
+    cell.c.store(rows + 4 * H() * W);
+    out.store(rows + 5 * H() * W);
+  }
+
+  RESBLOCK_INLINE void step(const Pair& now, const Pair& next, Sums& sums) const {
+    Sums ahead;
+    begin(next, ahead);
+    RESBLOCK_UNROLL
+    for (int u = 0; u < 2; ++u) {
+      const Cell cell = first_half(now, u, sums);
+      multiply_x(next, u, ahead);
+      if (cell.unit < H()) second_half(now, cell);
+      multiply_h(next, u, ahead);
+    }
+    sums = ahead;
+  }
+
+  void run() const {
+    Sums sums;
+    const Pair first = pair(0, 0);
+    begin(first, sums);
+    for (int half = 0; half < 2; ++half) multiply_x(first, half, sums);
+    for (int half = 0; half < 2; ++half) multiply_h(first, half, sums);
+    for (int64_t t = 0; t < w.steps; ++t) {
+      for (int64_t unit = 0; unit < H() - 2; unit += 2) step(pair(t, unit), pair(t, unit + 2), sums);
+      const int64_t last = (H() - 1) / 2 * 2;
+      step(pair(t, last), t + 1 < w.steps ? pair(t + 1, 0) : pair(t, last), sums);
+    }
   }
 };
 
-template <bool previous, class V, class S>
+template <bool previous, bool keeps, int fixed, class V, class S>
 void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
                         const Arithmetic<S>* packed, const Arithmetic<S>* x,
                         const ForwardTileScratch<Arithmetic<S>>& scratch) {
-  using A = Arithmetic<S>;
   const int64_t H = p.size.H, row = H * V::width;
-  const PackedLayer o = packed_layer(p.size, layer);
-  A *h = scratch.h + layer * row, *c = scratch.c + layer * row, *y = scratch.y[layer % 3];
-  const A* shortcut = has_shortcut(p.options, layer) ? scratch.y[(layer - 2) % 3] : nullptr;
-  for (int64_t t = 0; t < w.steps; ++t) {
-    KeptRows<A> kept{};
-    if (p.saved) kept = kept_rows(p.saved, p.size, w, layer, w.t0 + t);
-    column_groups<unit_group>(
-        0, H,
-        UnitsForward<previous, V, A>{o.inputs, H, w.t0 + t, values_per_unit(p.size, o.inputs), packed + o.ih,
-                                     x + t * o.inputs * V::width, h, shortcut ? shortcut + t * row : nullptr, c,
-                                     scratch.h_next, y + t * row, running, p.saved ? &kept : nullptr});
-    copy(scratch.h_next, row, h);
-  }
+  const KeptTile<V> kept(p.saved, p.size, w);
+  const auto* shortcut = has_shortcut(p.options, layer) ? scratch.y[(layer - 2) % 3] : nullptr;
+  const TileLayerForward<previous, keeps, fixed, V, S> forward = {
+      p,
+      w,
+      running,
+      layer,
+      layer ? H : p.size.I,
+      H,
+      packed + pairs_of_layer(p.size, layer),
+      x,
+      shortcut,
+      scratch.c + layer * row,
+      scratch.y[layer % 3],
+      scratch.h_turns,
+      keeps ? kept.begin(layer, w.t0, scratch.kept) : nullptr};
+  copy(scratch.h + layer * row, row, forward.h_after(-1));
+  forward.run();
+  if constexpr (keeps) kept.store(layer, w.t0, w.steps, scratch.kept);
+  copy(forward.h_after(w.steps - 1), row, scratch.h + layer * row);
 }
 
-template <bool previous, class V, class S>
-void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Running<V>& running,
-                        const Arithmetic<S>* packed, const ForwardTileScratch<Arithmetic<S>>& scratch) {
+template <bool previous, bool keeps, class V, class S>
+void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
+                        const ForwardTileScratch<Arithmetic<S>>& scratch) {
+  const Running<V> running(p, w);
   gather_lanes<V>(p.input, p, w, running, p.size.I, scratch.x);
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
     const bool drops = layer && p.options.dropout > 0;
     const Arithmetic<S>* before = scratch.y[(layer + 2) % 3];
     if (drops) drop_lanes<V>(p, w, layer, before, scratch.x);
-    forward_tile_layer<previous, V>(p, w, running, layer, packed, layer && !drops ? before : scratch.x, scratch);
+    const auto run = layer && p.size.H == 8 ? forward_tile_layer<previous, keeps, 8, V, S>
+                                            : forward_tile_layer<previous, keeps, 0, V, S>;
+    run(p, w, running, layer, packed, layer && !drops ? before : scratch.x, scratch);
   }
   scatter_lanes<V>(scratch.y[(p.size.L - 1) % 3], p.size, w, p.size.H, p.output);
 }
@@ -147,15 +234,15 @@ void forward_tile(const Forward<S>& p, const Tiling& tiling, const Arithmetic<S>
   Arena<Arithmetic<S>> arena{workspace};
   const ForwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, arena);
   TileWindow w = tile_window(p.size, tiling, tile);
-  const Running<V> running(p, w);
+  const bool previous = p.options.output_peephole_previous;
+  const auto chunk = previous
+                         ? (p.saved ? forward_tile_chunk<true, true, V, S> : forward_tile_chunk<true, false, V, S>)
+                         : (p.saved ? forward_tile_chunk<false, true, V, S> : forward_tile_chunk<false, false, V, S>);
   load_lane_states<V>(p.h_0, p.size, w, scratch.h);
   load_lane_states<V>(p.c_0, p.size, w, scratch.c);
   for (; w.t0 < p.size.T; w.t0 += tiling.steps) {
     w.steps = p.size.T - w.t0 < tiling.steps ? p.size.T - w.t0 : tiling.steps;
-    if (p.options.output_peephole_previous)
-      forward_tile_chunk<true, V>(p, w, running, packed, scratch);
-    else
-      forward_tile_chunk<false, V>(p, w, running, packed, scratch);
+    chunk(p, w, packed, scratch);
   }
   store_lane_states<V>(scratch.h, p.size, w, p.h_n);
   store_lane_states<V>(scratch.c, p.size, w, p.c_n);

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/cpu/batched.h"
 #include "core/cpu/layerwise.h"
+#include "core/cpu/wavefront.h"
 
 namespace resblock::cpu {
 
@@ -9,6 +10,7 @@ template <class S>
 struct Kernels {
   LayerwiseKernels<S> layerwise;
   BatchedKernels<S> batched, batched_half;  // in full and in half vectors
+  WavefrontKernels<S> wavefront[4];         // for ever more units; those the vectors are too short for take none
   // Adds the gradients (groups, packed_size) of one layer in the order of the groups, in place, and stores the sum.
   void (*store_gradients)(const Backward<S>&, int64_t groups, Arithmetic<S>* gradients, int64_t layer);
 };

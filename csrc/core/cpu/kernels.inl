@@ -4,6 +4,9 @@
 #include "core/cpu/kernels.h"
 
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "core/cell.h"
 #include "core/dropout.h"
@@ -21,13 +24,14 @@ constexpr int vector_lanes = RESBLOCK_VECTOR_BYTES / int(sizeof(A));
 
 #include "core/cpu/batched.inl"
 #include "core/cpu/layerwise.inl"
+#include "core/cpu/wavefront.inl"
 
 template <class V, class S>
 BatchedKernels<S> batched_kernels() {
   using A = Arithmetic<S>;
-  return {
-      V::width,           pack_units<S>,       pack_columns<S>, forward_tile_workspace<A>, backward_tile_workspace<A>,
-      forward_tile<V, S>, backward_tiles<V, S>};
+  return {V::width,           pack_unit_pairs<S>,        pack_columns<S>,
+          unit_pairs_size<A>, forward_tile_workspace<A>, backward_tile_workspace<A>,
+          forward_tile<V, S>, backward_tiles<V, S>};
 }
 
 template <class S>
@@ -42,8 +46,13 @@ LayerwiseKernels<S> layerwise_kernels() {
 template <class S>
 Kernels<S> kernels() {
   using A = Arithmetic<S>;
-  return {layerwise_kernels<S>(), batched_kernels<Lanes<A, vector_lanes<A>>, S>(),
-          batched_kernels<Lanes<A, vector_lanes<A> / 2>, S>(), store_gradients<S>};
+  using V = Lanes<A, vector_lanes<A>>;
+  return {layerwise_kernels<S>(),
+          batched_kernels<V, S>(),
+          batched_kernels<Lanes<A, vector_lanes<A> / 2>, S>(),
+          {wavefront_kernels<V, 4, 1, S>(), wavefront_kernels<V, 4, 2, S>(), wavefront_kernels<V, 8, 2, S>(),
+           wavefront_kernels<V, 16, 2, S>()},
+          store_gradients<S>};
 }
 
 template Kernels<float> kernels<float>();

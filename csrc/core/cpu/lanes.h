@@ -2,6 +2,8 @@
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
+constexpr int power(int base, int n) { return n ? base * power(base, n - 1) : 1; }
+
 template <class U, int W>
 struct LaneBits {
   typedef U Vec __attribute__((vector_size(W * sizeof(U))));
@@ -56,3 +58,72 @@ struct Lanes {
   friend RESBLOCK_INLINE Mask operator>(Lanes a, Lanes b) { return a.v > b.v; }
   friend RESBLOCK_INLINE Lanes select(Mask which, Lanes yes, Lanes no) { return of(which ? yes.v : no.v); }
 };
+
+#if defined(__x86_64__)
+// The instructions' own minimum and maximum give the second operand where one is NaN, as clamp wants. Compilers make
+// a comparison and a blend of it, which take the units that multiply. (Masks of ones: what gcc has for no mask reads an
+// undefined register, and it warns.)
+RESBLOCK_INLINE __m128 minimum(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
+RESBLOCK_INLINE __m128 maximum(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
+RESBLOCK_INLINE __m128d minimum(__m128d a, __m128d b) { return _mm_min_pd(a, b); }
+RESBLOCK_INLINE __m128d maximum(__m128d a, __m128d b) { return _mm_max_pd(a, b); }
+#if defined(__AVX2__)
+RESBLOCK_INLINE __m256 minimum(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+RESBLOCK_INLINE __m256 maximum(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+RESBLOCK_INLINE __m256d minimum(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
+RESBLOCK_INLINE __m256d maximum(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+#endif
+#if defined(__AVX512F__)
+RESBLOCK_INLINE __m512 minimum(__m512 a, __m512 b) { return _mm512_maskz_min_ps(0xffff, a, b); }
+RESBLOCK_INLINE __m512 maximum(__m512 a, __m512 b) { return _mm512_maskz_max_ps(0xffff, a, b); }
+RESBLOCK_INLINE __m512d minimum(__m512d a, __m512d b) { return _mm512_maskz_min_pd(0xff, a, b); }
+RESBLOCK_INLINE __m512d maximum(__m512d a, __m512d b) { return _mm512_maskz_max_pd(0xff, a, b); }
+#endif
+
+template <class A, int W, class = decltype(minimum(typename Lanes<A, W>::Vec{}, typename Lanes<A, W>::Vec{}))>
+RESBLOCK_INLINE Lanes<A, W> clamp(Lanes<A, W> x, Lanes<A, W> low, Lanes<A, W> high) {
+  return Lanes<A, W>::of(minimum(high.v, maximum(low.v, x.v)));
+}
+#endif
+
+#if defined(__AVX2__)
+// Where one instruction looks up any lane, exp(r) = 2^(j/W) exp(r'), j = 0..W-1, leaves an r' so small that a
+// polynomial of degree 3 (W = 16) or 4 (W = 8) is enough. The bits of 2^(j/W) less j's place in the exponent: adding
+// k W + j, shifted there, makes 2^k 2^(j/W).
+template <int W>
+struct PowerTable;
+#if defined(__AVX512F__)
+template <>
+struct PowerTable<16> {
+  static constexpr int degree = 3;
+  static RESBLOCK_INLINE LaneBits<uint32_t, 16>::Vec bits() {
+    return LaneBits<uint32_t, 16>::Vec{0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532,
+                                       0x3f75fed7, 0x3f75583f, 0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c,
+                                       0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
+  }
+};
+#endif
+template <>
+struct PowerTable<8> {
+  static constexpr int degree = 4;
+  static RESBLOCK_INLINE LaneBits<uint32_t, 8>::Vec bits() {
+    return LaneBits<uint32_t, 8>::Vec{0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7,
+                                      0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7};
+  }
+};
+
+template <int factor, int W, int degree = PowerTable<W>::degree>
+RESBLOCK_INLINE SplitExp<Lanes<float, W>> split_exp(Lanes<float, W> x) {
+  using V = Lanes<float, W>;
+  using Bits = typename LaneBits<uint32_t, W>::Vec;
+  constexpr float log2e = ExpTraits<float>::log2e, round = ExpTraits<float>::round / W;
+  const V shifted = x * V(factor * log2e) + V(round), k = shifted - V(round);
+  const V r = x - k * V(1 / (factor * log2e));  // exp(factor x) = 2^k exp(factor r)
+  V p = inverse_factorial<V>(degree) * V(power(factor, degree));
+  RESBLOCK_UNROLL
+  for (int n = degree - 1; n >= 1; --n) p = p * r + inverse_factorial<V>(n) * V(power(factor, n));
+  const Bits steps = bit_cast<Bits>(shifted.v);
+  const Bits scale = __builtin_shuffle(PowerTable<W>::bits(), steps) + (steps << (W == 16 ? 19 : 20));
+  return {V::of(bit_cast<typename V::Vec>(scale)), p * r};
+}
+#endif

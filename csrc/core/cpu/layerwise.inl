@@ -27,7 +27,7 @@ RESBLOCK_INLINE Plane<A> dense(A* scratch, const Window& w, int64_t width) {
 
 template <class S>
 RESBLOCK_INLINE bool valid(const Inputs<S>& p, const Window& w, int64_t t, int64_t b) {
-  return !p.lengths || w.t0 + t < p.lengths[w.b0 + b];
+  return !p.lengths || p.options.first_step + w.t0 + t < p.lengths[w.b0 + b];
 }
 
 // (L, B, H) <-> (L, sequences, H): the states of the block's sequences.
@@ -53,7 +53,7 @@ inline void drop(const Inputs<S>& p, const Window& w, int64_t layer, A* rows) {
     for (int64_t b = 0; b < w.sequences; ++b, rows += H)
       for (int64_t u = 0; u < H; u += 4) {
         A factor[4];
-        dropout.factors(layer, w.t0 + t, w.b0 + b, u / 4, factor);
+        dropout.factors(layer, p.options.first_step + w.t0 + t, w.b0 + b, u / 4, factor);
         for (int64_t k = u; k < u + 4 && k < H; ++k) rows[k] *= factor[k - u];
       }
 }

@@ -59,30 +59,49 @@ Kernels<S> kernels() {
   return portable::kernels<S>();
 }
 
-enum class Schedule { by_size, layerwise, batched };
+enum class Schedule { by_size, layerwise, batched, wavefront };
 
 Schedule wanted_schedule() {
   const char* wanted = getenv("RESBLOCK_SCHEDULE");
   if (!wanted) return Schedule::by_size;
   if (!strcmp(wanted, "layerwise")) return Schedule::layerwise;
   if (!strcmp(wanted, "batched")) return Schedule::batched;
+  if (!strcmp(wanted, "wavefront")) return Schedule::wavefront;
   throw std::invalid_argument("RESBLOCK_SCHEDULE is '" + std::string(wanted) + "', expected one of: " + schedules());
+}
+
+Schedule wanted() {
+  static const Schedule schedule = wanted_schedule();
+  return schedule;
 }
 
 // Whether the batch goes into the lanes. Where it pays was measured: lanes must not idle, and in training the gradient
 // of every weight is summed over lanes, which grows with the square of the units.
 bool is_batched(const Sizes& s, bool training) {
-  static const Schedule wanted = wanted_schedule();
-  if (wanted != Schedule::by_size) return wanted == Schedule::batched;
+  if (wanted() != Schedule::by_size) return wanted() == Schedule::batched;
   return s.B >= 6 && s.H <= (training ? 12 : 64);
 }
 
+// The wavefront's kernels for layers of this size, or null.
+template <class S>
+const WavefrontKernels<S>* wavefront(const Kernels<S>& kernels, const Forward<S>& p) {
+  if (p.saved || p.options.dropout > 0) return nullptr;
+  if (wanted() != Schedule::by_size ? wanted() != Schedule::wavefront : p.size.B >= 6) return nullptr;
+  for (const WavefrontKernels<S>& kernel : kernels.wavefront)
+    if (p.size.H <= kernel.units) return &kernel;
+  return nullptr;
+}
+
+// Arrays begin where cache lines do: a vector that crosses two costs two loads.
+struct FreeAligned {
+  void operator()(void* memory) const { operator delete(memory, std::align_val_t(64)); }
+};
 template <class A>
-using Workspace = std::unique_ptr<A[]>;
+using Workspace = std::unique_ptr<A[], FreeAligned>;
 
 template <class A>
 Workspace<A> workspace(int64_t count) {
-  return Workspace<A>(new A[size_t(std::max<int64_t>(count, 1))]);
+  return Workspace<A>(static_cast<A*>(operator new(size_t(count) * sizeof(A), std::align_val_t(64))));
 }
 
 template <class Body>
@@ -94,11 +113,10 @@ void run(const Parallel& parallel, int64_t tasks, const Body& body) {
 
 // Packing is a few microseconds of work per layer: threads are woken for wide layers only.
 template <class S, class Pack>
-Workspace<Arithmetic<S>> packed_weights(const Inputs<S>& p, const Parallel& parallel, Pack pack) {
-  auto packed = workspace<Arithmetic<S>>(packed_size(p.size));
+Workspace<Arithmetic<S>> packed_weights(const Inputs<S>& p, const Parallel& parallel, int64_t size, Pack pack) {
+  auto packed = workspace<Arithmetic<S>>(size);
   const int64_t worth_threads = int64_t(1) << 18;
-  run(packed_size(p.size) < worth_threads ? serial : parallel, p.size.L,
-      [&](int64_t layer) { pack(p, layer, packed.get()); });
+  run(size < worth_threads ? serial : parallel, p.size.L, [&](int64_t layer) { pack(p, layer, packed.get()); });
   return packed;
 }
 
@@ -142,7 +160,7 @@ const BatchedKernels<S>& fitting(const Kernels<S>& kernel, const Sizes& s) {
 template <class S>
 void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const LayerwiseKernels<S>& kernel) {
   const Blocking cut = blocking(p.size);
-  const auto packed = packed_weights<S>(p, parallel, kernel.pack_forward);
+  const auto packed = packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_forward);
   const int64_t scratch = kernel.forward_workspace(p.size, cut);
   run(parallel, cut.blocks, [&](int64_t block) {
     kernel.forward_block(p, cut, packed.get(), block, workspace<Arithmetic<S>>(scratch).get());
@@ -152,10 +170,28 @@ void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const Laye
 template <class S>
 void forward_batched(const Forward<S>& p, const Parallel& parallel, const BatchedKernels<S>& kernel) {
   const Tiling cut = tiling(p.size, kernel.lanes);
-  const auto packed = packed_weights<S>(p, parallel, kernel.pack_forward);
+  const auto packed = packed_weights<S>(p, parallel, kernel.forward_weights(p.size), kernel.pack_forward);
   const int64_t scratch = kernel.forward_workspace(p.size, cut);
   run(parallel, cut.tiles,
       [&](int64_t tile) { kernel.forward_tile(p, cut, packed.get(), tile, workspace<Arithmetic<S>>(scratch).get()); });
+}
+
+// Chunk c of segment s runs beside chunk c - 1 of segment s + 1, for all sequences at once.
+template <class S>
+void forward_wavefront(const Forward<S>& p, const Parallel& parallel, const WavefrontKernels<S>& kernel) {
+  using A = Arithmetic<S>;
+  const int64_t steps = 256;
+  const WavefrontCut cut = {steps, std::max<int64_t>(ceil_divide(p.size.T, steps), 1),
+                            std::min(parallel.threads, kernel.parts(p.size))};
+  const int64_t scratch = kernel.workspace(p.size, cut);
+  const auto weights = workspace<A>(kernel.weights_size(p.size)), sequences = workspace<A>(p.size.B * scratch);
+  kernel.pack(p, weights.get());
+  for (int64_t diagonal = 0; diagonal < cut.chunks + cut.segments - 1; ++diagonal)
+    run(parallel, p.size.B * cut.segments, [&](int64_t task) {
+      const int64_t sequence = task / cut.segments, segment = task % cut.segments, chunk = diagonal - segment;
+      if (chunk < 0 || chunk >= cut.chunks) return;
+      kernel.forward(p, cut, weights.get(), sequence, segment, chunk, sequences.get() + sequence * scratch);
+    });
 }
 
 // The two schedules differ in their kernels only.
@@ -163,7 +199,7 @@ template <class S, class SchedulesKernels, class Cut>
 void backward_in_groups(const Backward<S>& p, const Parallel& parallel, const Kernels<S>& kernels,
                         const SchedulesKernels& kernel, const Cut& cut) {
   using A = Arithmetic<S>;
-  const auto packed = packed_weights<S>(p, parallel, kernel.pack_backward);
+  const auto packed = packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_backward);
   const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
   const auto gradients = workspace<A>(cut.groups * all);
   run(parallel, cut.groups, [&](int64_t group) {
@@ -174,14 +210,17 @@ void backward_in_groups(const Backward<S>& p, const Parallel& parallel, const Ke
 
 }  // namespace
 
-const Parallel serial = {nullptr, [](void*, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
+const Parallel serial = {nullptr, 1,
+                         [](void*, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
                            for (int64_t index = 0; index < tasks; ++index) task(argument, index);
                          }};
 
 template <class S>
 void forward(const Forward<S>& p, const Parallel& parallel) {
   const Kernels<S> kernel = kernels<S>();
-  if (is_batched(p.size, p.saved))
+  if (const auto* narrow = wavefront(kernel, p))
+    forward_wavefront(p, parallel, *narrow);
+  else if (is_batched(p.size, p.saved))
     forward_batched(p, parallel, fitting(kernel, p.size));
   else
     forward_layerwise(p, parallel, kernel.layerwise);
@@ -218,7 +257,7 @@ const char* instruction_set() {
 #endif
 }
 
-const char* schedules() { return "batched layerwise"; }
+const char* schedules() { return "batched layerwise wavefront"; }
 
 #define RESBLOCK_INSTANTIATE(S)                              \
   template void forward(const Forward<S>&, const Parallel&); \

@@ -7,6 +7,7 @@ namespace resblock::cpu {
 // How a schedule spreads independent tasks over threads. Which thread runs which task never changes a result.
 struct Parallel {
   void* context;
+  int64_t threads;
   void (*run)(void* context, int64_t tasks, void (*task)(const void* argument, int64_t index), const void* argument);
 };
 

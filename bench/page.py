@@ -1,0 +1,121 @@
+"""docs/speed.md, and tables between the markers of other files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tables
+from record import Record
+
+PAGE = """# Speed on a CPU
+
+Written by `python bench/run.py` ([bench/README.md](../bench/README.md) says how each number is measured); not to be
+edited. {machine}
+
+A cell is one layer at one time step of one sequence. All runs have 18 inputs, float32, peepholes and additions,
+`output_peephole="current"`, and include the Python call. torch.nn.LSTM has neither peepholes nor additions: it does
+less. onnxruntime has peepholes. Both run on the number of threads they are fastest with, which is one at batch 1.
+
+## Workloads
+
+{workloads}
+
+The ratio is the other's time over ours: how many times as fast ours is. The limit is the time of the multiply-adds at
+the processor's measured peak plus that of the cell's equations, see below; behind it, how many times that ours takes.
+
+## Distance from the limit
+
+{limits}
+
+{schedules}
+
+What is above the limit is lost to loads and stores, to chains of dependent operations, to lanes that idle, and to what
+a call does besides: packing weights and laying inputs out anew.
+
+## Every other size
+
+A grid over L, H, B and T, as far as torch.nn.LSTM takes under two seconds.
+
+{grid}
+
+## Half types
+
+Stored in 16 bits, computed in float32.
+
+{halves}
+
+## What a call costs
+
+L 2, H 8, B 1, T 1.
+
+{overhead}
+
+## Memory
+
+The rise of the process's resident memory at its highest during the call, in a process of its own.
+
+{memory}
+
+## How cost grows
+
+![Forward pass: time against T, L, H and B](speed_forward.svg)
+
+![Training step: time against T, L, H and B](speed_training.svg)
+"""
+
+
+def page(record: Record) -> str:
+    """Fill in the page."""
+    return PAGE.format(
+        machine=_machine(record),
+        workloads=tables.workload_table(record),
+        limits=_limits(record),
+        schedules=tables.schedule_table(record),
+        grid=tables.grid_table(record),
+        halves=tables.half_table(record),
+        overhead=tables.overhead_table(record),
+        memory=tables.memory_table(record),
+    )
+
+
+def _machine(record: Record) -> str:
+    names = {
+        f"{m['processor']}, {m['cores']} core{'s' * (m['cores'] > 1)}, {m['instruction_set']}, torch {m['torch']}, "
+        f"onnxruntime {m['onnxruntime']}"
+        for m in record.machines
+    }
+    text = "Measured on: " + "; ".join(sorted(names)) + "."
+    if len(record.builds) > 1:
+        text += " Not all with the same kernels: " + "; ".join(", ".join(parts) for parts in record.builds.values())
+    return text
+
+
+def _limits(record: Record) -> str:
+    if not record.machines:
+        return ""
+    found = [machine["limits"] for machine in record.machines]
+    peak = max(limits["fma_gflops"] for limits in found)
+    forward, backward = (min(limits[name] for limits in found) for name in ("cell_forward_ns", "cell_backward_ns"))
+    return (
+        f"One core makes {peak:.0f} GFLOP/s of float32 multiply-adds from registers. The equations of one unit add "
+        f"{forward:.2f} ns to them in the forward pass and {backward:.2f} ns in the backward pass, as `core/cell.h` "
+        "writes them, with operands at hand and nothing to wait for. Each part of the record is compared with the "
+        "figures of its own run. The backward pass has twice the multiply-adds of the forward pass."
+    )
+
+
+def with_table(text: str, name: str, table: str) -> str | None:
+    """Put the table between the markers of this name; None where there are none."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if begin not in text or end not in text:
+        return None
+    head, rest = text.split(begin, 1)
+    return f"{head}{begin}\n{table}\n{end}{rest.split(end, 1)[1]}"
+
+
+def write_table(path: Path, name: str, table: str) -> bool:
+    """Write the table into a file; False where it has no markers for it."""
+    text = with_table(path.read_text(), name, table)
+    if text is not None:
+        path.write_text(text)
+    return text is not None

@@ -1,0 +1,181 @@
+"""The record as Markdown tables. Ratios are of medians of calls that took turns in one run."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from limits import limit_seconds, multiply_add_seconds
+from record import Measurement, Record
+from workloads import (
+    FORWARD_MEMORY_LIMIT,
+    GRID_FLOOR,
+    HALF_FLOOR,
+    OURS,
+    OVERHEAD_LIMIT,
+    TORCH,
+    TRAINING_MEMORY_LIMIT,
+    WORKLOADS,
+    Participant,
+    Size,
+    Target,
+    Workload,
+)
+
+WORST = 20
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _nanoseconds(seconds: float, size: Size) -> str:
+    per_cell = seconds / size.cells * 1e9
+    return f"{per_cell:,.1f}" if per_cell < 100 else f"{per_cell:,.0f}"
+
+
+def _outcome(ratio: float, target: Target) -> str:
+    if ratio < target.floor:
+        return "floor not met"
+    if target.goal is None:
+        return "floor met"
+    return "goal met" if ratio >= target.goal else "floor met"
+
+
+def workload_table(record: Record) -> str:
+    """Every workload and target that was measured."""
+    times: dict[tuple[str, Participant], Measurement] = {}
+    limits = {}
+    for m, machine in record.of_suite("workloads"):
+        times[m.about["workload"], m.participant] = m
+        limits[m.about["workload"]] = machine["limits"]
+    rows = []
+    for work in WORKLOADS:
+        for target in work.targets:
+            ours = times.get((work.name, Participant(OURS, target.threads)))
+            peer = times.get((work.name, target.peer))
+            if ours and peer:
+                rows.append(_workload_row(work, target, ours, peer, limits[work.name]))
+    header = [
+        "",
+        "workload",
+        "threads",
+        "ours, ms",
+        "ns per cell",
+        "limit, ns (x)",
+        "beside",
+        "ratio",
+        "floor",
+        "goal",
+        "",
+    ]
+    return markdown(header, rows)
+
+
+def _workload_row(
+    work: Workload, target: Target, ours: Measurement, peer: Measurement, limits: dict[str, float]
+) -> list[str]:
+    ratio = peer.median / ours.median
+    limit = limit_seconds(work.size, limits, target.threads)
+    return [
+        work.row,
+        str(work.size),
+        str(target.threads),
+        f"{ours.median * 1e3:,.1f}",
+        _nanoseconds(ours.median, work.size),
+        f"{_nanoseconds(limit, work.size)} ({ours.median / limit:.1f})",
+        str(target.peer).replace(OURS, "ours"),
+        f"**{ratio:.2f}**",
+        f"{target.floor:g}",
+        "" if target.goal is None else f"{target.goal:g}",
+        _outcome(ratio, target),
+    ]
+
+
+def schedule_table(record: Record) -> str:
+    """Each schedule's time per cell, and how many times the limit that is."""
+    found = record.of_suite("schedules")
+    names = list(dict.fromkeys(m.about["schedule"] for m, _ in found))
+    rows = []
+    for size in dict.fromkeys(m.size for m, _ in found):
+        here = {m.about["schedule"]: m for m, _ in found if m.size == size}
+        limits = next(machine["limits"] for m, machine in found if m.size == size)
+        limit, products = limit_seconds(size, limits), multiply_add_seconds(size, limits)
+        cells = [_with_distance(here[name], limit) if name in here else "" for name in names]
+        rows.append([str(size), _nanoseconds(products, size), _nanoseconds(limit, size), *cells])
+    return markdown(["size, 1 thread", "multiply-adds, ns", "limit, ns", *(f"{n}, ns (x limit)" for n in names)], rows)
+
+
+def _with_distance(m: Measurement, limit: float) -> str:
+    return f"{_nanoseconds(m.median, m.size)} ({m.median / limit:.1f})"
+
+
+def grid_ratios(record: Record) -> dict[Size, tuple[float, Measurement]]:
+    """Map each size of the grid to torch.nn.LSTM's time over ours, and to ours."""
+    both: dict[Size, dict[str, Measurement]] = {}
+    for m, _ in record.of_suite("grid"):
+        both.setdefault(m.size, {})[m.participant.peer] = m
+    pairs = {size: peers for size, peers in both.items() if {OURS, TORCH} <= set(peers)}
+    return {size: (peers[TORCH].median / peers[OURS].median, peers[OURS]) for size, peers in pairs.items()}
+
+
+def grid_table(record: Record) -> str:
+    """Summary of the grid and its worst sizes."""
+    ratios = grid_ratios(record)
+    if not ratios:
+        return "Not measured."
+    rows = []
+    for training in (False, True):
+        of_kind = [ratio for size, (ratio, _) in ratios.items() if size.training == training]
+        if of_kind:
+            below = sum(ratio < GRID_FLOOR for ratio in of_kind)
+            kind = "training step" if training else "forward"
+            figures = (min(of_kind), statistics.median(of_kind), max(of_kind))
+            rows.append([kind, str(len(of_kind)), str(below), *(f"{figure:.2f}" for figure in figures)])
+    below_name = f"below {GRID_FLOOR}"
+    summary = markdown(["torch.nn.LSTM / ours, 1 thread", "sizes", below_name, "least", "median", "most"], rows)
+    worst = sorted(ratios.items(), key=lambda item: item[1][0])[:WORST]
+    listed = [[str(size), f"{ours.median * 1e3:,.3f}", f"{ratio:.2f}"] for size, (ratio, ours) in worst]
+    return summary + "\n\nThe worst:\n\n" + markdown(["size", "ours, ms", "torch.nn.LSTM / ours"], listed)
+
+
+def half_table(record: Record) -> str:
+    """Speed of the half types over our float32."""
+    found = [m for m, _ in record.of_suite("halves")]
+    times = {(m.about["workload"], m.participant.dtype): m for m in found}
+    rows = []
+    for (name, dtype), m in times.items():
+        if dtype != "float32" and (name, "float32") in times:
+            ratio = times[name, "float32"].median / m.median
+            met = "met" if ratio >= HALF_FLOOR else "not met"
+            rows.append([str(m.size), dtype, f"{m.median * 1e3:,.1f}", f"{ratio:.2f}", f"{HALF_FLOOR}", met])
+    return markdown(["workload, 1 thread", "type", "ms", "speed over float32", "floor", ""], rows)
+
+
+def overhead_table(record: Record) -> str:
+    """Microseconds of a call that computes next to nothing."""
+    names = {"inference": "forward, no gradient", "graph": "forward, with a graph", "training": "forward and backward"}
+    times = {(m.about["call"], m.participant.peer): m.median * 1e6 for m, _ in record.of_suite("overhead")}
+    rows = []
+    for call, name in names.items():
+        if {(call, OURS), (call, TORCH)} <= set(times):
+            ours, peer = times[call, OURS], times[call, TORCH]
+            met = "met" if ours / peer <= OVERHEAD_LIMIT else "not met"
+            rows.append([name, f"{ours:.1f}", f"{peer:.1f}", f"{ours / peer:.2f}", f"{OVERHEAD_LIMIT}", met])
+    return markdown(["call, 1 thread", "ours, us", "torch.nn.LSTM, us", "ours / torch", "at most", ""], rows)
+
+
+def memory_table(record: Record) -> str:
+    """MiB that a call needs beyond its input and output."""
+    rows = []
+    for m, _ in record.of_suite("memory"):
+        mib, chunks = m.about["bytes"] / 2**20, m.about["chunks"]
+        limit = TRAINING_MEMORY_LIMIT if chunks else None if m.size.training else FORWARD_MEMORY_LIMIT
+        met = "" if limit is None else "met" if mib < limit else "not met"
+        name = f"{m.size}, {chunks} checkpoint chunks" if chunks else str(m.size)
+        kept = f"{m.about['kept_per_cell']:.1f}" if "kept_per_cell" in m.about else ""
+        rows.append([name, f"{mib:.1f}", "" if limit is None else str(limit), met, kept])
+    header = ["call", "MiB beyond input and output", "below", "", "values kept per cell (6H + 16 = 64 allowed)"]
+    return markdown(header, rows)

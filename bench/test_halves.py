@@ -1,0 +1,14 @@
+"""bfloat16 and float16 beside float32, all ours."""
+
+import pytest
+from conftest import effort, in_turns
+from workloads import HALF_WORKLOADS, OURS, WORKLOADS, Participant, Workload
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    types = [Participant(OURS, dtype=dtype) for dtype in ("float32", "bfloat16", "float16")]
+    in_turns(metafunc, [(w, types) for w in WORKLOADS if w.name in HALF_WORKLOADS])
+
+
+def test_half(timed, request, what: Workload, turn: int, participant: Participant) -> None:
+    timed(participant, what.size, turn, effort(request.config), workload=what.name)

@@ -1,0 +1,140 @@
+"""What is timed, beside whom, and how fast it should be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+INPUTS = 18
+
+OURS = "resblock"
+TORCH = "torch.nn.LSTM"
+ONNX = "onnxruntime"
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """A network, its input, and whether gradients are computed."""
+
+    layers: int
+    units: int
+    batch: int
+    steps: int
+    training: bool = False
+
+    @property
+    def cells(self) -> int:
+        """Layers x steps x sequences."""
+        return self.layers * self.steps * self.batch
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of the matrix products: the backward pass has twice as many as the forward pass."""
+        forward = 4 * self.units * (INPUTS + self.units + (self.layers - 1) * 2 * self.units) * self.steps * self.batch
+        return 3 * forward if self.training else forward
+
+    def __str__(self) -> str:
+        kind = "training step" if self.training else "forward"
+        return f"{kind}, L {self.layers}, H {self.units}, B {self.batch:,}, T {self.steps:,}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Participant:
+    """Who runs a size, and on how many threads."""
+
+    peer: str
+    threads: int = 1
+    dtype: str = "float32"
+
+    def __str__(self) -> str:
+        return f"{self.peer}, {self.threads} thread{'s' * (self.threads > 1)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """The peer's time over ours on `threads` threads: at least `floor`, at best `goal`.
+
+    A peer runs on as many threads as it is fastest with.
+    """
+
+    threads: int
+    peer: Participant
+    floor: float
+    goal: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """A row of the table: its letter, a name of its own, its size, and what is asked of it."""
+
+    row: str
+    name: str
+    size: Size
+    targets: tuple[Target, ...]
+
+    def participants(self, threads: list[int]) -> list[Participant]:
+        """All that is to be timed in turns where `threads` are the numbers of threads at hand."""
+        targets = [t for t in self.targets if max(t.threads, t.peer.threads) <= max(threads)]
+        ours = [Participant(OURS, count) for count in threads]
+        return list(dict.fromkeys([*ours, *(t.peer for t in targets)]))
+
+
+_torch, _torch_2, _onnx = Participant(TORCH), Participant(TORCH, 2), Participant(ONNX)
+
+_long = (
+    Target(1, _torch, 18, 21),
+    Target(1, _onnx, 10, 11.5),
+    Target(2, _torch, 30, 38),
+    Target(2, _onnx, 16, 20),
+)
+
+WORKLOADS = (
+    Workload("A", "A-10000", Size(60, 8, 1, 10_000), _long),
+    Workload("A", "A-40000", Size(60, 8, 1, 40_000), _long),
+    Workload("S", "S", Size(60, 8, 27_904, 9), (Target(1, _torch, 7, 9), Target(2, _torch_2, 8, 10))),
+    Workload("R", "R", Size(60, 8, 128, 9, True), (Target(1, _torch, 8, 10), Target(2, _torch, 12, 17))),
+    Workload("R2", "R2", Size(60, 8, 8, 1_000, True), (Target(1, _torch, 9, 12), Target(2, _torch, 16, 22))),
+    Workload("M", "M-16", Size(60, 16, 1, 10_000), (Target(1, _onnx, 4), Target(2, Participant(OURS), 1.7))),
+    Workload("M", "M-32", Size(60, 32, 1, 10_000), (Target(1, _onnx, 2), Target(2, Participant(OURS), 1.7))),
+    Workload("W", "W-forward", Size(2, 256, 64, 128), (Target(1, _torch, 1.0), Target(2, _torch_2, 1.0))),
+    Workload("W", "W-training", Size(2, 256, 64, 128, True), (Target(1, _torch, 1.2), Target(2, _torch_2, 1.2))),
+)
+
+HALF_FLOOR = 0.8  # speed of bfloat16 and float16 over float32
+HALF_WORKLOADS = ("A-10000", "S", "R")
+OVERHEAD_LIMIT = 1.5  # our time over torch.nn.LSTM's where there is next to nothing to compute
+OVERHEAD_SIZE = Size(2, 8, 1, 1)
+GRID_FLOOR = 0.9
+FORWARD_MEMORY_LIMIT, TRAINING_MEMORY_LIMIT = 32, 128  # MiB
+MEMORY_SIZE = Size(60, 8, 1, 40_000)
+CHECKPOINT_CHUNKS = 32
+
+# Every schedule is timed on each of these; S is cut, as its sequences all take the same time.
+SCHEDULE_SIZES = (
+    Size(60, 8, 1, 2_000),
+    Size(60, 8, 2_048, 9),
+    Size(60, 8, 128, 9, True),
+    Size(60, 8, 8, 200, True),
+    Size(60, 16, 1, 1_000),
+    Size(60, 32, 1, 1_000),
+    Size(2, 256, 64, 32),
+    Size(2, 256, 64, 32, True),
+)
+
+GRID_LAYERS = (1, 2, 8, 60)
+GRID_UNITS = (1, 3, 8, 16, 32, 64, 128, 512)
+GRID_BATCHES = (1, 4, 16, 64, 512)
+GRID_STEPS = (1, 8, 64, 512, 4_096)
+GRID_SECONDS = 2.0  # of torch.nn.LSTM: larger sizes are left out
+
+
+def growth() -> dict[str, list[Size]]:
+    """Name the sizes along which cost is shown to grow: one letter varies, the others stay."""
+    series: dict[str, list[Size]] = {}
+    for training in (False, True):
+        series |= {
+            f"T {training}": [Size(60, 8, 1, t, training) for t in (10, 30, 100, 300, 1_000, 3_000)],
+            f"L {training}": [Size(n, 8, 1, 300, training) for n in (1, 2, 4, 8, 15, 30, 60, 120)],
+            f"H {training}": [Size(8, h, 1, 300, training) for h in (1, 2, 4, 8, 16, 32, 64, 128, 256)],
+            f"B {training}": [Size(60, 8, b, 9, training) for b in (1, 2, 4, 8, 16, 32, 128, 512, 2_048)],
+        }
+    return series

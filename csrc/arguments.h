@@ -1,0 +1,173 @@
+// The operators' arguments as the kernels take them: checked, contiguous, and behind plain pointers.
+#pragma once
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/problem.h"
+
+namespace resblock {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using Shape = std::vector<int64_t>;
+
+inline std::string text(const Shape& shape) {
+  std::string out = "(";
+  for (size_t k = 0; k < shape.size(); ++k) out += (k ? ", " : "") + std::to_string(shape[k]);
+  return out + (shape.size() == 1 ? ",)" : ")");
+}
+
+inline Shape shape_of(const Tensor& t) {
+  const auto sizes = t.sizes();
+  return {sizes.begin(), sizes.end()};
+}
+
+// The arguments that forward and backward share, checked and made contiguous.
+struct Arguments {
+  Tensor input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0;
+  std::optional<Tensor> lengths, dropout_seed;
+  Sizes size;
+  Options options;
+
+  Tensor checked(const char* name, const Tensor& t, const Shape& shape) const {
+    STD_TORCH_CHECK(shape_of(t) == shape, "residual_lstm: ", name, " has shape ", text(shape_of(t)), ", expected ",
+                    text(shape));
+    STD_TORCH_CHECK(t.scalar_type() == input.scalar_type(), "residual_lstm: ", name, " is ",
+                    torch::headeronly::toString(t.scalar_type()), " but input is ",
+                    torch::headeronly::toString(input.scalar_type()), "; all floating arguments must share one dtype");
+    STD_TORCH_CHECK(t.is_cuda() == input.is_cuda() && t.get_device_index() == input.get_device_index(),
+                    "residual_lstm: ", name, " and input are on different devices");
+    return torch::stable::contiguous(t);
+  }
+
+  void check_sizes() {
+    const ScalarType type = input.scalar_type();
+    STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double || type == ScalarType::BFloat16 ||
+                        type == ScalarType::Half,
+                    "residual_lstm: input is ", torch::headeronly::toString(type),
+                    ", expected float32, float64, bfloat16 or float16");
+    STD_TORCH_CHECK(input.dim() == 3, "residual_lstm: input has shape ", text(shape_of(input)),
+                    ", expected (time, batch, features)");
+    STD_TORCH_CHECK(weight_hh.dim() == 3 && weight_hh.size(0) > 0 && weight_hh.size(2) > 0,
+                    "residual_lstm: weight_hh has shape ", text(shape_of(weight_hh)),
+                    ", expected (layers, 4 * hidden, hidden) with at least one layer and one unit");
+    size = {input.size(0), input.size(1), input.size(2), weight_hh.size(2), weight_hh.size(0)};
+  }
+
+  void check_tensors() {
+    const auto [T, B, I, H, L] = size;
+    weight_ih_first = checked("weight_ih_first", weight_ih_first, {4 * H, I});
+    weight_ih = checked("weight_ih", weight_ih, {L - 1, 4 * H, H});
+    weight_hh = checked("weight_hh", weight_hh, {L, 4 * H, H});
+    weight_peephole = checked("weight_peephole", weight_peephole, {L, 3, H});
+    bias = checked("bias", bias, {L, 4 * H});
+    h_0 = checked("h_0", h_0, {L, B, H});
+    c_0 = checked("c_0", c_0, {L, B, H});
+    input = torch::stable::contiguous(input);
+  }
+
+  // On a GPU the values stay unread: looking at them would wait for the device.
+  void check_lengths() {
+    if (!lengths) return;
+    STD_TORCH_CHECK(lengths->scalar_type() == ScalarType::Long && shape_of(*lengths) == Shape{size.B},
+                    "residual_lstm: lengths must be int64 of shape ", text({size.B}), ", got ",
+                    torch::headeronly::toString(lengths->scalar_type()), " of shape ", text(shape_of(*lengths)));
+    STD_TORCH_CHECK(lengths->is_cuda() == input.is_cuda(), "residual_lstm: lengths and input are on different devices");
+    lengths = torch::stable::contiguous(*lengths);
+    if (lengths->is_cuda()) return;
+    const int64_t* length = lengths->const_data_ptr<int64_t>();
+    for (int64_t b = 0; b < size.B; ++b)
+      STD_TORCH_CHECK(length[b] >= 1 && length[b] <= size.T, "residual_lstm: lengths[", b, "] is ", length[b],
+                      ", expected 1 to ", size.T, " (the number of time steps)");
+  }
+
+  void check_options(double dropout_p, bool residual, bool output_peephole_previous) {
+    STD_TORCH_CHECK(dropout_p >= 0 && dropout_p <= 1, "residual_lstm: dropout_p is ", dropout_p, ", expected 0 to 1");
+    uint64_t seed = 0;
+    if (dropout_p > 0) {
+      STD_TORCH_CHECK(dropout_seed.has_value(), "residual_lstm: dropout_p is ", dropout_p,
+                      " but no dropout_seed was given");
+      const bool is_beside_input =
+          dropout_seed->is_cuda() == input.is_cuda() && dropout_seed->get_device_index() == input.get_device_index();
+      STD_TORCH_CHECK(dropout_seed->scalar_type() == ScalarType::Long && dropout_seed->numel() == 1 &&
+                          (dropout_seed->is_cpu() || is_beside_input),
+                      "residual_lstm: dropout_seed must be one int64 on the CPU or on the device of input");
+      // On a GPU the kernels read it.
+      if (dropout_seed->is_cpu()) seed = uint64_t(*dropout_seed->const_data_ptr<int64_t>());
+    }
+    options = {dropout_p, seed, residual, output_peephole_previous};
+  }
+
+  Arguments(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole,
+            Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p,
+            std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous)
+      : input(input),
+        weight_ih_first(weight_ih_first),
+        weight_ih(weight_ih),
+        weight_hh(weight_hh),
+        weight_peephole(weight_peephole),
+        bias(bias),
+        h_0(h_0),
+        c_0(c_0),
+        lengths(lengths),
+        dropout_seed(dropout_seed) {
+    check_sizes();
+    check_tensors();
+    check_lengths();
+    check_options(dropout_p, residual, output_peephole_previous);
+  }
+
+  Tensor empty(const Shape& shape, std::optional<ScalarType> type = std::nullopt) const {
+    return torch::stable::new_empty(input, shape, type);
+  }
+
+  ScalarType arithmetic_type() const {
+    return input.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+  }
+};
+
+template <class S>
+const S* read(const Tensor& t) {
+  return static_cast<const S*>(t.const_data_ptr());
+}
+
+template <class S>
+S* write(const Tensor& t) {
+  return static_cast<S*>(t.mutable_data_ptr());
+}
+
+template <class S>
+Inputs<S> inputs(const Arguments& a) {
+  return {a.size,
+          a.options,
+          read<S>(a.input),
+          {read<S>(a.weight_ih_first), read<S>(a.weight_ih), read<S>(a.weight_hh), read<S>(a.weight_peephole),
+           read<S>(a.bias)},
+          read<S>(a.h_0),
+          read<S>(a.c_0),
+          a.lengths ? a.lengths->const_data_ptr<int64_t>() : nullptr};
+}
+
+// Calls body with a value of the storage type.
+template <class Body>
+void dispatch(ScalarType type, const Body& body) {
+  switch (type) {
+    case ScalarType::Double:
+      return body(double());
+    case ScalarType::BFloat16:
+      return body(bfloat16());
+    case ScalarType::Half:
+      return body(float16());
+    default:
+      return body(float());
+  }
+}
+
+}  // namespace resblock

@@ -1,0 +1,207 @@
+// Times the CPU schedules on one thread, without torch, to tune a kernel in seconds.
+//
+//     bench_schedules [--type f32|f64|bf16|f16] [--seconds N] [--size T,B,I,H,L[,training]] [NAME...]
+//
+// Without names or sizes: every workload below. RESBLOCK_ISA and RESBLOCK_SCHEDULE choose as everywhere. Times are the
+// thread's CPU time, which other processes disturb least: the least and the median of all repeats.
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/cpu/plan.h"
+
+namespace {
+
+using namespace resblock;
+
+struct Workload {
+  std::string name;
+  Sizes size;
+  bool training;
+};
+
+// The sizes of bench/workloads.py; S is cut to a part of its sequences, which all take the same time.
+const std::vector<Workload> table = {
+    {"A", {10000, 1, 18, 8, 60}, false}, {"S", {9, 2048, 18, 8, 60}, false},    {"R", {9, 128, 18, 8, 60}, true},
+    {"R2", {1000, 8, 18, 8, 60}, true},  {"M16", {2000, 1, 18, 16, 60}, false}, {"M32", {2000, 1, 18, 32, 60}, false},
+    {"W", {128, 64, 18, 256, 2}, false}, {"Wt", {128, 64, 18, 256, 2}, true},   {"B4", {100, 4, 18, 8, 60}, true},
+    {"H16", {20, 64, 18, 16, 20}, true}, {"H64", {20, 64, 18, 64, 4}, true},    {"B1t", {1000, 1, 18, 8, 60}, true},
+};
+
+double thread_seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return double(now.tv_sec) + 1e-9 * double(now.tv_nsec);
+}
+
+struct Times {
+  double least, median;
+};
+
+template <class Body>
+Times measure(double seconds, Body body) {
+  body();  // caches and page tables
+  std::vector<double> times;
+  double spent = 0;
+  while (times.size() < 5 || (spent < seconds && times.size() < 1000)) {
+    const double start = thread_seconds();
+    body();
+    times.push_back(thread_seconds() - start);
+    spent += times.back();
+  }
+  std::sort(times.begin(), times.end());
+  return {times.front(), times[times.size() / 2]};
+}
+
+// Everything a training step reads and writes.
+template <class S>
+struct Arrays {
+  using Array = std::vector<S>;
+  Array input, ih_first, ih, hh, peephole, bias, h_0, c_0, output, h_n, c_n, grad_output;
+  std::vector<Arithmetic<S>> saved;
+  Array grad_input, grad_ih_first, grad_ih, grad_hh, grad_peephole, grad_bias, grad_h_0, grad_c_0;
+  Forward<S> forward;
+  Backward<S> backward;
+
+  explicit Arrays(const Workload& work) {
+    const Sizes& s = work.size;
+    const double width = 1 / std::max(1., double(s.H));
+    input = random(s.T * s.B * s.I, 1);
+    ih_first = random(4 * s.H * s.I, width);
+    ih = random((s.L - 1) * 4 * s.H * s.H, width);
+    hh = random(s.L * 4 * s.H * s.H, width);
+    peephole = random(s.L * 3 * s.H, width);
+    bias = random(s.L * 4 * s.H, width);
+    h_0 = c_0 = h_n = c_n = Array(size_t(s.L * s.B * s.H));
+    output = Array(size_t(s.T * s.B * s.H));
+    const Inputs<S> in = {s,
+                          {0, 0, true, false, 0},
+                          input.data(),
+                          {ih_first.data(), ih.data(), hh.data(), peephole.data(), bias.data()},
+                          h_0.data(),
+                          c_0.data(),
+                          nullptr};
+    if (work.training) {
+      saved.resize(size_t(s.L * saved_per_layer(s)));
+      grad_output = random(s.T * s.B * s.H, 1);
+      grad_input = input, grad_ih_first = ih_first, grad_ih = ih, grad_hh = hh;
+      grad_peephole = peephole, grad_bias = bias, grad_h_0 = h_0, grad_c_0 = c_0;
+    }
+    forward = {in, output.data(), h_n.data(), c_n.data(), work.training ? saved.data() : nullptr};
+    backward = {in,
+                grad_output.data(),
+                h_0.data(),  // zeros
+                c_0.data(),
+                saved.data(),
+                grad_input.data(),
+                {grad_ih_first.data(), grad_ih.data(), grad_hh.data(), grad_peephole.data(), grad_bias.data()},
+                grad_h_0.data(),
+                grad_c_0.data()};
+  }
+
+ private:
+  std::mt19937 generator{1};
+
+  Array random(int64_t count, double limit) {
+    std::uniform_real_distribution<double> value(-limit, limit);
+    Array array(static_cast<size_t>(count));
+    for (S& x : array) store(&x, Arithmetic<S>(value(generator)));
+    return array;
+  }
+};
+
+// Multiply-adds of the forward pass, two operations each; the backward pass has twice as many.
+double forward_operations(const Sizes& s) {
+  const double first = double(s.I + s.H), others = double(s.L - 1) * 2 * double(s.H);
+  return double(s.T * s.B) * 8 * double(s.H) * (first + others);
+}
+
+void print(const char* part, const Times& times, double cells, double operations) {
+  printf("  %s %8.2f %8.2f %7.1f", part, times.least / cells * 1e9, times.median / cells * 1e9,
+         operations / times.least * 1e-9);
+}
+
+template <class S>
+void run(const Workload& work, double seconds) {
+  Arrays<S> arrays(work);
+  const Sizes& s = work.size;
+  const double cells = double(s.L * s.T * s.B), operations = forward_operations(s);
+  printf("%-4s T %5ld B %5ld H %3ld L %2ld", work.name.c_str(), long(s.T), long(s.B), long(s.H), long(s.L));
+  print("forward", measure(seconds, [&] { cpu::forward(arrays.forward, cpu::serial); }), cells, operations);
+  if (work.training)
+    print("backward", measure(seconds, [&] { cpu::backward(arrays.backward, cpu::serial); }), cells, 2 * operations);
+  printf("\n");
+  fflush(stdout);
+}
+
+Workload parse_size(const std::string& text) {
+  Workload work = {"-", {0, 0, 0, 0, 0}, false};
+  Sizes& s = work.size;
+  long v[5];
+  char rest[16] = "";
+  const int found = sscanf(text.c_str(), "%ld,%ld,%ld,%ld,%ld,%15s", v, v + 1, v + 2, v + 3, v + 4, rest);
+  if (found < 5 || *std::min_element(v, v + 5) < 1 || (found == 6 && strcmp(rest, "training")))
+    throw std::invalid_argument("--size is '" + text + "', expected T,B,I,H,L or T,B,I,H,L,training");
+  s = {v[0], v[1], v[2], v[3], v[4]};
+  work.training = found == 6;
+  return work;
+}
+
+Workload find(const std::string& name) {
+  for (const Workload& work : table)
+    if (work.name == name) return work;
+  std::string names;
+  for (const Workload& work : table) names += " " + work.name;
+  throw std::invalid_argument("no workload '" + name + "', expected one of:" + names);
+}
+
+void run_all(int argc, char** argv) {
+  std::vector<Workload> chosen;
+  std::string type = "f32";
+  double seconds = 0.5;
+  for (int k = 1; k < argc; ++k) {
+    const std::string word = argv[k];
+    const bool option = word.rfind("--", 0) == 0;
+    if (option && k + 1 == argc) throw std::invalid_argument(word + " wants a value");
+    if (word == "--size")
+      chosen.push_back(parse_size(argv[++k]));
+    else if (word == "--type")
+      type = argv[++k];
+    else if (word == "--seconds")
+      seconds = atof(argv[++k]);
+    else
+      chosen.push_back(find(word));
+  }
+  const char* schedule = getenv("RESBLOCK_SCHEDULE");
+  printf("%s, %s, schedule %s; ns per cell: least, median; GFLOP/s of multiply-adds at the least\n",
+         cpu::instruction_set(), type.c_str(), schedule ? schedule : "by size");
+  for (const Workload& work : chosen.empty() ? table : chosen)
+    if (type == "f32")
+      run<float>(work, seconds);
+    else if (type == "f64")
+      run<double>(work, seconds);
+    else if (type == "bf16")
+      run<bfloat16>(work, seconds);
+    else if (type == "f16")
+      run<float16>(work, seconds);
+    else
+      throw std::invalid_argument("--type is '" + type + "', expected f32, f64, bf16 or f16");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run_all(argc, argv);
+  } catch (const std::exception& error) {
+    fprintf(stderr, "bench_schedules: %s\n", error.what());
+    return 2;
+  }
+}

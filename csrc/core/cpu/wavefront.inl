@@ -1,0 +1,233 @@
+// The wavefront schedule's kernels. Compiled once per instruction set, inside its namespace.
+//
+// A vector V holds G layers of U units each; a layer has P such vectors, whose lanes beyond its units compute on zero
+// weights and stay zero. "Step d" of a group: its layer at position j computes time d - j.
+
+// The value of unit k of every layer, in all lanes of that layer.
+template <int U, class V>
+RESBLOCK_INLINE V spread(V x, int k) {
+  typename V::Mask lane{};
+  for (int n = 0; n < V::width; ++n) lane[n] = n / U * U + k;
+  return V::of(__builtin_shuffle(x.v, lane));
+}
+
+// Every layer's lanes get those of the layer before it; the first layer's get the last ones of `before`.
+template <int U, class V>
+RESBLOCK_INLINE V next_layer(V x, V before) {
+  typename V::Mask lane{};
+  for (int n = 0; n < V::width; ++n) lane[n] = n < U ? 2 * V::width - U + n : n - U;
+  return V::of(__builtin_shuffle(x.v, before.v, lane));
+}
+
+template <class V, int U, int P>
+struct Wave {
+  using A = typename V::Scalar;
+  static constexpr int W = V::width, G = W / U, units = U * P;
+  static constexpr bool paired = G > 1;
+
+  struct alignas(64) Weights {
+    A x[units][4][P][W], h[units][4][P][W], bias[4][P][W], peephole[3][P][W];
+    A shortcut[W];  // 1 in the lanes of layers that take the addition
+  };
+
+  // x and y of the step before; each layer's position in its groups.
+  struct alignas(64) State {
+    A c[P][W], h[P][W], x[P][W], y[P][W];
+    A position[W];
+  };
+
+  // The pre-activations of a step as far as they are summed, and the step's input.
+  struct Sums {
+    V z[4][P], x[P];
+  };
+
+  // Groups that run together, and their rows. Step d of the first group begins its sums with row d of `start` (4 P W
+  // values) and takes row d of `in` (`units`) for its input; the last layer writes row d - lag of `out`.
+  struct Together {
+    const Weights* weights;
+    State* states;
+    int64_t groups, lag, T;
+    const A* start;
+    int64_t start_row;  // from one row to the next; 0 repeats one
+    const A* in;
+    int64_t in_row;
+    A* out;      // a layer on its own finds the output of two layers ago where it writes
+    Sums* sums;  // of the last group's next step, carried on from where these groups stopped
+  };
+
+  struct Step {
+    const Weights* weights;
+    State* state;
+    const A *start, *before;
+    int64_t before_vector;  // from one of the P vectors before to the next
+  };
+
+  static RESBLOCK_INLINE Step step_of(const Together& t, int64_t group, int64_t d) {
+    const Weights* w = t.weights + group;
+    if (group) return {w, t.states + group, &w->bias[0][0][0], &t.states[group - 1].y[0][0], W};
+    return {w, t.states, t.start + d * t.start_row, t.in + d * t.in_row + U - W, U};
+  }
+
+  static RESBLOCK_INLINE void begin(const Step& s, Sums& sums) {
+    RESBLOCK_UNROLL
+    for (int gate = 0; gate < 4; ++gate) RESBLOCK_UNROLL
+    for (int p = 0; p < P; ++p) sums.z[gate][p] = V::load(s.start + (gate * P + p) * W);
+    RESBLOCK_UNROLL
+    for (int p = 0; p < P; ++p)
+      sums.x[p] = next_layer<U>(V::load(s.state->y[p]), V::load(s.before + p * s.before_vector));
+  }
+
+  // Adds the products with U units of the input, or of the layer's own output.
+  static RESBLOCK_INLINE void multiply(const A (*weights)[4][P][W], V units_of_layers, Sums& sums) {
+    RESBLOCK_UNROLL
+    for (int k = 0; k < U; ++k) {
+      const V value = spread<U>(units_of_layers, k);
+      RESBLOCK_UNROLL
+      for (int gate = 0; gate < 4; ++gate) RESBLOCK_UNROLL
+      for (int p = 0; p < P; ++p) sums.z[gate][p] += V::load(weights[k][gate][p]) * value;
+    }
+  }
+  static RESBLOCK_INLINE void multiply_x(const Step& s, int p, Sums& sums) {
+    multiply(s.weights->x + p * U, sums.x[p], sums);
+  }
+  static RESBLOCK_INLINE void multiply_h(const Step& s, int p, Sums& sums) {
+    multiply(s.weights->h + p * U, V::load(s.state->h[p]), sums);
+  }
+
+  // The cells of a group once their sums are complete. At the ends of a sequence (partial) not every layer runs.
+  template <bool previous, bool partial>
+  struct Cells {
+    const Weights& w;
+    State& s;
+    const Sums& sums;
+    const A* out_row;
+    typename V::Mask runs;
+
+    RESBLOCK_INLINE Cells(const Together& t, int64_t d, const Step& step, const Sums& sums)
+        : w(*step.weights), s(*step.state), sums(sums), out_row(t.out + d * units) {
+      const V position = V::load(s.position);
+      if (partial) runs = (position < V(A(d + 1))) & (position > V(A(d - t.T)));
+    }
+
+    // y of two layers ago. In a group the layer before had it for its input, one step earlier.
+    RESBLOCK_INLINE V two_before(int p) const {
+      if constexpr (paired) return next_layer<U>(V::load(s.x[p]), V(A(0)));
+      return V::load(out_row + p * W);
+    }
+
+    struct Half {
+      Gates<V> gate;
+      Peephole<V> peephole;
+      V c_before, c;
+    };
+
+    RESBLOCK_INLINE Half first_half(int p) const {
+      Half half;
+      half.gate = {sums.z[0][p], sums.z[1][p], sums.z[2][p], sums.z[3][p]};
+      half.peephole = {V::load(w.peephole[0][p]), V::load(w.peephole[1][p]), V::load(w.peephole[2][p])};
+      half.c_before = V::load(s.c[p]);
+      half.c = cell_state(half.gate, half.peephole, half.c_before);
+      (partial ? select(runs, half.c, half.c_before) : half.c).store(s.c[p]);
+      return half;
+    }
+
+    RESBLOCK_INLINE void second_half(int p, Half half) const {
+      const V h = cell_output<previous>(half.gate, half.peephole, half.c_before, half.c);
+      (partial ? select(runs, h, V::load(s.h[p])) : h).store(s.h[p]);
+      (h + V::load(w.shortcut) * two_before(p)).store(s.y[p]);
+      sums.x[p].store(s.x[p]);
+    }
+  };
+
+  // Finishes a step, whose sums are complete, and adds up those of the next one in between.
+  template <bool previous, bool partial>
+  static RESBLOCK_INLINE void step(const Together& t, int64_t d, const Step& now, const Step& next, Sums& sums) {
+    Sums ahead;
+    const Cells<previous, partial> cells(t, d, now, sums);
+    begin(next, ahead);
+    RESBLOCK_UNROLL
+    for (int p = 0; p < P; ++p) {
+      const auto half = cells.first_half(p);
+      multiply_x(next, p, ahead);
+      cells.second_half(p, half);
+      if constexpr (paired) multiply_h(next, p, ahead);
+    }
+    if constexpr (!paired) {
+      RESBLOCK_UNROLL
+      for (int p = 0; p < P; ++p) multiply_h(next, p, ahead);
+    }
+    sums = ahead;
+  }
+
+  static RESBLOCK_INLINE void complete_sums(const Step& s, Sums& sums) {
+    begin(s, sums);
+    RESBLOCK_UNROLL
+    for (int p = 0; p < P; ++p) {
+      multiply_x(s, p, sums);
+      multiply_h(s, p, sums);
+    }
+  }
+
+  template <bool partial>
+  static RESBLOCK_INLINE void write_row(const Together& t, int64_t d) {
+    if (partial && (d < t.lag || d >= t.T + t.lag)) return;
+    const State& last = t.states[t.groups - 1];
+    const int64_t lane = (t.lag - int64_t(last.position[0])) * U;
+    for (int p = 0; p < P; ++p) memcpy(t.out + (d - t.lag) * units + p * U, last.y[p] + lane, U * sizeof(A));
+  }
+
+  // Steps [d0, d1), the last group first: the others' outputs of the step before are still there.
+  template <bool previous, bool partial>
+  __attribute__((noinline)) static void advance_together(const Together& t, int64_t d0, int64_t d1) {
+    const int64_t last = t.groups - 1;
+    Sums sums = *t.sums;
+    for (int64_t d = d0; d < d1; ++d) {
+      for (int64_t group = last; group > 0; --group) {
+        step<previous, partial>(t, d, step_of(t, group, d), step_of(t, group - 1, d), sums);
+        if (group == last) write_row<partial>(t, d);
+      }
+      step<previous, partial>(t, d, step_of(t, 0, d), step_of(t, last, d + 1), sums);
+    }
+    *t.sums = sums;
+  }
+
+  // A single group waits for its own outputs, unless it is one layer: then its inputs are known ahead.
+  template <bool previous, bool partial>
+  __attribute__((noinline)) static void advance_alone(const Together& t, int64_t d0, int64_t d1) {
+    Sums sums;
+    complete_sums(step_of(t, 0, d0), sums);
+    for (int64_t d = d0; d < d1; ++d) {
+      const Step now = step_of(t, 0, d), next = step_of(t, 0, d + 1 < d1 ? d + 1 : d);
+      if constexpr (paired) {
+        const Cells<previous, partial> cells(t, d, now, sums);
+        RESBLOCK_UNROLL
+        for (int p = 0; p < P; ++p) cells.second_half(p, cells.first_half(p));
+        complete_sums(next, sums);
+      } else {
+        step<previous, partial>(t, d, now, next, sums);
+      }
+      write_row<partial>(t, d);
+    }
+  }
+
+  template <bool previous, bool partial>
+  static void advance(const Together& t, int64_t d0, int64_t d1) {
+    if (t.groups > 1)
+      advance_together<previous, partial>(t, d0, d1);
+    else
+      advance_alone<previous, partial>(t, d0, d1);
+  }
+
+  // Steps before the last layer of the groups has begun or after the first has ended are partial.
+  template <bool previous>
+  static void advance(const Together& t, int64_t d0, int64_t d1) {
+    if (d0 == 0) complete_sums(step_of(t, t.groups - 1, 0), *t.sums);
+    const int64_t begun = t.lag < d1 ? t.lag : d1, ended = t.T < d1 ? t.T : d1;
+    const int64_t from = d0 > begun ? d0 : begun, to = from > ended ? from : ended;
+    if (d0 < from) advance<previous, true>(t, d0, from);
+    if (from < to) advance<previous, false>(t, from, to);
+    if (to < d1) advance<previous, true>(t, to, d1);
+  }
+};
+
+#include "core/cpu/wavefront_forward.inl"

@@ -1,0 +1,77 @@
+// The forward and the backward pass of one problem, from tensors to the kernels of a device. A Device offers
+// forward(arguments, problem) and backward(arguments, problem) for every storage type.
+#pragma once
+#include "arguments.h"
+#include "huge_pages.h"
+
+namespace resblock {
+
+struct ForwardResults {
+  Tensor output, h_n, c_n;
+};
+
+// Of the weights in the order of Weights.
+using WeightGradients = std::array<Tensor, 5>;
+
+struct OutputGradients {
+  Tensor output, h_n, c_n;
+};
+
+struct InputGradients {
+  Tensor input;
+  WeightGradients weights;
+  Tensor h_0, c_0;
+};
+
+inline ForwardResults empty_results(const Arguments& a) {
+  const auto [T, B, I, H, L] = a.size;
+  return {a.empty({T, B, H}), a.empty({L, B, H}), a.empty({L, B, H})};
+}
+
+inline WeightGradients empty_weights(const Arguments& a) {
+  return {a.empty(shape_of(a.weight_ih_first)), a.empty(shape_of(a.weight_ih)), a.empty(shape_of(a.weight_hh)),
+          a.empty(shape_of(a.weight_peephole)), a.empty(shape_of(a.bias))};
+}
+
+inline InputGradients empty_gradients(const Arguments& a) {
+  return {a.empty(shape_of(a.input)), empty_weights(a), a.empty(shape_of(a.h_0)), a.empty(shape_of(a.c_0))};
+}
+
+inline int64_t saved_size(const Sizes& size) { return size.L * saved_per_layer(size); }
+
+// What the backward pass of a problem of this size needs of its forward pass.
+inline Tensor empty_saved(const Arguments& a, const Sizes& size) {
+  const Tensor saved = a.empty({saved_size(size)}, a.arithmetic_type());
+  ask_for_huge_pages(saved);
+  return saved;
+}
+
+// Without `saved` no backward pass can follow.
+template <class Device>
+void forward_pass(const Arguments& a, const ForwardResults& results, const Tensor* saved) {
+  dispatch(a.input.scalar_type(), [&](auto type) {
+    using S = decltype(type);
+    Device::forward(a, Forward<S>{inputs<S>(a), write<S>(results.output), write<S>(results.h_n), write<S>(results.c_n),
+                                  saved ? write<Arithmetic<S>>(*saved) : nullptr});
+  });
+}
+
+template <class Device>
+void backward_pass(const Arguments& a, const OutputGradients& of, const Tensor& saved, const InputGradients& to) {
+  dispatch(a.input.scalar_type(), [&](auto type) {
+    using S = decltype(type);
+    const auto& [ih_first, ih, hh, peephole, bias] = to.weights;
+    Device::backward(a,
+                     Backward<S>{inputs<S>(a),
+                                 read<S>(of.output),
+                                 read<S>(of.h_n),
+                                 read<S>(of.c_n),
+                                 read<Arithmetic<S>>(saved),
+                                 write<S>(to.input),
+                                 {write<S>(ih_first), write<S>(ih), write<S>(hh), write<S>(peephole), write<S>(bias)},
+                                 write<S>(to.h_0),
+                                 write<S>(to.c_0)});
+  });
+}
+
+}  // namespace resblock
