@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tolerances
@@ -201,8 +202,9 @@ print(json.dumps(status("VmHWM") - before - output.nbytes))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self")
-def test_a_long_sequence_trains_in_little_memory() -> None:
+def test_a_long_sequence_trains_in_little_memory(tmp_path: Path) -> None:
     """60 layers of 8 units over 40,000 steps: 440 MiB are kept without chunks."""
     program = [sys.executable, "-c", TRAINING_STEP.replace("CHUNKS", "100")]
-    risen = json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    run = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    risen = json.loads(run.stdout)
     assert risen < 128 * 2**20

@@ -226,8 +226,8 @@ def test_nothing_is_saved_without_a_backward_pass(device):
     problem = core.Problem(**arrays, device=device)
     kept, not_kept = core.forward(problem), core.forward(problem, needs_backward=False)
     assert not_kept["saved"].size == 0
-    for name in ("output", "h_n", "c_n"):
-        np.testing.assert_array_equal(kept[name], not_kept[name])
+    for name in ("output", "h_n", "c_n"):  # perhaps by another schedule
+        np.testing.assert_allclose(not_kept[name], kept[name], rtol=0, atol=64 * np.finfo(kept[name].dtype).eps)
 
 
 def test_arguments_are_checked():

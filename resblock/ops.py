@@ -83,6 +83,8 @@ def residual_lstm(
         If a shape, dtype, device, length or probability is not as above; the message names the argument.
     ValueError
         If `output_peephole` is neither word.
+    NotImplementedError
+        If `checkpoint_chunks` is above 0 and the tensors are on a GPU.
 
     Notes
     -----
@@ -98,6 +100,8 @@ def residual_lstm(
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
+    if checkpoint_chunks and input.is_cuda:
+        raise NotImplementedError("checkpoint_chunks works on the CPU only so far: leave it 0 on a GPU")
     tensors = (input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0)
     needs_backward = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     output, h_n, c_n, _ = torch.ops.resblock.residual_lstm(

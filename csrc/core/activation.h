@@ -21,7 +21,7 @@ struct ExpTraits<float> {
   static constexpr int mantissa = 23, bias = 127, degree = 7;
   static constexpr float log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   static constexpr float round = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer
-  static constexpr float lowest = -87.f, highest = 89.f;
+  static constexpr float lowest = -87.f, highest = 88.f;
 };
 
 template <>
@@ -77,7 +77,7 @@ RESBLOCK_INLINE SplitExp<A> split_exp(A x) {
   return {bit_cast<A>(Bits(exponent << E::mantissa)), r + r * r * p};
 }
 
-// exp(-x) + 1. Past `highest` the scale is 2^128 (2^1024), whose bits are infinity: a quotient is an exact zero.
+// exp(-x) + 1, finite in float; in double 2^1024 has the bits of infinity.
 template <class A>
 RESBLOCK_INLINE A one_plus_exp_minus(A x, A highest) {
   const SplitExp<A> e = split_exp<-1>(clamp(x, -highest, A(-ExpTraits<A>::lowest)));

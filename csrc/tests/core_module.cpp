@@ -118,7 +118,7 @@ void run(Arguments a, const Forward<S>& problem) {
 #if defined(RESBLOCK_TEST_CUDA)
   if (a.device == "cuda") return run_cuda(problem, cuda::forward_workspace(problem), cuda::forward<S>);
 #endif
-  cpu::forward(problem, {&a.threads, run_threads});
+  cpu::forward(problem, {&a.threads, a.threads, run_threads});
 }
 
 template <class S>
@@ -126,7 +126,7 @@ void run(Arguments a, const Backward<S>& problem) {
 #if defined(RESBLOCK_TEST_CUDA)
   if (a.device == "cuda") return run_cuda(problem, cuda::backward_workspace(problem), cuda::backward<S>);
 #endif
-  cpu::backward(problem, {&a.threads, run_threads});
+  cpu::backward(problem, {&a.threads, a.threads, run_threads});
 }
 
 // Calls visit(S{}) with the storage type of the input.

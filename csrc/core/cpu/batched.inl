@@ -12,6 +12,10 @@ inline TileWindow tile_window(const Sizes& s, const Tiling& tiling, int64_t tile
   return {b0, rest < tiling.lanes ? rest : tiling.lanes, 0, 0};
 }
 
+// The number of units that a layer's loops are unrolled for, where enough lanes make up for the code.
+template <class V>
+constexpr int unrolled_units = V::width >= 8 ? 8 : 0;
+
 // What is kept of a tile for the backward pass: (L, T, 6H, sequences), the rows of a step being 4H gates, H of c, H of
 // y. Kernels work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
 template <class V>

@@ -82,14 +82,15 @@ struct ColumnsBackward {
 // One layer over one chunk: dz of all its steps, dx, h before every step, and dh and dc carried to the step before the
 // chunk. With a fixed number of units, of layers above the first, dh and dx are summed in registers while the next
 // cells are computed.
-template <bool previous, int fixed, class V, class S>
+template <bool previous, int fixed, class V>
 struct TileLayerBackward {
-  using A = Arithmetic<S>;
+  using A = typename V::Scalar;
   static constexpr int W = V::width;
   const TileWindow& w;
   const Running<V>& running;
   int64_t inputs, any_H;
   const A *ih, *hh, *peephole;  // packed by pack_columns
+  const A* below;               // rows of the layer below, which are read next
   const A *kept, *before;       // rows of KeptTile: of step 0 on, and of the step before
   const A* dy;
   A *dh, *dc, *dh_next;   // of the layer
@@ -104,6 +105,7 @@ struct TileLayerBackward {
     const int64_t gate_row = H() * W, at = u * W;
     const Gates<V> gate = {V::load(now), V::load(now + gate_row), V::load(now + 2 * gate_row),
                            V::load(now + 3 * gate_row)};
+    for (int row = 0; row < 6; ++row) __builtin_prefetch(below + (t * 6 * H() + u) * W + row * gate_row);
     const V c_before = V::load(last + 4 * gate_row), tanh_before = tanh(c_before), dc_before = V::load(dc + at);
     V dc_now = dc_before, h = V::load(last + 3 * gate_row) * tanh_before;
     Gates<V> d =
@@ -172,7 +174,7 @@ struct TileLayerBackward {
     for (int k = 0; k < fixed; ++k) sum[k] += V(weights[(gate * fixed + u) * fixed + k]) * gates[gate];
   }
 
-  void run() const {
+  __attribute__((noinline)) void run() const {
     const A* last_c = kept + ((w.steps - 1) * 6 + 4) * H() * W;
     for (int64_t u = 0; u < H(); ++u) tanh(V::load(last_c + u * W)).store(tanh_c + u * W);
     for (int64_t t = w.steps - 1; t >= 0; --t) step(t);
@@ -222,34 +224,44 @@ inline void outer_products(int64_t steps, const A* dz, int64_t dz_step, const A*
     for (int k = 0; k < C; ++k) gradient[j * gradient_row + k] += total[j * C + k];
 }
 
+// Rows of lanes of a chunk: those of step t begin at data + t * step.
+template <class A>
+struct LaneRows {
+  const A* data;
+  int64_t step;
+};
+
 template <class V, class A>
 struct WeightGradientColumns {
   int64_t steps, H, inputs;
-  const A *dz, *x;
+  const A* dz;
+  LaneRows<A> x;
   A* gradient;
 
   template <int C>
   inline void operator()(int64_t column) const {
     for (int64_t j = 0; j < 4 * H; j += 4)
-      outer_products<V, 4, C>(steps, dz + j * V::width, 4 * H * V::width, x + column * V::width, inputs * V::width,
+      outer_products<V, 4, C>(steps, dz + j * V::width, 4 * H * V::width, x.data + column * V::width, x.step,
                               gradient + j * inputs + column, inputs);
   }
 };
 
 template <class V, class A>
-inline void add_weight_gradients(int64_t steps, int64_t H, int64_t inputs, const A* dz, const A* x, A* gradient) {
+inline void add_weight_gradients(int64_t steps, int64_t H, int64_t inputs, const A* dz, LaneRows<A> x, A* gradient) {
   column_groups<4>(0, inputs, WeightGradientColumns<V, A>{steps, H, inputs, dz, x, gradient});
 }
 
 // gradient[row] += the sum over steps and lanes.
 template <class V, class A>
 inline void add_row_sums(int64_t steps, int64_t rows, const A* from, A* gradient) {
-  for (int64_t row = 0; row < rows; ++row) {
-    V sum[V::width] = {};
+  for (int64_t first = 0; first < rows; first += V::width) {
+    const int64_t count = rows - first < V::width ? rows - first : V::width;
+    V sum[V::width];
     for (V& s : sum) s = V(A(0));
-    for (int64_t t = 0; t < steps; ++t) sum[0] += V::load(from + (t * rows + row) * V::width);
+    for (int64_t t = 0; t < steps; ++t)
+      for (int64_t row = 0; row < count; ++row) sum[row] += V::load(from + (t * rows + first + row) * V::width);
     sum_lanes(sum);
-    gradient[row] += sum[0].v[0];
+    for (int64_t row = 0; row < count; ++row) gradient[first + row] += sum[0].v[row];
   }
 }
 
@@ -265,49 +277,57 @@ inline const Arithmetic<S>* rows_before_chunk(const Backward<S>& p, const TileWi
 
 template <bool previous, int fixed, class V, class S>
 void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
-                         const Arithmetic<S>* packed, const Arithmetic<S>* dy, Arithmetic<S>* dx,
-                         const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+                         const Arithmetic<S>* packed, LaneRows<Arithmetic<S>> x, const Arithmetic<S>* dy,
+                         Arithmetic<S>* dx, const BackwardTileScratch<Arithmetic<S>>& scratch,
+                         Arithmetic<S>* gradients) {
   constexpr int W = V::width;
   const int64_t H = p.size.H;
   const PackedLayer o = packed_layer(p.size, layer);
   const KeptTile<V> kept(p.saved, p.size, w);
   zero(scratch.dpeephole, 3 * H * W);
-  TileLayerBackward<previous, fixed, V, S>{w,
-                                           running,
-                                           o.inputs,
-                                           H,
-                                           packed + o.ih,
-                                           packed + o.hh,
-                                           packed + o.peephole,
-                                           kept.load(layer, w.t0, w.steps, scratch.kept),
-                                           rows_before_chunk(p, w, layer, kept, scratch.before),
-                                           dy,
-                                           scratch.dh + layer * H * W,
-                                           scratch.dc + layer * H * W,
-                                           scratch.dh_next,
-                                           scratch.dz,
-                                           dx,
-                                           scratch.h_before,
-                                           scratch.tanh_c,
-                                           scratch.dpeephole}
+  TileLayerBackward<previous, fixed, V>{w,
+                                        running,
+                                        o.inputs,
+                                        H,
+                                        packed + o.ih,
+                                        packed + o.hh,
+                                        packed + o.peephole,
+                                        kept.at(layer ? layer - 1 : 0, w.t0),
+                                        kept.load(layer, w.t0, w.steps, scratch.kept),
+                                        rows_before_chunk(p, w, layer, kept, scratch.before),
+                                        dy,
+                                        scratch.dh + layer * H * W,
+                                        scratch.dc + layer * H * W,
+                                        scratch.dh_next,
+                                        scratch.dz,
+                                        dx,
+                                        scratch.h_before,
+                                        scratch.tanh_c,
+                                        scratch.dpeephole}
       .run();
   if (w.t0 == 0) load_lane_state<V>(p.h_0 + layer * p.size.B * H, p.size, w, scratch.h_before);
-  add_weight_gradients<V>(w.steps, H, o.inputs, scratch.dz, scratch.x, gradients + o.ih);
-  add_weight_gradients<V>(w.steps, H, H, scratch.dz, scratch.h_before, gradients + o.hh);
+  add_weight_gradients<V>(w.steps, H, o.inputs, scratch.dz, x, gradients + o.ih);
+  add_weight_gradients<V>(w.steps, H, H, scratch.dz, LaneRows<Arithmetic<S>>{scratch.h_before, H * W},
+                          gradients + o.hh);
   add_row_sums<V>(w.steps, 4 * H, scratch.dz, gradients + o.bias);
   add_row_sums<V>(1, 3 * H, scratch.dpeephole, gradients + o.peephole);
 }
 
-// The inputs that the layer saw in this chunk.
+// The inputs that the layer saw in this chunk: where they are kept, unless they must be changed.
 template <class V, class S>
-inline void layer_inputs(const Backward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
-                         Arithmetic<S>* x) {
+inline LaneRows<Arithmetic<S>> layer_inputs(const Backward<S>& p, const TileWindow& w, const Running<V>& running,
+                                            int64_t layer, Arithmetic<S>* copy) {
   const int64_t H = p.size.H, row = H * V::width;
-  if (layer == 0) return gather_lanes<V>(p.input, p, w, running, p.size.I, x);
+  if (layer == 0) {
+    gather_lanes<V>(p.input, p, w, running, p.size.I, copy);
+    return {copy, p.size.I * V::width};
+  }
   const KeptTile<V> kept(p.saved, p.size, w);
-  if (!kept.all_lanes()) zero(x, w.steps * row);
-  for (int64_t t = 0; t < w.steps; ++t) kept.load_rows(layer - 1, w.t0 + t, 5 * H, H, x + t * row);
-  if (p.options.dropout > 0) drop_lanes<V>(p, w, layer, x, x);
+  if (kept.all_lanes() && p.options.dropout == 0) return {kept.at(layer - 1, w.t0) + 5 * row, 6 * row};
+  if (!kept.all_lanes()) zero(copy, w.steps * row);
+  for (int64_t t = 0; t < w.steps; ++t) kept.load_rows(layer - 1, w.t0 + t, 5 * H, H, copy + t * row);
+  if (p.options.dropout > 0) drop_lanes<V>(p, w, layer, copy, copy);
+  return {copy, row};
 }
 
 template <bool previous, class V, class S>
@@ -318,9 +338,10 @@ void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithm
   gather_lanes<V>(p.grad_output, p, w, running, H, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
-    layer_inputs<V>(p, w, running, layer, scratch.x);
-    const auto run = layer && H == 8 ? tile_layer_backward<previous, 8, V, S> : tile_layer_backward<previous, 0, V, S>;
-    run(p, w, running, layer, packed, scratch.dy[layer % 3], dx, scratch, gradients);
+    const auto x = layer_inputs<V>(p, w, running, layer, scratch.x);
+    const auto run = layer && H == unrolled_units<V> ? tile_layer_backward<previous, unrolled_units<V>, V, S>
+                                                     : tile_layer_backward<previous, 0, V, S>;
+    run(p, w, running, layer, packed, x, scratch.dy[layer % 3], dx, scratch, gradients);
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
     // y of the layer before also went past this one into the next layer's addition.
     if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))

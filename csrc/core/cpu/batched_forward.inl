@@ -59,14 +59,13 @@ int64_t forward_tile_workspace(const Sizes& s, const Tiling& tiling) {
 
 // One layer over one chunk. The products of a pair of units run between the nonlinear parts of the pair before it, so
 // that neither multiplications nor divisions wait for the other.
-template <bool previous, bool keeps, int fixed, class V, class S>
+template <bool previous, bool keeps, int fixed, class V>
 struct TileLayerForward {
-  using A = Arithmetic<S>;
+  using A = typename V::Scalar;
   static constexpr int W = V::width;
-  const Forward<S>& p;
   const TileWindow& w;
   const Running<V>& running;
-  int64_t layer, any_inputs, any_H;
+  int64_t any_inputs, any_H;
   const A *weights, *x, *shortcut;
   A *c, *y;
   A* const* h_turns;
@@ -94,12 +93,16 @@ struct TileLayerForward {
       for (int u = 0; u < 2; ++u) sums.z[gate][u] = V(of.weights[gate * 2 + u]);
   }
 
+  static RESBLOCK_INLINE void multiply_row(const A* w, V row, Sums& sums) {
+    for (int gate = 0; gate < 4; ++gate)
+      for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[gate * 2 + u]) * row;
+  }
   static RESBLOCK_INLINE void multiply(const A* w, const A* rows, int64_t from, int64_t to, Sums& sums) {
-    RESBLOCK_UNROLL
-    for (int64_t k = from; k < to; ++k) {
-      const V value = V::load(rows + k * W);
-      for (int gate = 0; gate < 4; ++gate)
-        for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[k * 8 + gate * 2 + u]) * value;
+    if constexpr (fixed) {
+      RESBLOCK_UNROLL
+      for (int64_t k = from; k < to; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
+    } else {
+      for (int64_t k = from; k < to; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
     }
   }
   // Halves of the products with the inputs() and with h. Of h, the second half waits for the units just computed.
@@ -150,6 +153,7 @@ struct TileLayerForward {
 
   RESBLOCK_INLINE void keep(const Pair& now, const Cell& cell, V out) const {
     A* rows = kept + (now.t * 6 * H() + cell.unit) * W;
+    for (int row = 0; row < 6; ++row) __builtin_prefetch(rows + (2 * 6 + row) * H() * W, 1);  // in two steps
     cell.gate.i.store(rows);
     cell.gate.f.store(rows + H() * W);
     cell.gate.g.store(rows + 2 * H() * W);
@@ -171,7 +175,7 @@ struct TileLayerForward {
     sums = ahead;
   }
 
-  void run() const {
+  __attribute__((noinline)) void run() const {
     Sums sums;
     const Pair first = pair(0, 0);
     begin(first, sums);
@@ -192,20 +196,17 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
   const int64_t H = p.size.H, row = H * V::width;
   const KeptTile<V> kept(p.saved, p.size, w);
   const auto* shortcut = has_shortcut(p.options, layer) ? scratch.y[(layer - 2) % 3] : nullptr;
-  const TileLayerForward<previous, keeps, fixed, V, S> forward = {
-      p,
-      w,
-      running,
-      layer,
-      layer ? H : p.size.I,
-      H,
-      packed + pairs_of_layer(p.size, layer),
-      x,
-      shortcut,
-      scratch.c + layer * row,
-      scratch.y[layer % 3],
-      scratch.h_turns,
-      keeps ? kept.begin(layer, w.t0, scratch.kept) : nullptr};
+  const TileLayerForward<previous, keeps, fixed, V> forward = {w,
+                                                               running,
+                                                               layer ? H : p.size.I,
+                                                               H,
+                                                               packed + pairs_of_layer(p.size, layer),
+                                                               x,
+                                                               shortcut,
+                                                               scratch.c + layer * row,
+                                                               scratch.y[layer % 3],
+                                                               scratch.h_turns,
+                                                               keeps ? kept.begin(layer, w.t0, scratch.kept) : nullptr};
   copy(scratch.h + layer * row, row, forward.h_after(-1));
   forward.run();
   if constexpr (keeps) kept.store(layer, w.t0, w.steps, scratch.kept);
@@ -221,8 +222,9 @@ void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmet
     const bool drops = layer && p.options.dropout > 0;
     const Arithmetic<S>* before = scratch.y[(layer + 2) % 3];
     if (drops) drop_lanes<V>(p, w, layer, before, scratch.x);
-    const auto run = layer && p.size.H == 8 ? forward_tile_layer<previous, keeps, 8, V, S>
-                                            : forward_tile_layer<previous, keeps, 0, V, S>;
+    const auto run = layer && p.size.H == unrolled_units<V>
+                         ? forward_tile_layer<previous, keeps, unrolled_units<V>, V, S>
+                         : forward_tile_layer<previous, keeps, 0, V, S>;
     run(p, w, running, layer, packed, layer && !drops ? before : scratch.x, scratch);
   }
   scatter_lanes<V>(scratch.y[(p.size.L - 1) % 3], p.size, w, p.size.H, p.output);

@@ -3,8 +3,13 @@
 // and the cell per step. It takes every size; what it needs of memory does not grow with T.
 #pragma once
 #include "core/cpu/packed.h"
+#include "core/cpu/plan.h"
 
 namespace resblock::cpu {
+
+// Packing costs a pass over the weights: it is left out where they are used too rarely, and is done layer by layer
+// where there is one block and one chunk, so that a layer is used while it is in the caches.
+enum class LayerwiseWeights { in_place, packed_ahead, packed_in_turn };
 
 // How the work is cut. A pure function of the sizes: never of the number of threads.
 struct Blocking {
@@ -12,6 +17,7 @@ struct Blocking {
   int64_t blocks;
   int64_t steps;   // of a chunk of time
   int64_t groups;  // of blocks, whose weight gradients are summed apart and then added in order
+  LayerwiseWeights weights;
 };
 
 // Workspaces and gradients are counted in Arithmetic<S>.
@@ -22,10 +28,14 @@ struct LayerwiseKernels {
   void (*pack_backward)(const Inputs<S>&, int64_t layer, A* packed);
   int64_t (*forward_workspace)(const Sizes&, const Blocking&);
   int64_t (*backward_workspace)(const Sizes&, const Blocking&);
-  void (*forward_block)(const Forward<S>&, const Blocking&, const A* packed, int64_t block, A* workspace);
-  // Sums the weight gradients of the group's blocks into `gradients` (packed_size).
-  void (*backward_group)(const Backward<S>&, const Blocking&, const A* packed, int64_t group, A* gradients,
-                         A* workspace);
+  // `packed` is null but for weights packed ahead.
+  // The threads share the products of a block, or of a group: for schedules that have only one of them.
+  void (*forward_block)(const Forward<S>&, const Parallel&, const Blocking&, const A* packed, int64_t block,
+                        A* workspace);
+  // Sums the weight gradients of the group's blocks into `gradients` (packed_size), or, where that is null and S is
+  // Arithmetic<S>, into those of the problem.
+  void (*backward_group)(const Backward<S>&, const Parallel&, const Blocking&, const A* packed, int64_t group,
+                         A* gradients, A* workspace);
 };
 
 }  // namespace resblock::cpu

@@ -1,6 +1,10 @@
 // The layerwise schedule: what its forward and its backward pass share. Compiled once per instruction set, inside its
 // namespace.
 
+// Whether the weights of the problem can be read, and their gradients written, in place.
+template <class S>
+constexpr bool stored_as_computed = sizeof(S) == sizeof(Arithmetic<S>);
+
 // The rows (t, b) of a chunk and block within an array of (time, sequence, width).
 template <class A>
 struct Plane {
@@ -77,36 +81,89 @@ inline void gather_inputs(const Inputs<S>& p, const Window& w, int64_t layer, Pl
   drop(p, w, layer, x);
 }
 
+// The inputs of a layer as dense rows: where they stand if they are, else gathered.
+template <class S, class Y>
+inline const Arithmetic<S>* dense_inputs(const Inputs<S>& p, const Window& w, int64_t layer, Plane<Y> y_before,
+                                         Arithmetic<S>* x) {
+  const bool drops = layer && p.options.dropout > 0;
+  if (layer && !drops && y_before.step == w.sequences * y_before.width) return y_before.data;
+  if constexpr (stored_as_computed<S>)
+    if (!layer && !p.lengths && w.sequences == p.size.B) return at(p.input, p.size, w, p.size.I).data;
+  gather_inputs(p, w, layer, y_before, x);
+  return x;
+}
+
 template <class A>
 struct LayerWeights {
-  Right<A> ih, hh;
+  Right<A> ih, hh;  // packed, or as the problem has them
   const A *bias, *peephole;
 };
 
+template <class S>
+RESBLOCK_INLINE LayerWeights<Arithmetic<S>> weights_in_place(const Inputs<S>& p, int64_t layer) {
+  const LayerSource<S> w = layer_source(p, layer);
+  return {{w.ih, packed_layer(p.size, layer).inputs, false}, {w.hh, p.size.H, false}, w.bias, w.peephole};
+}
+
+// `packed` begins with the layer's weights.
 template <class A>
-RESBLOCK_INLINE LayerWeights<A> layer_weights(const A* packed, const Sizes& s, int64_t layer) {
+RESBLOCK_INLINE LayerWeights<A> packed_weights(const Sizes& s, int64_t layer, const A* packed) {
   const PackedLayer o = packed_layer(s, layer);
-  return {{packed + o.ih, 0, true}, {packed + o.hh, 0, true}, packed + o.bias, packed + o.peephole};
+  return {{packed, 0, true}, {packed + o.hh - o.ih, 0, true}, packed + o.bias - o.ih, packed + o.peephole - o.ih};
 }
 
 // For z = x W^T: the products run over the inputs, the columns are the gates.
-template <class S>
-void pack_forward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
-  const PackedLayer o = packed_layer(p.size, layer);
-  const LayerSource<S> w = layer_source(p, layer);
-  pack(o.inputs, 4 * p.size.H, w.ih, 1, o.inputs, packed + o.ih);
-  pack(p.size.H, 4 * p.size.H, w.hh, 1, p.size.H, packed + o.hh);
-  pack_small(p, layer, packed);
-}
+struct ForGates {
+  template <class S>
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const S* w, Arithmetic<S>* packed) const {
+    pack(parallel, inputs, gates, w, 1, inputs, packed);
+  }
+};
 
 // For dx = dz W: the products run over the gates, the columns are the inputs.
-template <class S>
-void pack_backward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+struct ForInputs {
+  template <class S>
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const S* w, Arithmetic<S>* packed) const {
+    pack(parallel, gates, inputs, w, inputs, 1, packed);
+  }
+};
+
+template <class Pack, class S>
+void pack_layer(const Parallel& parallel, const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  const int64_t H = p.size.H;
   const PackedLayer o = packed_layer(p.size, layer);
   const LayerSource<S> w = layer_source(p, layer);
-  pack(4 * p.size.H, o.inputs, w.ih, o.inputs, 1, packed + o.ih);
-  pack(4 * p.size.H, p.size.H, w.hh, p.size.H, 1, packed + o.hh);
-  pack_small(p, layer, packed);
+  Pack()(parallel, 4 * H, o.inputs, w.ih, packed);
+  Pack()(parallel, 4 * H, H, w.hh, packed + o.hh - o.ih);
+  load_small(p, layer, packed + o.bias - o.ih, packed + o.peephole - o.ih);
+}
+
+template <class S>
+void pack_forward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  pack_layer<ForGates>(serial, p, layer, packed + packed_layer(p.size, layer).ih);
+}
+
+template <class S>
+void pack_backward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+  pack_layer<ForInputs>(serial, p, layer, packed + packed_layer(p.size, layer).ih);
+}
+
+// Of the largest layer, where layers are packed in turn.
+inline int64_t packed_in_turn(const Sizes& s, const Blocking& blocking) {
+  if (blocking.weights != LayerwiseWeights::packed_in_turn) return 0;
+  const int64_t first = packed_layer(s, 1).ih, later = s.L > 1 ? packed_layer(s, 2).ih - first : 0;
+  return first > later ? first : later;
+}
+
+// The weights of a layer as its products want them: packed ahead, or now, or in place.
+template <class Pack, class S>
+inline LayerWeights<Arithmetic<S>> layer_weights(const Parallel& parallel, const Inputs<S>& p, int64_t layer,
+                                                 const Arithmetic<S>* packed, Arithmetic<S>* in_turn) {
+  if (packed) return packed_weights(p.size, layer, packed + packed_layer(p.size, layer).ih);
+  if constexpr (stored_as_computed<S>)
+    if (!in_turn) return weights_in_place(p, layer);
+  pack_layer<Pack>(parallel, p, layer, in_turn);
+  return packed_weights(p.size, layer, static_cast<const Arithmetic<S>*>(in_turn));
 }
 
 inline Window block_window(const Sizes& s, const Blocking& blocking, int64_t block) {

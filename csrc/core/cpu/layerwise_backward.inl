@@ -5,6 +5,7 @@ struct BackwardScratch {
   A *x, *dx, *dz, *h_before, *dy[3], *dpeephole;  // of one chunk
   A *dh, *dc;                                     // (L, sequences, H), carried from chunk to chunk
   A* dh_next;                                     // (sequences, H)
+  A* weights = nullptr;                           // of one layer, where layers are packed in turn
 
   BackwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
     const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
@@ -17,6 +18,7 @@ struct BackwardScratch {
     dh = arena.take(states);
     dc = arena.take(states);
     dh_next = arena.take(blocking.sequences * s.H);
+    if (const int64_t packed = packed_in_turn(s, blocking)) weights = arena.take(packed);
   }
 };
 
@@ -30,19 +32,23 @@ int64_t backward_workspace(const Sizes& s, const Blocking& blocking) {
 template <bool previous, class A>
 inline void cells_backward(int64_t H, const A* peephole, const A* gates, const A* c_previous, const A* c, const A* dy,
                            const A* dh, A* dc, A* dz, A* dpeephole) {
-#pragma GCC ivdep
-  for (int64_t u = 0; u < H; ++u) {
-    const Gates<A> gate = {gates[u], gates[H + u], gates[2 * H + u], gates[3 * H + u]};
-    const Peephole<A> p = {peephole[u], peephole[H + u], peephole[2 * H + u]};
-    const Gates<A> d = cell_backward<previous, A>(gate, p, c_previous[u], c[u], dy[u] + dh[u], dc[u]);
-    dz[u] = d.i;
-    dz[H + u] = d.f;
-    dz[2 * H + u] = d.g;
-    dz[3 * H + u] = d.o;
-    dpeephole[u] += d.i * c_previous[u];
-    dpeephole[H + u] += d.f * c_previous[u];
-    dpeephole[2 * H + u] += d.o * (previous ? c_previous[u] : c[u]);
-  }
+  for_units<A>(H, [&](auto units) {
+    using V = Lanes<A, vector_lanes<A>>;
+    const Gates<V> gate = {units.load(gates), units.load(gates + H), units.load(gates + 2 * H),
+                           units.load(gates + 3 * H)};
+    const Peephole<V> p = {units.load(peephole), units.load(peephole + H), units.load(peephole + 2 * H)};
+    const V c_before = units.load(c_previous), c_now = units.load(c);
+    V dc_now = units.load(dc);
+    const Gates<V> d = cell_backward<previous, V>(gate, p, c_before, c_now, units.load(dy) + units.load(dh), dc_now);
+    units.store(dc_now, dc);
+    units.store(d.i, dz);
+    units.store(d.f, dz + H);
+    units.store(d.g, dz + 2 * H);
+    units.store(d.o, dz + 3 * H);
+    units.store(units.load(dpeephole) + d.i * c_before, dpeephole);
+    units.store(units.load(dpeephole + H) + d.f * c_before, dpeephole + H);
+    units.store(units.load(dpeephole + 2 * H) + d.o * (previous ? c_before : c_now), dpeephole + 2 * H);
+  });
 }
 
 // What the forward pass left of one layer, and the state before its first step.
@@ -72,15 +78,27 @@ struct Kept {
   void h_before(int64_t t, int64_t b, A* to) const {
     if (t == 0) return load_row(h_0 + b * s.H, s.H, to);
     const A *o = gates(t - 1, b) + 3 * s.H, *c_now = c(t - 1, b);
-#pragma GCC ivdep
-    for (int64_t u = 0; u < s.H; ++u) to[u] = o[u] * tanh(c_now[u]);
+    for_units<A>(s.H, [&](auto units) { units.store(units.load(o) * tanh(units.load(c_now)), to); });
   }
 };
 
+// to = dz W.
+template <class A>
+inline void through_weights(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t gates, const A* dz,
+                            const Right<A>& w, A* to) {
+  const Left<A> left = {dz, gates, 1};
+  in_parts(parallel, inputs, panel_columns<A>, rows * inputs * gates, [=](int64_t n, int64_t end) {
+    if (w.packed)
+      matmul<A>(rows, end - n, gates, left, {w.data + n * gates, 0, true}, {nullptr, 0}, {to + n, inputs});
+    else
+      matmul_in_rows<A>(rows, end - n, gates, left, {w.data + n, w.row, false}, {nullptr, 0}, {to + n, inputs});
+  });
+}
+
 // One layer over one chunk: dz of all its rows, dh and dc carried to the step before the chunk.
 template <bool previous, class S, class A>
-inline void recur_backward(const Backward<S>& p, const Window& w, int64_t layer, const LayerWeights<A>& weights,
-                           const A* dy, const BackwardScratch<A>& scratch) {
+inline void recur_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t layer,
+                           const LayerWeights<A>& weights, const A* dy, const BackwardScratch<A>& scratch) {
   const int64_t H = p.size.H, states = w.sequences * H;
   const Kept<S> kept(p, layer);
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
@@ -97,7 +115,7 @@ inline void recur_backward(const Backward<S>& p, const Window& w, int64_t layer,
         zero(dz + b * 4 * H, 4 * H);
       }
     }
-    matmul<A>(w.sequences, H, 4 * H, {dz, 4 * H, 1}, weights.hh, {nullptr, 0}, {scratch.dh_next, H});
+    through_weights<A>(parallel, w.sequences, H, 4 * H, dz, weights.hh, scratch.dh_next);
     for (int64_t b = 0; b < w.sequences; ++b)
       if (valid(p, w, t, b)) copy(scratch.dh_next + b * H, H, dh + b * H);
   }
@@ -116,10 +134,36 @@ inline void gather_h_before(const Backward<S>& p, const Window& w, int64_t layer
     }
 }
 
+// Where the gradients of a layer's weights are summed. The first sum is stored, the later ones are added.
+template <class A>
+struct LayerGradients {
+  A *ih, *hh, *bias, *peephole;
+};
+
+// Without an array to sum in, the problem's own.
+template <class S>
+RESBLOCK_INLINE LayerGradients<Arithmetic<S>> layer_gradients(const Backward<S>& p, Arithmetic<S>* gradients,
+                                                              int64_t layer) {
+  const int64_t H = p.size.H;
+  if constexpr (stored_as_computed<S>) {
+    const Weights<S>& to = p.grad_weights;
+    if (!gradients)
+      return {layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first, to.hh + layer * 4 * H * H, to.bias + layer * 4 * H,
+              to.peephole + layer * 3 * H};
+  }
+  const PackedLayer o = packed_layer(p.size, layer);
+  return {gradients + o.ih, gradients + o.hh, gradients + o.bias, gradients + o.peephole};
+}
+
 // gradient (4H, inputs) += dz^T x over the rows of the chunk.
 template <class A>
-inline void add_weight_gradient(int64_t rows, int64_t H, int64_t inputs, const A* dz, const A* x, A* gradient) {
-  matmul<A>(4 * H, inputs, rows, {dz, 1, 4 * H}, {x, inputs, false}, {gradient, inputs}, {gradient, inputs});
+inline void add_weight_gradient(const Parallel& parallel, int64_t rows, int64_t H, int64_t inputs, const A* dz,
+                                const A* x, bool first, A* gradient) {
+  in_parts(parallel, 4 * H, RESBLOCK_TILE_ROWS, 4 * H * inputs * rows, [=](int64_t m, int64_t end) {
+    A* to = gradient + m * inputs;
+    matmul<A>(end - m, inputs, rows, {dz + m, 1, 4 * H}, {x, inputs, false}, {first ? nullptr : to, inputs},
+              {to, inputs});
+  });
 }
 
 template <class S>
@@ -142,35 +186,37 @@ inline void load_grad_output(const Backward<S>& p, const Window& w, Arithmetic<S
 }
 
 template <bool previous, class S, class A>
-void layer_backward(const Backward<S>& p, const Window& w, int64_t layer, const A* packed, const A* dy, A* dx,
-                    const BackwardScratch<A>& scratch, A* gradients) {
+void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t layer, const A* packed,
+                    const A* dy, A* dx, const BackwardScratch<A>& scratch, bool first, A* gradients) {
   const int64_t H = p.size.H;
+  const LayerGradients<A> sums = layer_gradients(p, gradients, layer);
   const PackedLayer o = packed_layer(p.size, layer);
-  const LayerWeights<A> weights = layer_weights(packed, p.size, layer);
+  const LayerWeights<A> weights = layer_weights<ForInputs>(parallel, p, layer, packed, scratch.weights);
   zero(scratch.dpeephole, 3 * H);
-  recur_backward<previous>(p, w, layer, weights, dy, scratch);
-  add(scratch.dpeephole, 3 * H, gradients + o.peephole);
+  recur_backward<previous>(parallel, p, w, layer, weights, dy, scratch);
+  if (first) zero(sums.peephole, 3 * H);
+  add(scratch.dpeephole, 3 * H, sums.peephole);
   gather_h_before(p, w, layer, scratch.h_before);
   const Plane<const A> y_before =
       layer ? at(saved_layer(p.saved, p.size, layer - 1).y, p.size, w, H) : Plane<const A>{};
-  gather_inputs(p, w, layer, y_before, scratch.x);
-  add_weight_gradient(w.rows(), H, o.inputs, scratch.dz, scratch.x, gradients + o.ih);
-  add_weight_gradient(w.rows(), H, H, scratch.dz, scratch.h_before, gradients + o.hh);
+  const A* x = dense_inputs<S>(p, w, layer, y_before, scratch.x);
+  add_weight_gradient(parallel, w.rows(), H, o.inputs, scratch.dz, x, first, sums.ih);
+  add_weight_gradient(parallel, w.rows(), H, H, scratch.dz, scratch.h_before, first, sums.hh);
   const A one = 1;
-  matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {gradients + o.bias, 0},
-            {gradients + o.bias, 0});
-  matmul<A>(w.rows(), o.inputs, 4 * H, {scratch.dz, 4 * H, 1}, weights.ih, {nullptr, 0}, {dx, o.inputs});
+  matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {first ? nullptr : sums.bias, 0},
+            {sums.bias, 0});
+  through_weights<A>(parallel, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx);
   drop(p, w, layer, dx);
 }
 
 template <bool previous, class S>
-void backward_chunk(const Backward<S>& p, const Window& w, const Arithmetic<S>* packed,
-                    const BackwardScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+void backward_chunk(const Parallel& parallel, const Backward<S>& p, const Window& w, const Arithmetic<S>* packed,
+                    const BackwardScratch<Arithmetic<S>>& scratch, bool first, Arithmetic<S>* gradients) {
   const int64_t L = p.size.L;
   load_grad_output(p, w, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
-    layer_backward<previous>(p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, gradients);
+    layer_backward<previous>(parallel, p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
     // y of the layer before also went past this one into the next layer's addition.
     if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
       add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
@@ -179,8 +225,9 @@ void backward_chunk(const Backward<S>& p, const Window& w, const Arithmetic<S>* 
 }
 
 template <class S>
-void backward_block(const Backward<S>& p, const Blocking& blocking, const Arithmetic<S>* packed, int64_t block,
-                    const BackwardScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+void backward_block(const Parallel& parallel, const Backward<S>& p, const Blocking& blocking,
+                    const Arithmetic<S>* packed, int64_t block, const BackwardScratch<Arithmetic<S>>& scratch,
+                    bool first, Arithmetic<S>* gradients) {
   Window w = block_window(p.size, blocking, block);
   load_states(p.grad_h_n, p.size, w, scratch.dh);
   load_states(p.grad_c_n, p.size, w, scratch.dc);
@@ -189,21 +236,36 @@ void backward_block(const Backward<S>& p, const Blocking& blocking, const Arithm
     w.t0 = chunk * blocking.steps;
     w.steps = p.size.T - w.t0 < blocking.steps ? p.size.T - w.t0 : blocking.steps;
     if (p.options.output_peephole_previous)
-      backward_chunk<true>(p, w, packed, scratch, gradients);
+      backward_chunk<true>(parallel, p, w, packed, scratch, first, gradients);
     else
-      backward_chunk<false>(p, w, packed, scratch, gradients);
+      backward_chunk<false>(parallel, p, w, packed, scratch, first, gradients);
+    first = false;
   }
   store_states(scratch.dh, p.size, w, p.grad_h_0);
   store_states(scratch.dc, p.size, w, p.grad_c_0);
 }
 
+// Where nothing is summed.
 template <class S>
-void backward_group(const Backward<S>& p, const Blocking& blocking, const Arithmetic<S>* packed, int64_t group,
-                    Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
+inline void zero_gradients(const Backward<S>& p, Arithmetic<S>* gradients) {
+  const int64_t H = p.size.H;
+  for (int64_t layer = 0; layer < p.size.L; ++layer) {
+    const LayerGradients<Arithmetic<S>> sums = layer_gradients(p, gradients, layer);
+    zero(sums.ih, 4 * H * packed_layer(p.size, layer).inputs);
+    zero(sums.hh, 4 * H * H);
+    zero(sums.bias, 4 * H);
+    zero(sums.peephole, 3 * H);
+  }
+}
+
+template <class S>
+void backward_group(const Backward<S>& p, const Parallel& parallel, const Blocking& blocking,
+                    const Arithmetic<S>* packed, int64_t group, Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
   const BackwardScratch<Arithmetic<S>> scratch(p.size, blocking, arena);
   const int64_t first = group * blocking.blocks / blocking.groups,
                 end = (group + 1) * blocking.blocks / blocking.groups;
-  zero(gradients, packed_size(p.size));
-  for (int64_t block = first; block < end; ++block) backward_block(p, blocking, packed, block, scratch, gradients);
+  if (first == end || p.size.T == 0) zero_gradients(p, gradients);
+  for (int64_t block = first; block < end; ++block)
+    backward_block(parallel, p, blocking, packed, block, scratch, block == first, gradients);
 }

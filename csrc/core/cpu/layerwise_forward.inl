@@ -4,6 +4,7 @@ template <class A>
 struct ForwardScratch {
   A *x, *gates, *c_plane, *y[3];  // of one chunk
   A *h, *c;                       // (L, sequences, H), carried from chunk to chunk
+  A* weights = nullptr;           // of one layer, where layers are packed in turn
 
   ForwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
     const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
@@ -13,6 +14,7 @@ struct ForwardScratch {
     for (A*& plane : y) plane = arena.take(rows * s.H);
     h = arena.take(states);
     c = arena.take(states);
+    if (const int64_t packed = packed_in_turn(s, blocking)) weights = arena.take(packed);
   }
 };
 
@@ -40,66 +42,92 @@ inline LayerPlanes<Arithmetic<S>> layer_planes(const Forward<S>& p, const Window
   return {at(saved.gates, p.size, w, 4 * H), at(saved.c, p.size, w, H), at(saved.y, p.size, w, H)};
 }
 
+// z = start + x W^T.
+template <class A>
+inline void add_gates(const Parallel& parallel, int64_t rows, int64_t gates, int64_t inputs, const A* x,
+                      const Right<A>& w, Rows<const A> start, Rows<A> z) {
+  const Left<A> left = {x, inputs, 1};
+  in_parts(parallel, gates, panel_columns<A>, rows * gates * inputs, [=](int64_t n, int64_t end) {
+    const Rows<const A> from = {start.data + n, start.row};
+    const Rows<A> to = {z.data + n, z.row};
+    if (w.packed)
+      matmul<A>(rows, end - n, inputs, left, {w.data + n * inputs, 0, true}, from, to);
+    else
+      matmul_transposed<A>(rows, end - n, inputs, left, w.data + n * inputs, from, to);
+  });
+}
+
 // z = W x + b for all steps of the chunk.
 template <class A>
-inline void project(const Window& w, int64_t inputs, const A* x, const LayerWeights<A>& weights, Plane<A> z) {
+inline void project(const Parallel& parallel, const Window& w, int64_t inputs, const A* x,
+                    const LayerWeights<A>& weights, Plane<A> z) {
   const bool one_product = z.step == w.sequences * z.width;
   const int64_t times = one_product ? 1 : w.steps, rows = w.rows() / times;
   for (int64_t t = 0; t < times; ++t)
-    matmul<A>(rows, z.width, inputs, {x + t * rows * inputs, inputs, 1}, weights.ih, {weights.bias, 0},
-              {z.row(t, 0), z.width});
+    add_gates<A>(parallel, rows, z.width, inputs, x + t * rows * inputs, weights.ih, {weights.bias, 0},
+                 {z.row(t, 0), z.width});
 }
 
+// What a step of one sequence reads and writes besides its gates.
+template <class A>
+struct CellRows {
+  const A* shortcut;  // or null
+  A *h, *c;           // the state
+  A *c_plane, *y;
+};
+
 template <bool previous, class A>
-inline void cells_forward(int64_t H, const A* peephole, A* z, A* c, A* h) {
-#pragma GCC ivdep
-  for (int64_t u = 0; u < H; ++u) {
-    Gates<A> gate = {z[u], z[H + u], z[2 * H + u], z[3 * H + u]};
-    const CellState<A> now = cell_forward<previous, A>(gate, {peephole[u], peephole[H + u], peephole[2 * H + u]}, c[u]);
-    z[u] = gate.i;
-    z[H + u] = gate.f;
-    z[2 * H + u] = gate.g;
-    z[3 * H + u] = gate.o;
-    c[u] = now.c;
-    h[u] = now.h;
-  }
+inline void cells_forward(int64_t H, const A* peephole, A* z, const CellRows<A>& rows) {
+  for_units<A>(H, [&](auto units) {
+    using V = Lanes<A, vector_lanes<A>>;
+    Gates<V> gate = {units.load(z), units.load(z + H), units.load(z + 2 * H), units.load(z + 3 * H)};
+    const CellState<V> now = cell_forward<previous, V>(
+        gate, {units.load(peephole), units.load(peephole + H), units.load(peephole + 2 * H)}, units.load(rows.c));
+    units.store(gate.i, z);
+    units.store(gate.f, z + H);
+    units.store(gate.g, z + 2 * H);
+    units.store(gate.o, z + 3 * H);
+    units.store(now.c, rows.c);
+    units.store(now.c, rows.c_plane);
+    units.store(now.h, rows.h);
+    units.store(rows.shortcut ? now.h + units.load(rows.shortcut) : now.h, rows.y);
+  });
 }
 
 // One layer over one chunk. h and c hold the layer's state of every sequence; past a sequence's length it stays.
 template <bool previous, class S, class A>
-inline void recur(const Forward<S>& p, const Window& w, const LayerWeights<A>& weights, const LayerPlanes<A>& to,
-                  const Plane<A>* shortcut, A* h, A* c) {
+inline void recur(const Parallel& parallel, const Forward<S>& p, const Window& w, const LayerWeights<A>& weights,
+                  const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
   const int64_t H = p.size.H;
   for (int64_t t = 0; t < w.steps; ++t) {
     A* z = to.gates.row(t, 0);
-    matmul<A>(w.sequences, 4 * H, H, {h, H, 1}, weights.hh, {z, 4 * H}, {z, 4 * H});
+    add_gates<A>(parallel, w.sequences, 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
     for (int64_t b = 0; b < w.sequences; ++b) {
-      A* y = to.y.row(t, b);
+      const CellRows<A> rows = {shortcut ? shortcut->row(t, b) : nullptr, h + b * H, c + b * H, to.c.row(t, b),
+                                to.y.row(t, b)};
       if (valid(p, w, t, b)) {
-        cells_forward<previous>(H, weights.peephole, to.gates.row(t, b), c + b * H, h + b * H);
-        copy(h + b * H, H, y);
-        if (shortcut) add(shortcut->row(t, b), H, y);
+        cells_forward<previous>(H, weights.peephole, to.gates.row(t, b), rows);
       } else {
         zero(to.gates.row(t, b), 4 * H);
-        zero(y, H);
+        copy(rows.c, H, rows.c_plane);
+        zero(rows.y, H);
       }
-      copy(c + b * H, H, to.c.row(t, b));
     }
   }
 }
 
 template <bool previous, class S>
-void forward_chunk(const Forward<S>& p, const Window& w, const Arithmetic<S>* packed,
+void forward_chunk(const Parallel& parallel, const Forward<S>& p, const Window& w, const Arithmetic<S>* packed,
                    const ForwardScratch<Arithmetic<S>>& scratch) {
   using A = Arithmetic<S>;
   const int64_t states = w.sequences * p.size.H;
   LayerPlanes<A> before = {}, two_before = {};
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
-    const LayerWeights<A> weights = layer_weights(packed, p.size, layer);
+    const LayerWeights<A> weights = layer_weights<ForGates>(parallel, p, layer, packed, scratch.weights);
     const LayerPlanes<A> now = layer_planes(p, w, layer, scratch);
-    gather_inputs(p, w, layer, before.y, scratch.x);
-    project(w, packed_layer(p.size, layer).inputs, scratch.x, weights, now.gates);
-    recur<previous>(p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
+    const A* x = dense_inputs<S>(p, w, layer, before.y, scratch.x);
+    project(parallel, w, packed_layer(p.size, layer).inputs, x, weights, now.gates);
+    recur<previous>(parallel, p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
                     scratch.h + layer * states, scratch.c + layer * states);
     two_before = before;
     before = now;
@@ -109,8 +137,8 @@ void forward_chunk(const Forward<S>& p, const Window& w, const Arithmetic<S>* pa
 }
 
 template <class S>
-void forward_block(const Forward<S>& p, const Blocking& blocking, const Arithmetic<S>* packed, int64_t block,
-                   Arithmetic<S>* workspace) {
+void forward_block(const Forward<S>& p, const Parallel& parallel, const Blocking& blocking, const Arithmetic<S>* packed,
+                   int64_t block, Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
   const ForwardScratch<Arithmetic<S>> scratch(p.size, blocking, arena);
   Window w = block_window(p.size, blocking, block);
@@ -119,9 +147,9 @@ void forward_block(const Forward<S>& p, const Blocking& blocking, const Arithmet
   for (; w.t0 < p.size.T; w.t0 += blocking.steps) {
     w.steps = p.size.T - w.t0 < blocking.steps ? p.size.T - w.t0 : blocking.steps;
     if (p.options.output_peephole_previous)
-      forward_chunk<true>(p, w, packed, scratch);
+      forward_chunk<true>(parallel, p, w, packed, scratch);
     else
-      forward_chunk<false>(p, w, packed, scratch);
+      forward_chunk<false>(parallel, p, w, packed, scratch);
   }
   store_states(scratch.h, p.size, w, p.h_n);
   store_states(scratch.c, p.size, w, p.c_n);

@@ -1,6 +1,6 @@
-// C = init + A B with the operands as the schedules have them. Each element of A B is summed in the order of k by
-// one chain of multiply-adds, whatever tile it falls in, so that results do not depend on how rows are split. The
-// init comes last: a sum over many chunks of time is then a sum of partial sums, which rounds less.
+// C = init + A B with the operands as the schedules have them. How an element of A B is summed is a matter of K alone,
+// whatever tile it falls in, so that results do not depend on how rows and columns are split. The init comes last: a
+// sum over many chunks of time is then a sum of partial sums, which rounds less.
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
@@ -24,57 +24,107 @@ struct Rows {  // (M, N), row m at data + m * row; a null init is zero, a row of
 };
 
 // Columns are taken in panels: pairs of full vectors first, then ever narrower ones. A packed right side stores
-// panel after panel, so the one that begins at column n begins at n * K.
-template <class A, int M, int W, int V>
-inline void tile(int64_t K, Left<A> a, const A* b, int64_t b_row, Rows<const A> init, Rows<A> c) {
+// panel after panel, so the one that begins at column n begins at n * K. A tile is some rows of P neighbouring panels.
+template <class A>
+struct Panels {
+  const A* data;
+  int64_t row, next;  // from one row, and from one panel, to the next
+};
+
+template <class A>
+constexpr int panel_columns = 2 * vector_lanes<A>;
+
+template <class A, int M, int W, int V, int P>
+inline void tile(int64_t K, Left<A> a, Panels<A> b, Rows<const A> init, Rows<A> c) {
   using Vec = Lanes<A, W>;
-  Vec sum[M][V];
+  constexpr int N = V * P;
+  Vec sum[M][N];
   for (int m = 0; m < M; ++m)
-    for (int v = 0; v < V; ++v) sum[m][v] = Vec(A(0));
+    for (int n = 0; n < N; ++n) {
+      sum[m][n] = Vec(A(0));
+      __builtin_prefetch(c.data + m * c.row + n * W, 1);
+    }
   for (int64_t k = 0; k < K; ++k) {
-    Vec row[V];
-    for (int v = 0; v < V; ++v) row[v] = Vec::load(b + k * b_row + v * W);
+    Vec row[N];
+    for (int n = 0; n < N; ++n) row[n] = Vec::load(b.data + k * b.row + n / V * b.next + n % V * W);
     for (int m = 0; m < M; ++m) {
       const A x = a.data[m * a.row + k * a.column];
-      for (int v = 0; v < V; ++v) sum[m][v] += Vec(x) * row[v];
+      for (int n = 0; n < N; ++n) sum[m][n] += Vec(x) * row[n];
     }
   }
   for (int m = 0; m < M; ++m)
-    for (int v = 0; v < V; ++v) {
-      if (init.data) sum[m][v] += Vec::load(init.data + m * init.row + v * W);
-      sum[m][v].store(c.data + m * c.row + v * W);
+    for (int n = 0; n < N; ++n) {
+      if (init.data) sum[m][n] += Vec::load(init.data + m * init.row + n * W);
+      sum[m][n].store(c.data + m * c.row + n * W);
     }
 }
 
-template <class A, int M, int W, int V>
-inline int64_t tiles_of_height(int64_t m, int64_t M_all, int64_t K, Left<A> a, const A* b, int64_t b_row,
-                               Rows<const A> init, Rows<A> c) {
-  for (; m + M <= M_all; m += M)
-    tile<A, M, W, V>(K, {a.data + m * a.row, a.row, a.column}, b, b_row,
-                     {init.data ? init.data + m * init.row : nullptr, init.row}, {c.data + m * c.row, c.row});
-  return m;
+// Rows are split into tiles of nearly the same height. Calls visit.operator()<height>(first row).
+template <int height, class Visit>
+RESBLOCK_INLINE void visit_height(int64_t rows, int64_t m, const Visit& visit) {
+  if (rows == height) return visit.template operator()<height>(m);
+  if constexpr (height > 1) visit_height<height - 1>(rows, m, visit);
+}
+
+template <class Visit>
+inline void row_tiles(int64_t M, const Visit& visit) {
+  const int64_t tiles = (M + RESBLOCK_TILE_ROWS - 1) / RESBLOCK_TILE_ROWS;
+  for (int64_t k = 0; k < tiles; ++k) {
+    const int64_t m = k * M / tiles, end = (k + 1) * M / tiles;
+    visit_height<RESBLOCK_TILE_ROWS>(end - m, m, visit);
+  }
+}
+
+// So many panels at a time that few rows fill the pipeline of multiply-adds as well.
+template <int V>
+constexpr int panels_at_once(int height) {
+  int panels = V == 2 ? 4 : 1;
+  while (panels > 1 && panels * height > RESBLOCK_TILE_ROWS) panels /= 2;
+  return panels;
 }
 
 template <class A, int W, int V>
-inline void panel(int64_t M, int64_t K, Left<A> a, const A* b, int64_t b_row, Rows<const A> init, Rows<A> c) {
-  int64_t m = tiles_of_height<A, RESBLOCK_TILE_ROWS, W, V>(0, M, K, a, b, b_row, init, c);
-  m = tiles_of_height<A, 4, W, V>(m, M, K, a, b, b_row, init, c);
-  m = tiles_of_height<A, 2, W, V>(m, M, K, a, b, b_row, init, c);
-  tiles_of_height<A, 1, W, V>(m, M, K, a, b, b_row, init, c);
-}
+struct MultiplyTile {
+  int64_t K, count;  // of neighbouring panels
+  Left<A> a;
+  Panels<A> b;
+  Rows<const A> init;
+  Rows<A> c;
 
-// Calls visit(n, width of the panel at n as a template argument) for the panels from column n on.
+  template <int height, int P>
+  inline int64_t tiles(int64_t m, int64_t k) const {
+    for (; k + P <= count; k += P)
+      tile<A, height, W, V, P>(K, {a.data + m * a.row, a.row, a.column}, {b.data + k * b.next, b.row, b.next},
+                               {init.data ? init.data + m * init.row + k * W * V : nullptr, init.row},
+                               {c.data + m * c.row + k * W * V, c.row});
+    return k;
+  }
+
+  template <int height>
+  inline void operator()(int64_t m) const {
+    constexpr int P = panels_at_once<V>(height);
+    int64_t k = tiles<height, P>(m, 0);
+    if constexpr (P > 2) k = tiles<height, 2>(m, k);
+    if constexpr (P > 1) tiles<height, 1>(m, k);
+  }
+};
+
+// Calls visit(n, count, width of a panel as template arguments) for the `count` panels of one width from column n on.
 template <int W, int V, class Visit>
-inline void panels(int64_t n, int64_t N, const Visit& visit) {
-  for (; n + W * V <= N; n += W * V) visit.template operator()<W, V>(n);
+inline void panels(int64_t n, int64_t N, int64_t at_once, const Visit& visit) {
+  for (int64_t count; n + W * V <= N; n += count * W * V) {
+    count = (N - n) / (W * V);
+    if (count > at_once) count = at_once;
+    visit.template operator()<W, V>(n, count);
+  }
   if constexpr (V == 2)
-    panels<W, 1>(n, N, visit);
+    panels<W, 1>(n, N, at_once, visit);
   else if constexpr (W > 1)
-    panels<W / 2, 1>(n, N, visit);
+    panels<W / 2, 1>(n, N, at_once, visit);
 }
 
 template <class A>
-struct MultiplyPanel {
+struct MultiplyPanels {
   int64_t M, K;
   Left<A> a;
   Right<A> b;
@@ -82,16 +132,111 @@ struct MultiplyPanel {
   Rows<A> c;
 
   template <int W, int V>
-  inline void operator()(int64_t n) const {
-    const A* from = b.data + (b.packed ? n * K : n);
-    panel<A, W, V>(M, K, a, from, b.packed ? W * V : b.row, {init.data ? init.data + n : nullptr, init.row},
-                   {c.data + n, c.row});
+  inline void operator()(int64_t n, int64_t count) const {
+    const Panels<A> from = {b.data + (b.packed ? n * K : n), b.packed ? W * V : b.row, b.packed ? W * V * K : W * V};
+    row_tiles(M, MultiplyTile<A, W, V>{
+                     K, count, a, from, {init.data ? init.data + n : nullptr, init.row}, {c.data + n, c.row}});
   }
 };
 
+// A panel is read by all rows before the next one: it stays in the first-level cache. With few rows, or where the whole
+// right side is that small, it is the rows of C that are finished one after the other.
 template <class A>
 inline void matmul(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> b, Rows<const A> init, Rows<A> c) {
-  panels<vector_lanes<A>, 2>(0, N, MultiplyPanel<A>{M, K, a, b, init, c});
+  const int64_t at_once = M <= RESBLOCK_TILE_ROWS || K <= 8 ? N : 1;
+  panels<vector_lanes<A>, 2>(0, N, at_once, MultiplyPanels<A>{M, K, a, b, init, c});
+}
+
+// The same with the right side as the caller has it, read once from memory: row after row.
+template <class A>
+inline void matmul_in_rows(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> b, Rows<const A> init, Rows<A> c) {
+  const int64_t rows = 16;
+  for (int64_t k = 0; k < K; k += rows) {
+    matmul<A>(M, N, K - k < rows ? K - k : rows, {a.data + k * a.column, a.row, a.column},
+              {b.data + k * b.row, b.row, false}, init, c);
+    init = {c.data, c.row};
+  }
+}
+
+// Sums of lanes, always in the same order. halves_added: of every block of 2 * half lanes in a, then in b, the first
+// half plus the second.
+template <int half, class V>
+RESBLOCK_INLINE V halves_added(V a, V b) {
+  typename V::Mask low{}, high{};
+  for (int k = 0; k < V::width; ++k) {
+    low[k] = k / half * 2 * half + k % half;
+    high[k] = low[k] + half;
+  }
+  return V::of(__builtin_shuffle(a.v, b.v, low)) + V::of(__builtin_shuffle(a.v, b.v, high));
+}
+
+// V::width vectors become one, v[0], of the sums over their lanes.
+template <class V, int half = V::width / 2>
+RESBLOCK_INLINE void lanes_added(V* v) {
+  for (int k = 0; k < half; ++k) v[k] = halves_added<half>(v[2 * k], v[2 * k + 1]);
+  if constexpr (half > 1) lanes_added<V, half / 2>(v);
+}
+
+// Elements of A B^T with both sides in rows of K: R rows of A with as many rows of B as make a vector of sums.
+template <class A, int R>
+struct DotTile {
+  using V = Lanes<A, vector_lanes<A>>;
+  static constexpr int W = V::width, C = W / R;
+  const A *left[R], *right[C];
+
+  DotTile(Left<A> a, int64_t m, int64_t M, const A* b, int64_t n, int64_t N, int64_t K) {
+    for (int r = 0; r < R; ++r) left[r] = a.data + (m + r < M ? m + r : M - 1) * a.row;
+    for (int k = 0; k < C; ++k) right[k] = b + (n + k < N ? n + k : N - 1) * K;
+  }
+
+  template <class Part>
+  RESBLOCK_INLINE void add(const Part& part, V* sum) const {
+    V x[R];
+    for (int r = 0; r < R; ++r) x[r] = part.load(left[r]);
+    for (int k = 0; k < C; ++k) {
+      const V y = part.load(right[k]);
+      for (int r = 0; r < R; ++r) sum[r * C + k] += x[r] * y;
+    }
+  }
+
+  inline void sums(int64_t K, A* to) const {
+    V sum[W];
+    for (V& s : sum) s = V(A(0));
+    int64_t k = 0;
+    for (; k + W <= K; k += W) add(Units<V, true>{k, W}, sum);
+    if (k < K) add(Units<V, false>{k, K - k}, sum);
+    lanes_added(sum);
+    sum[0].store(to);
+  }
+};
+
+template <class A, int R>
+inline int64_t dot_rows(int64_t m, int64_t M, int64_t n, int64_t N, int64_t K, Left<A> a, const A* b,
+                        Rows<const A> init, Rows<A> c) {
+  constexpr int C = DotTile<A, R>::C;
+  for (; m < M && (M - m >= R || R == 1); m += R) {
+    A sums[R * C];
+    DotTile<A, R>(a, m, M, b, n, N, K).sums(K, sums);
+    for (int r = 0; r < R; ++r)
+      for (int k = 0; k < C && n + k < N; ++k)
+        c.data[(m + r) * c.row + n + k] = sums[r * C + k] + init.data[(m + r) * init.row + n + k];
+  }
+  return m;
+}
+
+// C = init + A B^T, B (N, K) in dense rows: weights as the caller has them, read once.
+template <class A>
+inline void matmul_transposed(int64_t M, int64_t N, int64_t K, Left<A> a, const A* b, Rows<const A> init, Rows<A> c) {
+  constexpr int W = vector_lanes<A>, R = W >= 16 ? 4 : W >= 8 ? 2 : 1;
+  for (int64_t n = 0; n < N; n += W) {
+    const int64_t end = N - n < W ? N : n + W;
+    int64_t m = 0;
+    if constexpr (R > 1) {
+      const int64_t tall = M / R * R;
+      for (int64_t k = n; k < end && tall; k += W / R) m = dot_rows<A, R>(0, tall, k, end, K, a, b, init, c);
+    }
+    dot_rows<A, 1>(m, M, n, end, K, a, b, init, c);
+  }
 }
 
 template <class S>
@@ -101,15 +246,44 @@ struct PackPanel {
   int64_t k_stride, n_stride;
   Arithmetic<S>* to;
 
+  // In blocks of what a cache line holds along k: neighbours there are neighbours in memory where k_stride is 1.
   template <int W, int V>
-  inline void operator()(int64_t n) const {
+  inline void operator()(int64_t n, int64_t) const {
+    constexpr int64_t width = W * V, block = 16;
+    const S* source = from + n * n_stride;
     Arithmetic<S>* out = to + n * K;
-    for (int64_t k = 0; k < K; ++k)
-      for (int64_t j = 0; j < W * V; ++j) *out++ = load(from[k * k_stride + (n + j) * n_stride]);
+    for (int64_t k0 = 0; k0 < K; k0 += block) {
+      const int64_t end = K - k0 < block ? K : k0 + block;
+      for (int64_t j = 0; j < width; ++j)
+        for (int64_t k = k0; k < end; ++k) out[k * width + j] = load(source[k * k_stride + j * n_stride]);
+    }
   }
 };
 
+// Calls body(begin, end) for parts of [0, count) that begin at multiples of `step`, side by side if the whole takes
+// so many multiply-adds that a part is worth a thread. The parts share no sum: results do not depend on how many.
+template <class Body>
+inline void in_parts(const Parallel& parallel, int64_t count, int64_t step, int64_t multiply_adds, const Body& body) {
+  const int64_t worth_thread = int64_t(1) << 21, steps = (count + step - 1) / step;
+  int64_t parts = multiply_adds / worth_thread;
+  if (parts > parallel.threads) parts = parallel.threads;
+  if (parts > steps) parts = steps;
+  if (parts <= 1) return body(int64_t(0), count);
+  auto part = [&](int64_t k) {
+    const int64_t begin = k * steps / parts * step, end = (k + 1) * steps / parts * step;
+    body(begin, end < count ? end : count);
+  };
+  parallel.run(
+      parallel.context, parts,
+      [](const void* argument, int64_t k) { (*static_cast<const decltype(part)*>(argument))(k); }, &part);
+}
+
 template <class S>
-inline void pack(int64_t K, int64_t N, const S* from, int64_t k_stride, int64_t n_stride, Arithmetic<S>* to) {
-  panels<vector_lanes<Arithmetic<S>>, 2>(0, N, PackPanel<S>{K, from, k_stride, n_stride, to});
+inline void pack(const Parallel& parallel, int64_t K, int64_t N, const S* from, int64_t k_stride, int64_t n_stride,
+                 Arithmetic<S>* to) {
+  const int64_t multiply_adds_worth = 8;  // what packing a value takes
+  in_parts(parallel, N, panel_columns<Arithmetic<S>>, K * N * multiply_adds_worth, [=](int64_t n, int64_t end) {
+    panels<vector_lanes<Arithmetic<S>>, 2>(0, end - n, 1,
+                                           PackPanel<S>{K, from + n * n_stride, k_stride, n_stride, to + n * K});
+  });
 }

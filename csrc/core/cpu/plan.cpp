@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include <algorithm>
 #include <memory>
@@ -76,10 +79,13 @@ Schedule wanted() {
 }
 
 // Whether the batch goes into the lanes. Where it pays was measured: lanes must not idle, and in training the gradient
-// of every weight is summed over lanes, which grows with the square of the units.
+// of every weight is summed over lanes once per chunk of time, which grows with the square of the units.
 bool is_batched(const Sizes& s, bool training) {
   if (wanted() != Schedule::by_size) return wanted() == Schedule::batched;
-  return s.B >= 6 && s.H <= (training ? 12 : 64);
+  if (!training) return s.H <= 16 ? s.B >= 6 : s.H <= 64 && s.B >= 8;
+  if (s.H <= 12) return s.B >= 6 && s.T > 1;
+  const int64_t lanes = 16, idle = (lanes - s.B % lanes) % lanes;
+  return s.H <= 64 && s.T >= 16 && s.B >= (s.H <= 16 ? 16 : 32) && 8 * idle <= s.B;
 }
 
 // The wavefront's kernels for layers of this size, or null.
@@ -92,16 +98,24 @@ const WavefrontKernels<S>* wavefront(const Kernels<S>& kernels, const Forward<S>
   return nullptr;
 }
 
-// Arrays begin where cache lines do: a vector that crosses two costs two loads.
+// Arrays begin where cache lines do: a vector that crosses two costs two loads. Large ones are asked for in huge pages:
+// they are touched once per call, and the first touch of a page costs more than the work on it.
 struct FreeAligned {
-  void operator()(void* memory) const { operator delete(memory, std::align_val_t(64)); }
+  std::align_val_t alignment;
+  void operator()(void* memory) const { operator delete(memory, alignment); }
 };
 template <class A>
 using Workspace = std::unique_ptr<A[], FreeAligned>;
 
 template <class A>
 Workspace<A> workspace(int64_t count) {
-  return Workspace<A>(static_cast<A*>(operator new(size_t(count) * sizeof(A), std::align_val_t(64))));
+  const size_t huge = size_t(1) << 21, bytes = size_t(count) * sizeof(A);
+  const std::align_val_t alignment{bytes < 2 * huge ? 64 : huge};
+  void* memory = operator new(bytes, alignment);
+#if defined(MADV_HUGEPAGE)
+  if (bytes >= 2 * huge) madvise(memory, bytes / huge * huge, MADV_HUGEPAGE);
+#endif
+  return Workspace<A>(static_cast<A*>(memory), FreeAligned{alignment});
 }
 
 template <class Body>
@@ -125,28 +139,44 @@ int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Groups of tasks whose gradients are summed apart, bounded in number and in memory.
 int64_t gradient_groups(const Sizes& s, int64_t tasks) {
   const int64_t most = 16, values = int64_t(1) << 24;
-  const int64_t affordable = std::max<int64_t>(values / std::max<int64_t>(packed_size(s), 1), 2);
+  const int64_t affordable = std::max<int64_t>(values / std::max<int64_t>(packed_size(s), 1), 1);
   return std::max<int64_t>(std::min({tasks, most, affordable}), 1);  // without sequences the gradients are zeros
 }
 
-// Sixteen sequences share every load of the recurrent weights; small batches are cut in at most four, so that
-// threads find work.
-Blocking blocking(const Sizes& s) {
-  const int64_t rows = 128;
+template <class S>
+LayerwiseWeights layerwise_weights(const Sizes& s, bool backward) {
+  const int64_t rows = s.B * s.T, worth = std::min<int64_t>(48, backward ? 16 + s.H / 8 : s.H * s.H / 1024);
+  if (sizeof(S) == sizeof(Arithmetic<S>) && rows < worth) return LayerwiseWeights::in_place;
+  return s.H >= 256 && rows <= 512 ? LayerwiseWeights::packed_in_turn : LayerwiseWeights::packed_ahead;
+}
+
+// Sixteen sequences share every load of the recurrent weights. Smaller batches are cut in up to four, so that threads
+// find work, but not below four sequences, nor at all in wide layers: few rows leave the processor waiting for weights.
+// A group's gradients cost a pass over an array as large as the weights, which its rows must be worth.
+template <class S>
+Blocking blocking(const Sizes& s, bool backward) {
+  const int64_t rows = 128, worth_group = 256;
   Blocking b;
-  b.sequences = std::clamp<int64_t>(ceil_divide(s.B, 4), 1, 16);
+  b.weights = layerwise_weights<S>(s, backward);
+  if (b.weights == LayerwiseWeights::packed_in_turn) {
+    b.sequences = std::max<int64_t>(s.B, 1);
+    b.steps = std::max<int64_t>(s.T, 1);
+  } else {
+    const int64_t most = std::clamp<int64_t>(ceil_divide(s.B, 4), s.H < 256 ? 4 : 16, 16);
+    b.sequences = std::max<int64_t>(ceil_divide(s.B, std::max<int64_t>(ceil_divide(s.B, most), 1)), 1);
+    b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
+  }
   b.blocks = ceil_divide(s.B, b.sequences);
-  b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
-  b.groups = gradient_groups(s, b.blocks);
+  b.groups = gradient_groups(s, std::min(b.blocks, s.B * s.T / worth_group));
   return b;
 }
 
-// A chunk of sixteen steps keeps a layer's rows in the first-level cache.
+// A chunk of a layer, whose rows are as long as the lanes are many, stays in the first-level cache.
 Tiling tiling(const Sizes& s, int64_t lanes) {
   Tiling t;
   t.lanes = lanes;
   t.tiles = ceil_divide(s.B, lanes);
-  t.steps = std::clamp<int64_t>(s.T, 1, 16);
+  t.steps = std::clamp<int64_t>(s.T, 1, std::max<int64_t>(256 / lanes, 16));
   t.groups = gradient_groups(s, t.tiles);
   return t;
 }
@@ -159,11 +189,14 @@ const BatchedKernels<S>& fitting(const Kernels<S>& kernel, const Sizes& s) {
 // Each task takes its own workspace: it is long work beside one allocation.
 template <class S>
 void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const LayerwiseKernels<S>& kernel) {
-  const Blocking cut = blocking(p.size);
-  const auto packed = packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_forward);
+  const Blocking cut = blocking<S>(p.size, false);
+  const auto packed = cut.weights == LayerwiseWeights::packed_ahead
+                          ? packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_forward)
+                          : nullptr;
   const int64_t scratch = kernel.forward_workspace(p.size, cut);
+  const Parallel& within = cut.blocks == 1 ? parallel : serial;  // a block's products
   run(parallel, cut.blocks, [&](int64_t block) {
-    kernel.forward_block(p, cut, packed.get(), block, workspace<Arithmetic<S>>(scratch).get());
+    kernel.forward_block(p, within, cut, packed.get(), block, workspace<Arithmetic<S>>(scratch).get());
   });
 }
 
@@ -208,6 +241,26 @@ void backward_in_groups(const Backward<S>& p, const Parallel& parallel, const Ke
   run(serial, p.size.L, [&](int64_t layer) { kernels.store_gradients(p, cut.groups, gradients.get(), layer); });
 }
 
+template <class S>
+void backward_layerwise(const Backward<S>& p, const Parallel& parallel, const Kernels<S>& kernels) {
+  using A = Arithmetic<S>;
+  const LayerwiseKernels<S>& kernel = kernels.layerwise;
+  const Blocking cut = blocking<S>(p.size, true);
+  const auto packed = cut.weights == LayerwiseWeights::packed_ahead
+                          ? packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_backward)
+                          : nullptr;
+  const bool in_place = cut.groups == 1 && sizeof(S) == sizeof(A);
+  const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
+  const auto gradients = in_place ? nullptr : workspace<A>(cut.groups * all);
+  const Parallel& within = cut.groups == 1 ? parallel : serial;  // a group's products
+  run(parallel, cut.groups, [&](int64_t group) {
+    kernel.backward_group(p, within, cut, packed.get(), group, in_place ? nullptr : gradients.get() + group * all,
+                          workspace<A>(scratch).get());
+  });
+  if (in_place) return;
+  run(serial, p.size.L, [&](int64_t layer) { kernels.store_gradients(p, cut.groups, gradients.get(), layer); });
+}
+
 }  // namespace
 
 const Parallel serial = {nullptr, 1,
@@ -233,7 +286,7 @@ void backward(const Backward<S>& p, const Parallel& parallel) {
   if (is_batched(p.size, true))
     backward_in_groups(p, parallel, kernel, batched, tiling(p.size, batched.lanes));
   else
-    backward_in_groups(p, parallel, kernel, kernel.layerwise, blocking(p.size));
+    backward_layerwise(p, parallel, kernel);
 }
 
 void dropout_mask(const Sizes& s, const Options& options, double* mask) {

@@ -1,17 +1,22 @@
-// What both schedules do with rows of numbers, workspace and weights.
+// What the schedules do with rows of numbers, workspace and weights.
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
-// Hands out the workspace piece by piece; with a null base it only counts.
+// Hands out the workspace piece by piece, each from the beginning of a cache line on; with a null base it only counts.
 template <class A>
 struct Arena {
+  static constexpr int64_t line = 64 / sizeof(A);
   A* base;
   int64_t used = 0;
 
   A* take(int64_t count) {
     A* here = base ? base + used : nullptr;
-    used += count;
+    used += (count + line - 1) / line * line;
     return here;
+  }
+  template <class T>
+  T* take_all(int64_t count) {
+    return reinterpret_cast<T*>(take(count * int64_t(sizeof(T) / sizeof(A))));
   }
 };
 
@@ -43,6 +48,54 @@ inline void add(const A* from, int64_t n, A* to) {
   for (int64_t k = 0; k < n; ++k) to[k] += from[k];
 }
 
+// The rest of a row, shorter than a vector: lanes beyond it are zero, and are not stored.
+template <class V, class A>
+RESBLOCK_INLINE V load_rest(const A* from, int64_t n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) == 64 && sizeof(A) == 4) return V::of(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), from));
+  if constexpr (sizeof(V) == 64 && sizeof(A) == 8) return V::of(_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), from));
+#endif
+  A lanes[V::width] = {};
+  memcpy(lanes, from, size_t(n) * sizeof(A));
+  return V::load(lanes);
+}
+
+template <class V, class A>
+RESBLOCK_INLINE void store_rest(V v, A* to, int64_t n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) == 64 && sizeof(A) == 4) return _mm512_mask_storeu_ps(to, __mmask16((1u << n) - 1), v.v);
+  if constexpr (sizeof(V) == 64 && sizeof(A) == 8) return _mm512_mask_storeu_pd(to, __mmask8((1u << n) - 1), v.v);
+#endif
+  A lanes[V::width];
+  v.store(lanes);
+  memcpy(to, lanes, size_t(n) * sizeof(A));
+}
+
+// Some neighbouring units of a row: as many as a vector has lanes, or the last few of them.
+template <class V, bool whole>
+struct Units {
+  using A = typename V::Scalar;
+  int64_t first, count;
+
+  RESBLOCK_INLINE V load(const A* row) const {
+    if constexpr (whole) return V::load(row + first);
+    return load_rest<V>(row + first, count);
+  }
+  RESBLOCK_INLINE void store(V v, A* row) const {
+    if constexpr (whole) return v.store(row + first);
+    store_rest(v, row + first, count);
+  }
+};
+
+// Calls visit with the Units of a row, one vector after the other.
+template <class A, class Visit>
+RESBLOCK_INLINE void for_units(int64_t H, const Visit& visit) {
+  using V = Lanes<A, vector_lanes<A>>;
+  int64_t u = 0;
+  for (; u + V::width <= H; u += V::width) visit(Units<V, true>{u, V::width});
+  if (u < H) visit(Units<V, false>{u, H - u});
+}
+
 // The weights of one layer as the caller has them.
 template <class S>
 struct LayerSource {
@@ -57,12 +110,17 @@ RESBLOCK_INLINE LayerSource<S> layer_source(const Inputs<S>& p, int64_t layer) {
           w.peephole + layer * 3 * H};
 }
 
-// Biases and peepholes, in the order of packed_layer.
+// Biases and peepholes.
+template <class S>
+void load_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* bias, Arithmetic<S>* peephole) {
+  load_row(layer_source(p, layer).bias, 4 * p.size.H, bias);
+  load_row(layer_source(p, layer).peephole, 3 * p.size.H, peephole);
+}
+
 template <class S>
 void pack_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
   const PackedLayer o = packed_layer(p.size, layer);
-  load_row(layer_source(p, layer).bias, 4 * p.size.H, packed + o.bias);
-  load_row(layer_source(p, layer).peephole, 3 * p.size.H, packed + o.peephole);
+  load_small(p, layer, packed + o.bias, packed + o.peephole);
 }
 
 template <class S>

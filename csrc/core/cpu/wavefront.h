@@ -1,7 +1,8 @@
 // The schedule of few sequences and many small layers. The layers of a group lie side by side in the lanes of a vector,
 // each one step behind the layer before it: T L dependent steps become T + L. Groups run in pairs over chunks of time,
 // the products of one between the nonlinear parts of the other; threads take a share of the pairs each, chunk by chunk.
-// Forward only, without dropout and with nothing kept for a backward pass.
+// Forward only, without dropout and with nothing kept for a backward pass. One layer's outputs over all time are the
+// only memory that grows with T.
 #pragma once
 #include "core/cpu/packed.h"
 

@@ -22,7 +22,8 @@ RESBLOCK_INLINE V next_layer(V x, V before) {
 template <class V, int U, int P>
 struct Wave {
   using A = typename V::Scalar;
-  static constexpr int W = V::width, G = W / U, units = U * P;
+  static constexpr int W = V::width, G = W / U, lanes_of_layer = U, units = U * P;
+  static constexpr int columns = 4 * units, start_row = 4 * P * W;  // values of a step's sums: of one layer, of a group
   static constexpr bool paired = G > 1;
 
   struct alignas(64) Weights {
@@ -48,7 +49,7 @@ struct Wave {
     State* states;
     int64_t groups, lag, T;
     const A* start;
-    int64_t start_row;  // from one row to the next; 0 repeats one
+    int64_t start_step;  // from one row to the next; 0 repeats one
     const A* in;
     int64_t in_row;
     A* out;      // a layer on its own finds the output of two layers ago where it writes
@@ -65,7 +66,7 @@ struct Wave {
   static RESBLOCK_INLINE Step step_of(const Together& t, int64_t group, int64_t d) {
     const Weights* w = t.weights + group;
     if (group) return {w, t.states + group, &w->bias[0][0][0], &t.states[group - 1].y[0][0], W};
-    return {w, t.states, t.start + d * t.start_row, t.in + d * t.in_row + U - W, U};
+    return {w, t.states, t.start + d * t.start_step, t.in + d * t.in_row + U - W, U};
   }
 
   static RESBLOCK_INLINE void begin(const Step& s, Sums& sums) {

@@ -1,7 +1,5 @@
 // The forward pass of one segment of layers over one chunk of time.
 
-inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
 // Groups of several layers run in pairs, an odd one makes the last pair three; single layers run alone. The second of a
 // pair lags one step more, because its sums begin while the first computes.
 template <class Wave>
@@ -31,11 +29,9 @@ struct WaveWeights {
   A *first, *first_bias;  // of the first layer's inputs: packed (I, 4 P U), and (4 P U) of bias
 
   WaveWeights(const Sizes& s, Arena<A>& arena) {
-    constexpr int64_t line = 64 / sizeof(A), columns = 4 * Wave::units;
-    groups = reinterpret_cast<typename Wave::Weights*>(
-        arena.take(Pairs<Wave>(s).groups * int64_t(sizeof(typename Wave::Weights) / sizeof(A))));
-    first = arena.take(round_up(s.I * columns, line));
-    first_bias = arena.take(columns);
+    groups = arena.template take_all<typename Wave::Weights>(Pairs<Wave>(s).groups);
+    first = arena.take(s.I * Wave::columns);
+    first_bias = arena.take(Wave::columns);
   }
 };
 
@@ -54,7 +50,7 @@ int64_t wave_parts(const Sizes& s) {
 // Unit u of a layer stands in vector u / U, lane u % U of the layer's.
 template <class Wave, class S>
 void pack_wave_layer(const Inputs<S>& p, int64_t layer, typename Wave::Weights& to) {
-  constexpr int U = Wave::W / Wave::G;
+  constexpr int U = Wave::lanes_of_layer;
   const int64_t H = p.size.H, lane0 = layer % Wave::G * U;
   const LayerSource<S> w = layer_source(p, layer);
   for (int64_t u = 0; u < H; ++u) {
@@ -75,7 +71,7 @@ void pack_wave_layer(const Inputs<S>& p, int64_t layer, typename Wave::Weights& 
 template <class Wave, class S>
 void pack_wave(const Inputs<S>& p, Arithmetic<S>* packed) {
   using A = Arithmetic<S>;
-  constexpr int64_t units = Wave::units;
+  constexpr int64_t units = Wave::units, columns = Wave::columns;
   const int64_t H = p.size.H, I = p.size.I;
   zero(packed, wave_weights_size<Wave>(p.size));
   Arena<A> arena{packed};
@@ -86,7 +82,7 @@ void pack_wave(const Inputs<S>& p, Arithmetic<S>* packed) {
   for (int64_t gate = 0; gate < 4; ++gate)
     for (int64_t u = 0; u < H; ++u)
       for (int64_t k = 0; k < I; ++k)
-        to.first[k * 4 * units + gate * units + u] = load(p.weights.ih_first[(gate * H + u) * I + k]);
+        to.first[k * columns + gate * units + u] = load(p.weights.ih_first[(gate * H + u) * I + k]);
 }
 
 // Of one sequence. Rows of a stream are outputs between pairs. A pair of groups writes where it read, rows that lie
@@ -94,7 +90,6 @@ void pack_wave(const Inputs<S>& p, Arithmetic<S>* packed) {
 // two layers ago.
 template <class Wave, class A = typename Wave::A>
 struct WaveScratch {
-  static constexpr int64_t columns = 4 * Wave::units, start_row = 4 * Wave::W * (Wave::units * Wave::G / Wave::W);
   typename Wave::State* states;
   typename Wave::Sums* sums;  // of every pair
   A* stream[2];               // row 0 of each
@@ -102,18 +97,16 @@ struct WaveScratch {
   A *x, *projected, *start;   // of one chunk: (steps, I), (steps, 4 P U), (steps and those after the last, 4, P, W)
 
   WaveScratch(const Sizes& s, const WavefrontCut& cut, Arena<A>& arena) {
-    constexpr int64_t line = 64 / sizeof(A), W = Wave::W;
-    states = reinterpret_cast<typename Wave::State*>(
-        arena.take(Pairs<Wave>(s).groups * int64_t(sizeof(typename Wave::State) / sizeof(A))));
-    sums = reinterpret_cast<typename Wave::Sums*>(
-        arena.take(Pairs<Wave>(s).count * int64_t(sizeof(typename Wave::Sums) / sizeof(A))));
-    zeros = arena.take(round_up(W + Wave::units, line)) + W;
-    const int64_t rows = round_up(W + (cut.chunks * cut.steps + 4 * Wave::G) * Wave::units, line);
+    constexpr int64_t W = Wave::W;
+    states = arena.template take_all<typename Wave::State>(Pairs<Wave>(s).groups);
+    sums = arena.template take_all<typename Wave::Sums>(Pairs<Wave>(s).count);
+    zeros = arena.take(W + Wave::units) + W;
+    const int64_t rows = W + (cut.chunks * cut.steps + 4 * Wave::G) * Wave::units;
     stream[0] = arena.take(rows) + W;
     stream[1] = Wave::paired ? stream[0] : arena.take(rows) + W;
-    start = arena.take((cut.steps + 4 * Wave::G) * start_row);
-    projected = arena.take(cut.steps * columns);
-    x = arena.take(round_up(cut.steps * s.I, line));
+    start = arena.take((cut.steps + 4 * Wave::G) * Wave::start_row);
+    projected = arena.take(cut.steps * Wave::columns);
+    x = arena.take(cut.steps * s.I);
   }
 };
 
@@ -127,7 +120,7 @@ int64_t wave_workspace(const Sizes& s, const WavefrontCut& cut) {
 template <class Wave, class S>
 struct WaveSegment {
   using A = Arithmetic<S>;
-  static constexpr int U = Wave::W / Wave::G, P = Wave::units / U, W = Wave::W;
+  static constexpr int W = Wave::W, U = Wave::lanes_of_layer;
   const Forward<S>& p;
   const WavefrontCut& cut;
   WaveWeights<Wave> weights;
@@ -180,14 +173,15 @@ struct WaveSegment {
   // Where the sums of steps [d0, d1) begin: in the first layer's lanes with its bias and the products with the inputs,
   // in other layers' with their bias.
   void project(int64_t d0, int64_t d1) const {
-    const int64_t I = p.size.I, columns = WaveScratch<Wave>::columns, rows = (d1 < T ? d1 : T) - d0;
+    const int64_t I = p.size.I, columns = Wave::columns, rows = (d1 < T ? d1 : T) - d0;
     for (int64_t t = 0; t < rows; ++t) load_row(p.input + ((d0 + t) * p.size.B + sequence) * I, I, scratch.x + t * I);
     matmul<A>(rows, columns, I, {scratch.x, I, 1}, {weights.first, columns, false}, {weights.first_bias, 0},
               {scratch.projected, columns});
     for (int64_t t = 0; t < d1 - d0; ++t) {
-      A* to = scratch.start + t * WaveScratch<Wave>::start_row;
-      copy(&weights.groups[0].bias[0][0][0], 4 * P * W, to);
-      for (int64_t v = 0; t < rows && v < 4 * P; ++v) copy(scratch.projected + t * columns + v * U, U, to + v * W);
+      A* to = scratch.start + t * Wave::start_row;
+      copy(&weights.groups[0].bias[0][0][0], Wave::start_row, to);
+      for (int64_t v = 0; t < rows && v < Wave::start_row / W; ++v)
+        copy(scratch.projected + t * columns + v * U, U, to + v * W);
     }
   }
 
@@ -213,8 +207,8 @@ struct WaveSegment {
                                         scratch.sums + pair};
     if (pair == 0) {
       project(d0, d1);
-      together.start = scratch.start - d0 * WaveScratch<Wave>::start_row;
-      together.start_row = WaveScratch<Wave>::start_row;
+      together.start = scratch.start - d0 * Wave::start_row;
+      together.start_step = Wave::start_row;
       together.in = scratch.zeros;
       together.in_row = 0;
     }
