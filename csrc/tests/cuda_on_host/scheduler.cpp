@@ -129,7 +129,6 @@ void Residents::thread_body(void* self_pointer) {
   self.body_();
   release(&self.left_);
   self.running->waits = Waits::finished;
-  self.running->fiber->leave();
 }
 
 void Residents::run() {
