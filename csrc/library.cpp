@@ -134,8 +134,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
   return {to.input, d_ih_first, d_ih, d_hh, d_peephole, d_bias, to.h_0, to.c_0};
 }
 
-// The mask that the kernels draw for themselves, for whoever wants to redo their work step by step: float64,
-// (layers - 1, steps, sequences, units).
+// The mask that the kernels of every device draw for themselves, for whoever wants to redo their work step by step:
+// float64, (layers - 1, steps, sequences, units). On the CPU only.
 Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequences, int64_t units, double dropout_p) {
   const Tensor mask = torch::stable::new_empty(seed, Shape{layers - 1, steps, sequences, units}, ScalarType::Double);
   const Options options = {dropout_p, uint64_t(*seed.const_data_ptr<int64_t>()), false, false};

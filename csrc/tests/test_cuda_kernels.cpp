@@ -5,6 +5,7 @@
 #include "tests/cuda_on_host.h"
 #include "tests/grid.h"
 #include "tests/matrix_library.h"
+#include "tests/parts.h"
 
 namespace {
 
@@ -133,48 +134,11 @@ TEST(sixty_layers_agree_with_the_cpu) {
   cuda_on_host::set_device({});
 }
 
-// Two parts of one problem, the second with the state that the first leaves: lengths and dropout count from the start.
 TEST(a_part_of_a_longer_problem_knows_where_it_begins) {
-  for (unsigned bits = 8; bits < 16; ++bits) {
-    const int64_t cut = 12;
-    const ProblemData<float> data({31, 5, 3, 6 + 13 * (bits & 1), 5}, variant(bits), bits);
-    const Sizes& s = data.size;
-    Sizes first = s, second = s;
-    first.T = cut;
-    second.T = s.T - cut;
-    const int64_t states = s.L * s.B * s.H, inputs = cut * s.B * s.I, outputs = cut * s.B * s.H;
-    const Results<float> whole = run_cuda(data);
-    Results<float> early(first), late(second);
-
-    Forward<float> p = data.forward(early);
-    p.size = first;
-    run_forward(p);
-    Forward<float> q = data.forward(late);
-    q.size = second;
-    q.options.first_step = cut;
-    q.input += inputs;
-    q.h_0 = early.h_n.data();
-    q.c_0 = early.c_n.data();
-    run_forward(q);
-    CHECK(!memcmp(late.h_n.data(), whole.h_n.data(), size_t(states) * sizeof(float)));
-    CHECK(!memcmp(late.c_n.data(), whole.c_n.data(), size_t(states) * sizeof(float)));
-    CHECK(!memcmp(early.output.data(), whole.output.data(), size_t(outputs) * sizeof(float)));
-    CHECK(!memcmp(late.output.data(), whole.output.data() + outputs, late.output.size() * sizeof(float)));
-
-    Backward<float> back = data.backward(late);
-    static_cast<Inputs<float>&>(back) = q;
-    back.grad_output += outputs;
-    run_backward(back);
-    Backward<float> front = data.backward(early);
-    static_cast<Inputs<float>&>(front) = p;
-    front.grad_h_n = late.grad_h_0.data();
-    front.grad_c_n = late.grad_c_0.data();
-    run_backward(front);
-    CHECK(relative_error(early.grad_h_0, whole.grad_h_0) < 1e-5);
-    CHECK(relative_error(early.grad_c_0, whole.grad_c_0) < 1e-5);
-    for (size_t k = 0; k < whole.grad_hh.size(); ++k) early.grad_hh[k] += late.grad_hh[k];
-    CHECK(relative_error(early.grad_hh, whole.grad_hh) < 1e-5);
-  }
+  for (unsigned bits = 8; bits < 16; ++bits)
+    check_parts(
+        ProblemData<float>({31, 5, 3, 6 + 13 * (bits & 1), 5}, variant(bits), bits), 12,
+        [](const Forward<float>& p) { run_forward(p); }, [](const Backward<float>& p) { run_backward(p); });
 }
 
 TEST(wide_layers_agree_with_the_cpu) {

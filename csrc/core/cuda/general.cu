@@ -96,7 +96,7 @@ template <class S>
 __device__ void finish_sequence(const Forward<S>& p, int64_t b, const ForwardScratch<Arithmetic<S>>& my) {
   using A = Arithmetic<S>;
   const int64_t H = p.size.H, B = p.size.B;
-  for (int64_t t = sequence_steps(p, b); t < p.size.T; ++t)
+  for (int64_t t = running_steps(p, b); t < p.size.T; ++t)
     for (int64_t u = threadIdx.x; u < H; u += blockDim.x) store(p.output + (t * B + b) * H + u, A(0));
   for (int64_t layer = 0; layer < p.size.L; ++layer)
     for (int64_t u = threadIdx.x; u < H; u += blockDim.x) {
@@ -105,7 +105,7 @@ __device__ void finish_sequence(const Forward<S>& p, int64_t b, const ForwardScr
       store(p.c_n + (layer * B + b) * H + u, c);
       if (!p.saved) continue;
       const SavedLayer<A> saved = saved_layer(p.saved, p.size, layer);
-      for (int64_t t = sequence_steps(p, b); t < p.size.T; ++t) {
+      for (int64_t t = running_steps(p, b); t < p.size.T; ++t) {
         for (int64_t gate = 0; gate < 4; ++gate) saved.gates[(t * B + b) * 4 * H + gate * H + u] = 0;
         saved.c[(t * B + b) * H + u] = c;
         saved.y[(t * B + b) * H + u] = 0;
@@ -125,7 +125,7 @@ __global__ void forward_kernel(Forward<S> p, const int64_t* seed_on_device, Arit
         my.c[layer * H + u] = load(p.c_0[(layer * B + b) * H + u]);
       }
     __syncthreads();
-    for (int64_t t = 0; t < sequence_steps(p, b); ++t)
+    for (int64_t t = 0; t < running_steps(p, b); ++t)
       for (int64_t layer = 0; layer < p.size.L; ++layer) {
         pre_activations(p, t, b, layer, my);
         __syncthreads();
@@ -244,9 +244,9 @@ __global__ void backward_kernel(Backward<S> p, const int64_t* seed_on_device, Ar
         my.dh[layer * H + u] = load(p.grad_h_n[(layer * B + b) * H + u]);
         my.dc[layer * H + u] = load(p.grad_c_n[(layer * B + b) * H + u]);
       }
-    for (int64_t t = sequence_steps(p, b); t < p.size.T; ++t)
+    for (int64_t t = running_steps(p, b); t < p.size.T; ++t)
       for (int64_t k = threadIdx.x; k < I; k += blockDim.x) store(p.grad_input + (t * B + b) * I + k, A(0));
-    for (int64_t t = sequence_steps(p, b) - 1; t >= 0; --t) {
+    for (int64_t t = running_steps(p, b) - 1; t >= 0; --t) {
       for (int64_t u = threadIdx.x; u < H; u += blockDim.x)
         my.dy[(L - 1) * H + u] = load(p.grad_output[(t * B + b) * H + u]);
       for (int64_t layer = L - 1; layer >= 0; --layer) {
@@ -268,7 +268,7 @@ template <class S, class Source>
 __device__ Arithmetic<S> sum_over_steps(const Inputs<S>& p, const Arithmetic<S>* dz, Source source) {
   double sum = 0;
   for (int64_t b = 0; b < p.size.B; ++b)
-    for (int64_t t = 0; t < sequence_steps(p, b); ++t)
+    for (int64_t t = 0; t < running_steps(p, b); ++t)
       sum += double(dz[(t * p.size.B + b) * 4 * p.size.H]) * double(source(t, b));
   return Arithmetic<S>(sum);
 }

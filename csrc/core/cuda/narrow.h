@@ -32,7 +32,7 @@ struct Lane {
         unit(lane % G),
         first(lane - unit),
         sequence(bundle * (warp_lanes / G) + lane / G),
-        steps(sequence < p.size.B ? sequence_steps(p, sequence) : 0),
+        steps(sequence < p.size.B ? running_steps(p, sequence) : 0),
         exists(sequence < p.size.B && unit < p.size.H) {}
 };
 

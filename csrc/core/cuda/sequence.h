@@ -7,15 +7,6 @@
 
 namespace resblock::cuda {
 
-// Steps of this problem for which a sequence runs. It may have ended before the problem begins.
-template <class S>
-__device__ __forceinline__ int64_t sequence_steps(const Inputs<S>& p, int64_t sequence) {
-  const int64_t T = p.size.T;
-  if (!p.lengths) return T;
-  const int64_t left = p.lengths[sequence] - p.options.first_step;
-  return left < 0 ? 0 : left < T ? left : T;
-}
-
 // By which dropout multiplies one input of layers 2..L.
 template <class S>
 __device__ __forceinline__ Arithmetic<S> dropout_factor(const Inputs<S>& p, uint64_t seed, int64_t layer, int64_t t,

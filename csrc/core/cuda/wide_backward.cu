@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(wide_threads, 2)
       __syncthreads();
       const int64_t mine = from + me / 4, b = mine % quads * 4 + me % 4, u = first + mine / quads;
       if (me < wide_threads / wide_parts * 4 && mine < count * quads && b < s.B) {
-        const int64_t steps = sequence_steps(p, b), state = (layer * s.B + b) * H + u;
+        const int64_t steps = running_steps(p, b), state = (layer * s.B + b) * H + u;
         A dh = 0;
         for (int part = 0; part < wide_parts; ++part)
           dh += partial[(me / 4 * wide_parts + part) * partial_sums + me % 4];
@@ -156,7 +156,7 @@ __global__ void unit_gradients_kernel(Backward<S> p, const A* dz, int64_t layer)
   double bias = 0, peephole = 0;
   for (int64_t row = threadIdx.x; row < s.T * B; row += wide_threads) {
     const int64_t t = row / B, b = row % B;
-    if (t >= sequence_steps(p, b)) continue;
+    if (t >= running_steps(p, b)) continue;
     const double d = dz[row * 4 * H + blockIdx.x];
     bias += d;
     const bool current = gate == 3 && !previous;

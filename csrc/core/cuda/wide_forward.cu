@@ -49,7 +49,7 @@ __device__ void run_cell(const Forward<S>& p, int64_t layer, int64_t t, int64_t 
   const int64_t H = p.size.H, row = t * p.size.B + b;
   const S *bias = p.weights.bias + layer * 4 * H + u, *peephole = p.weights.peephole + layer * 3 * H + u;
   gate = {gate.i + load(bias[0]), gate.f + load(bias[H]), gate.g + load(bias[2 * H]), gate.o + load(bias[3 * H])};
-  const bool active = t < sequence_steps(p, b);
+  const bool active = t < running_steps(p, b);
   const CellState<A> now =
       cell_forward<previous, A>(gate, {load(peephole[0]), load(peephole[H]), load(peephole[2 * H])}, c);
   h = active ? now.h : h_before;

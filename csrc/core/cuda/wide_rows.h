@@ -22,7 +22,7 @@ RESBLOCK_INLINE StepOfSequence step_of_row(const Sizes& s, int64_t row) { return
 
 template <class S>
 __device__ __forceinline__ bool is_active(const Inputs<S>& p, const StepOfSequence& at) {
-  return at.t < sequence_steps(p, at.b);
+  return at.t < running_steps(p, at.b);
 }
 
 template <class To, class From>
