@@ -23,11 +23,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def on_gpu(case: Case, tensors: list[torch.Tensor]) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
+def on_gpu(
+    case: Case, tensors: list[torch.Tensor], checkpoint_chunks: int = 0
+) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
     moved = [t.detach().cuda().requires_grad_() for t in tensors]
     lengths = None if case.lengths is None else case.lengths.cuda()
     options = lengths, case.dropout_p, case.dropout_seed, case.residual, case.output_peephole
-    return moved, residual_lstm(*moved, *options)
+    return moved, residual_lstm(*moved, *options, checkpoint_chunks)
 
 
 @pytest.mark.parametrize("case", odd_sizes(), ids=str)
@@ -60,8 +62,8 @@ def test_other_types_agree_with_the_cpu(dtype: torch.dtype) -> None:
     assert all(error(a.cpu(), e) < tolerance for a, e in pairs)
 
 
-# Sizes at which the kernels for narrow layers change their ways: lanes per sequence, chunks of time, turns.
-NARROW = [
+# Sizes at which the kernels change their ways: lanes per sequence, chunks of time, turns; units of a block.
+SIZES = [
     Case(9, 300, 18, 8, 12, residual=True),
     Case(700, 2, 18, 8, 60, "previous"),
     Case(5000, 1, 3, 8, 4),
@@ -69,12 +71,15 @@ NARROW = [
     Case(64, 21, 40, 32, 7, "previous", with_lengths=True, dropout_p=0.2),
     Case(64, 900, 40, 32, 3),
     Case(20, 9, 300, 8, 5),
+    Case(30, 64, 40, 256, 2),
+    Case(9, 7, 300, 70, 4, "previous", with_lengths=True, dropout_p=0.2),
+    Case(5, 3, 18, 768, 2),
 ]
 
 
-@pytest.mark.parametrize("case", NARROW, ids=str)
+@pytest.mark.parametrize("case", SIZES, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_narrow_layers_agree_with_the_cpu(case: Case, dtype: torch.dtype) -> None:
+def test_sizes_of_every_schedule_agree_with_the_cpu(case: Case, dtype: torch.dtype) -> None:
     tensors = case.tensors(dtype)
     moved, actual = on_gpu(case, tensors)
     expected = case.run(tensors)
@@ -85,12 +90,58 @@ def test_narrow_layers_agree_with_the_cpu(case: Case, dtype: torch.dtype) -> Non
     assert all(error(a.cpu(), e) < tolerance for a, e in pairs)
 
 
-@pytest.mark.parametrize("schedule", ["general", "serial", "wavefront"])
+@pytest.mark.parametrize("schedule", ["general", "serial", "wavefront", "wide"])
 def test_every_schedule_passes_the_grid(schedule: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "other_types or narrow or repeats"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "other_types or sizes_of or repeats"]
     environment = {**os.environ, "RESBLOCK_CUDA_SCHEDULE": schedule}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(40, 3, 18, 8, 6, with_lengths=True, dropout_p=0.3),
+        Case(40, 40, 5, 20, 4, "previous", with_lengths=True, dropout_p=0.3),
+        Case(13, 5, 5, 40, 4, with_lengths=True, dropout_p=0.3),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_checkpoint_chunks_change_rounding_only(case: Case, dtype: torch.dtype) -> None:
+    tensors = case.tensors(dtype)
+    tolerance = tolerances.HALF.get(dtype, tolerances.DOUBLE_GRADIENT)
+    if dtype == torch.float32:
+        tolerance = 4 * tolerances.FLOAT32_FLOOR
+    (cut, in_chunks), (uncut, at_once) = on_gpu(case, tensors, 4), on_gpu(case, tensors)
+    pairs = [*zip(in_chunks, at_once, strict=True)]
+    pairs += zip(gradients_on_gpu(in_chunks, cut), gradients_on_gpu(at_once, uncut), strict=True)
+    assert all(error(a.cpu(), e.cpu()) < tolerance for a, e in pairs)
+
+
+def test_double_backward_with_a_seed_on_the_device() -> None:
+    case = Case(3, 2, 2, 2, 4, dropout_p=0.3)
+    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors()]
+    seed = case.dropout_seed.cuda()
+    assert torch.autograd.gradgradcheck(lambda *t: residual_lstm(*t, None, case.dropout_p, seed), tensors)
+
+
+def test_autocast_runs_in_the_type_of_the_region() -> None:
+    case = Case(9, 17, 18, 8, 6)
+    with torch.autocast("cuda", dtype=torch.float16):
+        moved, outputs = on_gpu(case, case.tensors(torch.float32))
+    expected = on_gpu(case, [t.to(torch.float16) for t in moved])[1]
+    assert all(a.dtype == torch.float16 and torch.equal(a, e) for a, e in zip(outputs, expected, strict=True))
+    assert all(g.dtype == torch.float32 for g in gradients_on_gpu(outputs, moved))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU")
+def test_runs_on_the_device_of_its_tensors() -> None:
+    case = Case(30, 4, 18, 8, 6)
+    first = on_gpu(case, case.tensors(torch.float32))[1]
+    second = residual_lstm(*[t.detach().to("cuda:1") for t in case.tensors(torch.float32)])
+    assert torch.cuda.current_device() == 0
+    assert all(b.device.index == 1 and torch.equal(a.cpu(), b.cpu()) for a, b in zip(first, second, strict=True))
 
 
 def test_gradcheck_and_opcheck() -> None:
@@ -103,7 +154,7 @@ def test_gradcheck_and_opcheck() -> None:
 
     assert torch.autograd.gradcheck(run, tensors)
     operator = torch.ops.resblock.residual_lstm.default
-    torch.library.opcheck(operator, (*tensors, lengths, 0.3, case.dropout_seed, True, False, True))
+    torch.library.opcheck(operator, (*tensors, lengths, 0.3, case.dropout_seed, True, False, 0))
 
 
 def test_a_seed_on_the_device_draws_the_same_mask() -> None:
