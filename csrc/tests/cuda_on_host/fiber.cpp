@@ -109,6 +109,13 @@ void Fiber::resume() {
   finish_switch(fake_scheduler_stack_, nullptr, nullptr);
 }
 
+void Fiber::in_its_name(void (*act)(void*), void* argument) {
+  void* const me = current_sanitizer_fiber();
+  switch_sanitizer_fiber(sanitizer_fiber_);
+  act(argument);
+  switch_sanitizer_fiber(me);
+}
+
 void Fiber::suspend() {
   start_switch(&fake_stack_, scheduler_stack_, scheduler_bytes_);
   switch_sanitizer_fiber(sanitizer_scheduler_);

@@ -69,7 +69,7 @@ Schedule schedule;
 class Residents {
  public:
   Residents(const Launch& launch, const std::function<void()>& body, uint64_t first, uint64_t count);
-  ~Residents() { acquire(&left_); }
+  ~Residents();
   void run();
   void suspend(Waits reason);
 
@@ -100,6 +100,13 @@ Residents::Residents(const Launch& launch, const std::function<void()>& body, ui
     : launch(launch), body_(body), threads_(launch.block.x * launch.block.y * launch.block.z), blocks_(count) {
   for (uint64_t k = 0; k < count; ++k) create(blocks_[k], first + k, k * threads_);
   if (schedule.order == Order::descending) std::reverse(turn_.begin(), turn_.end());
+}
+
+// What threads have done is ordered before the end of the launch, also where they will never run again.
+Residents::~Residents() {
+  for (Thread* thread : turn_)
+    if (thread->waits != Waits::finished) thread->fiber->in_its_name(release, &left_);
+  acquire(&left_);
 }
 
 void Residents::create(Block& block, uint64_t id, size_t first_fiber) {
@@ -142,9 +149,7 @@ void Residents::run() {
   }
 }
 
-// What the thread has done so far is ordered before the end of the launch: it may never run again.
 void Residents::suspend(Waits reason) {
-  release(&left_);
   running->waits = reason;
   running->fiber->suspend();
 }
