@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 FLAGS = ["-std=c++17", "-O3", "-Icsrc", "-Werror", "all-warnings", "-Xptxas", "-v", "-c"]
 FLAGS += [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in (80, 90)]
@@ -45,7 +46,9 @@ def main() -> int:
             names = readable([kernel[0] for kernel in kernels])
             for name, (_, arch, stack, stores, loads, registers) in zip(names, kernels, strict=True):
                 spill = int(stores) + int(loads)
-                print(f"{arch} {registers:>4} registers {stack:>5} bytes of stack {spill:>5} spilled  {name}")
+                print(
+                    f"{arch} {registers:>4} registers {stack:>5} bytes of stack {spill:>5} spilled  {Path(source).stem}: {name}"
+                )
                 spilled += spill
             count += len(kernels)
             failed |= status

@@ -183,6 +183,18 @@ TEST(wide_layers_agree_with_the_cpu) {
   use_the_usual_device();
 }
 
+// The recurrent weights cannot be resident.
+TEST(wide_layers_run_step_by_step) {
+  if (is_few()) return;
+  cuda_on_host::set_device({2, 6, false});
+  for (unsigned bits = 0; bits < 16; bits += is_quick() ? 5 : 1)
+    compare_with_cpu<float>({{4, 7, 40, 37 + int64_t(bits), 4}, variant(bits), bits});
+  compare_with_cpu<double>({{1, 2, 5, 33, 4}, variant(15), 1});
+  compare_with_cpu<bfloat16>({{4, 9, 50, 35, 4}, variant(15), 1});
+  compare_with_cpu<float16>({{4, 9, 5, 50, 4}, variant(14), 1});
+  use_the_usual_device();
+}
+
 TEST(the_seed_may_lie_on_the_device) {
   if (is_few()) return;
   for (const Sizes& size : {Sizes{4, 3, 5, 8, 4}, Sizes{4, 3, 5, 33, 4}}) {

@@ -40,8 +40,8 @@ template <class S>
 size_t backward_workspace(const Backward<S>& problem);
 
 // The schedules that the launches choose from by size, or RESBLOCK_CUDA_SCHEDULE for them. A schedule that cannot take
-// a problem leaves it to the next one: wavefront to serial, serial and wide to general. A forced schedule for layers of
-// another width than the problem's changes nothing.
+// a problem leaves it to another: wavefront to serial, serial and wide to general, which takes everything. A forced
+// schedule for layers of another width than the problem's changes nothing.
 const char* schedules();
 
 // All pointers of the problem are device pointers. Null on success, else what went wrong.

@@ -69,9 +69,8 @@ auto with_kernels(const Sizes& s, const Use& use) {
       if (s.H <= 16) return with_lanes<Wavefront, Serial, S, 16>(s, use);
       return with_lanes<Wavefront, Serial, S, 32>(s, use);
     }
-  const bool flags_can_count = s.L * (s.T + 1) < int64_t(1) << 31;
-  const bool is_wide = s.H > warp_lanes && s.T > 0 && s.B > 0 && flags_can_count && wanted() != Schedule::general;
-  return is_wide && Wide<S>::cut(s).blocks ? use(Wide<S>()) : use(General<S>());
+  const bool is_wide = s.H > warp_lanes && s.T > 0 && s.B > 0 && wanted() != Schedule::general;
+  return is_wide ? use(Wide<S>()) : use(General<S>());
 }
 
 template <class S, class Use>

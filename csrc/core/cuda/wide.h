@@ -1,8 +1,9 @@
 // The wide schedule: for layers of more units than a warp has lanes. Layer after layer, all that does not hang on the
 // step before is one matrix product over all steps, by the caller's library; what remains is one kernel per layer whose
 // blocks are resident together. Each block has some units of the layer: it keeps their recurrent weights in shared
-// memory for all steps, and after each step gives its part to all others, through global memory and a counter. Both
-// directions save as the general schedule does.
+// memory for all steps, and after each step gives its part to all others, through global memory and a counter. Where
+// the weights do not fit, each step is a matrix product by the library and a small kernel. Both directions save as the
+// general schedule does.
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -22,7 +23,8 @@ struct alignas(16) Quad {
   A of[4];
 };
 
-// How a layer's units are shared out: blocks x units of each >= H. No blocks: the device cannot have them resident.
+// How a layer's units are shared out: blocks x units of each >= H. No blocks: the device cannot have them resident, and
+// the layer runs step by step.
 struct WideCut {
   int64_t units, blocks;
   int64_t shared_floats;
@@ -36,10 +38,12 @@ RESBLOCK_INLINE int64_t wide_shared_floats(const Sizes& s, int64_t units, int su
 
 template <class A>
 WideCut cut_wide(const Sizes& s, const void* kernel, int sums) {
-  for (int64_t units = std::max<int64_t>(s.H / multiprocessors(), 1); units <= s.H; units *= 2) {
+  if (s.L * (s.T + 1) >= int64_t(1) << 31) return {0, 0, 0};  // more than the flags can count
+  for (int64_t units = std::max<int64_t>(s.H / multiprocessors(), 1); units <= s.H; ++units) {
     const int64_t blocks = (s.H + units - 1) / units, floats = wide_shared_floats<A>(s, units, sums);
-    if (floats * int64_t(sizeof(float)) > int64_t(1) << 20) break;
-    if (resident_blocks(kernel, wide_warps, floats) >= blocks) return {units, blocks, floats};
+    const int64_t resident = resident_blocks(kernel, wide_warps, floats);
+    if (resident >= blocks) return {units, blocks, floats};
+    if (resident == 0) break;  // not even one: it would want more and more memory
   }
   return {0, 0, 0};
 }

@@ -1,5 +1,5 @@
-// Wide schedule, backward: the gradients of all pre-activations of a layer in one kernel, and by the library what
-// follows from them for the weights and for the layer below.
+// Wide schedule, backward: the gradients of all pre-activations of a layer in one kernel, or step by step, and by the
+// library what follows from them for the weights and for the layer below.
 #include "core/cell.h"
 #include "core/cuda/wide_rows.h"
 
@@ -18,7 +18,8 @@ struct Workspace {
   A* h_before;  // (T B, H)
   A* dy[2];     // (T B, H)  gradient of y of the layer at hand and of the one above; which is which changes
   A* exchange;  // (2, 4, H, 4 quads)  dz of this step and of the next, sequences side by side
-  A* dc;        // (H, 4 quads)
+  A* dc;        // (H, 4 quads); step by step (B, H)
+  A* dh;        // (B, H)  U^T dz of the step after, step by step
   int* flags;   // (blocks,)
   int64_t flag_count;
 
@@ -41,6 +42,7 @@ struct Workspace {
     w.dx = take(rows * widest);
     w.dz = take(rows * 4 * s.H);
     w.h_before = take(rows * s.H);
+    w.dh = take(cut.blocks ? 0 : s.B * s.H);
     w.dy[0] = take(rows * s.H);
     w.dy[1] = take(rows * s.H);
     w.flags = reinterpret_cast<int*>(next);
@@ -63,6 +65,31 @@ __device__ Gates<A> cell_gradients(const Backward<S>& p, int64_t layer, int64_t 
   return cell_backward<previous, A>({gates[0], gates[H], gates[2 * H], gates[3 * H]},
                                     {load(peephole[0]), load(peephole[H]), load(peephole[2 * H])}, c_before,
                                     saved.c[now * H + u], dh, dc);
+}
+
+// One cell, to which the steps after have given dh, that of h[t], and dc; at t = -1 the initial state. What the
+// products read goes to dz and h_before, zero where the sequence does not run.
+template <bool previous, class S, class A = Arithmetic<S>>
+__device__ Gates<A> run_cell(const Backward<S>& p, const Workspace<A>& w, const A* dy, int64_t layer, int64_t t,
+                             int64_t b, int64_t u, A dh, A& dc) {
+  const int64_t H = p.size.H, row = t * p.size.B + b, steps = running_steps(p, b);
+  const int64_t state = (layer * p.size.B + b) * H + u;
+  Gates<A> d = {0, 0, 0, 0};
+  if (t + 1 >= steps) dh = load(p.grad_h_n[state]);  // no step has come from the other side yet
+  if (t < 0) {
+    store(p.grad_h_0 + state, dh);
+    store(p.grad_c_0 + state, dc);
+    return d;
+  }
+  A h_before = 0;
+  if (t < steps) d = cell_gradients<previous, S>(p, layer, t, b, u, dy[row * H + u] + dh, dc, h_before);
+  w.h_before[row * H + u] = h_before;
+  A* dz = w.dz + row * 4 * H + u;
+  dz[0] = d.i;
+  dz[H] = d.f;
+  dz[2 * H] = d.g;
+  dz[3 * H] = d.o;
+  return d;
 }
 
 // All steps of one layer, from the last. A task is a unit of the block and four sequences; wide_parts threads share its
@@ -112,28 +139,13 @@ __global__ void __launch_bounds__(wide_threads, 2)
       __syncthreads();
       const int64_t mine = from + me / 4, b = mine % quads * 4 + me % 4, u = first + mine / quads;
       if (me < wide_threads / wide_parts * 4 && mine < count * quads && b < s.B) {
-        const int64_t steps = running_steps(p, b), state = (layer * s.B + b) * H + u;
         A dh = 0;
         for (int part = 0; part < wide_parts; ++part)
           dh += partial[(me / 4 * wide_parts + part) * partial_sums + me % 4];
-        if (t + 1 >= steps) dh = load(p.grad_h_n[state]);  // no step has come from the other side yet
-        A& dc = w.dc[u * lanes + b];
-        if (t < 0) {
-          store(p.grad_h_0 + state, dh);
-          store(p.grad_c_0 + state, dc);
-        } else {
-          const int64_t row = t * s.B + b;
-          Gates<A> d = {0, 0, 0, 0};
-          A h_before = 0;
-          if (t < steps) d = cell_gradients<previous, S>(p, layer, t, b, u, dy[row * H + u] + dh, dc, h_before);
-          w.h_before[row * H + u] = h_before;
-          const A of[4] = {d.i, d.f, d.g, d.o};
-          RESBLOCK_UNROLL
-          for (int gate = 0; gate < 4; ++gate) {
-            w.dz[row * 4 * H + gate * H + u] = of[gate];
-            now[(gate * H + u) * lanes + b] = of[gate];
-          }
-        }
+        const Gates<A> d = run_cell<previous, S>(p, w, dy, layer, t, b, u, dh, w.dc[u * lanes + b]);
+        const A of[4] = {d.i, d.f, d.g, d.o};
+        RESBLOCK_UNROLL
+        for (int gate = 0; gate < 4; ++gate) now[(gate * H + u) * lanes + b] = of[gate];
       }
       __syncthreads();
     }
@@ -144,6 +156,36 @@ __global__ void __launch_bounds__(wide_threads, 2)
 template <class S>
 auto cells(const Options& o) {
   return o.output_peephole_previous ? cells_kernel<true, S> : cells_kernel<false, S>;
+}
+
+template <bool previous, class S, class A = Arithmetic<S>>
+__global__ void step_kernel(Backward<S> p, Workspace<A> w, const A* dy, int64_t layer, int64_t t) {
+  const int64_t H = p.size.H;
+  RESBLOCK_EACH_ELEMENT(e, p.size.B * H) run_cell<previous, S>(p, w, dy, layer, t, e / H, e % H, w.dh[e], w.dc[e]);
+}
+
+// All steps of one layer, one after the other.
+template <class S, class A = Arithmetic<S>>
+const char* run_steps(const Backward<S>& p, const Context& context, const Workspace<A>& w, int64_t layer) {
+  const Sizes& s = p.size;
+  const int64_t states = s.B * s.H;
+  const Shape shape = elements_shape(states);
+  const auto step = p.options.output_peephole_previous ? step_kernel<true, S> : step_kernel<false, S>;
+  const A *U = nullptr, *dy = w.dy[layer & 1];
+  if (const char* error =
+          launch_kernel(context, shape, convert_kernel<A, S>, p.grad_c_n + layer * states, w.dc, states))
+    return error;
+  if (const char* error = as_arithmetic(context, p.weights.hh + layer * 4 * s.H * s.H, 4 * s.H * s.H, w.W, &U))
+    return error;
+  for (int64_t t = s.T - 1; t >= -1; --t) {
+    const A* dz_after = w.dz + (t + 1) * s.B * 4 * s.H;
+    if (t + 1 < s.T)
+      if (const char* error =
+              context.matrices.multiply(MatrixProduct<A>{w.dh, dz_after, U, s.B, s.H, 4 * s.H, false, false}))
+        return error;
+    if (const char* error = launch_kernel(context, shape, step, p, w, dy, layer, t)) return error;
+  }
+  return nullptr;
 }
 
 // The gradients of bias and peepholes: a block per row of z sums over all steps of all sequences, in a fixed order.
@@ -196,8 +238,10 @@ const char* layer_backward(const Backward<S>& p, const Context& context, const W
   const Sizes& s = p.size;
   const int64_t rows = s.T * s.B, inputs = layer ? s.H : s.I;
   const A* W = nullptr;
-  if (const char* error = launch_kernel(context, {cut.blocks, wide_warps, cut.shared_floats, true}, cells<S>(p.options),
-                                        p, w, w.dy[layer & 1], layer, cut.units))
+  const A* dy = w.dy[layer & 1];
+  if (const char* error = cut.blocks ? launch_kernel(context, {cut.blocks, wide_warps, cut.shared_floats, true},
+                                                     cells<S>(p.options), p, w, dy, layer, cut.units)
+                                     : run_steps(p, context, w, layer))
     return error;
   const auto unit_gradients =
       p.options.output_peephole_previous ? unit_gradients_kernel<true, S> : unit_gradients_kernel<false, S>;

@@ -1,4 +1,5 @@
-// Wide schedule, forward: z = x W^T of all steps by the library, then the cells of all steps in one kernel.
+// Wide schedule, forward: z = x W^T of all steps by the library, then the cells of all steps in one kernel, or step by
+// step.
 #include "core/cell.h"
 #include "core/cuda/wide_rows.h"
 
@@ -13,8 +14,9 @@ struct Workspace {
   A* x;        // (T B, inputs)
   A* z;        // (T B, 4H)
   A* y[2];     // (T B, H)  of the layer at hand and the one below; which is which changes from layer to layer
-  A* h;        // (2, H, 4 quads)  h[t-1] and h[t], sequences side by side
-  A* c;        // (H, 4 quads)
+  A* h;        // (2, H, 4 quads)  h[t-1] and h[t], sequences side by side; step by step (B, H)
+  A* c;        // (H, 4 quads); step by step (B, H)
+  A* z_h;      // (B, 4H)  U h[t-1], step by step
   int* flags;  // (blocks,)
   int64_t flag_count;
 
@@ -33,6 +35,7 @@ struct Workspace {
     w.W = take(std::is_same_v<S, A> ? 0 : 4 * s.H * widest);
     w.x = take(rows * widest);
     w.z = take(rows * 4 * s.H);
+    w.z_h = take(cut.blocks ? 0 : s.B * 4 * s.H);
     w.y[0] = take(rows * s.H);
     w.y[1] = take(rows * s.H);
     w.flags = reinterpret_cast<int*>(next);
@@ -139,6 +142,40 @@ auto cells(const Options& o) {
   return o.output_peephole_previous ? cells_kernel<true, S> : cells_kernel<false, S>;
 }
 
+// One step, whose z is that of the inputs and z_h.
+template <bool previous, class S, class A = Arithmetic<S>>
+__global__ void step_kernel(Forward<S> p, Workspace<A> w, A* y, int64_t layer, int64_t t) {
+  const int64_t H = p.size.H, B = p.size.B;
+  RESBLOCK_EACH_ELEMENT(e, B * H) {
+    const int64_t b = e / H, u = e % H;
+    const A *z = w.z + (t * B + b) * 4 * H + u, *z_h = w.z_h + b * 4 * H + u;
+    const Gates<A> gate = {z[0] + z_h[0], z[H] + z_h[H], z[2 * H] + z_h[2 * H], z[3 * H] + z_h[3 * H]};
+    run_cell<previous, S>(p, layer, t, b, u, gate, y, w.h[e], w.h[e], w.c[e]);
+  }
+}
+
+// All steps of one layer, one after the other.
+template <class S, class A = Arithmetic<S>>
+const char* run_steps(const Forward<S>& p, const Context& context, const Workspace<A>& w, A* y, int64_t layer) {
+  const Sizes& s = p.size;
+  const int64_t states = s.B * s.H, first = layer * states;
+  const Shape shape = elements_shape(states);
+  const auto step = p.options.output_peephole_previous ? step_kernel<true, S> : step_kernel<false, S>;
+  const A* U = nullptr;
+  if (const char* error = launch_kernel(context, shape, convert_kernel<A, S>, p.h_0 + first, w.h, states)) return error;
+  if (const char* error = launch_kernel(context, shape, convert_kernel<A, S>, p.c_0 + first, w.c, states)) return error;
+  // The weights of the inputs, which may lie there, have been used.
+  if (const char* error = as_arithmetic(context, p.weights.hh + layer * 4 * s.H * s.H, 4 * s.H * s.H, w.W, &U))
+    return error;
+  for (int64_t t = 0; t < s.T; ++t) {
+    if (const char* error = context.matrices.multiply(MatrixProduct<A>{w.z_h, w.h, U, s.B, 4 * s.H, s.H, false, true}))
+      return error;
+    if (const char* error = launch_kernel(context, shape, step, p, w, y, layer, t)) return error;
+  }
+  if (const char* error = launch_kernel(context, shape, convert_kernel<S, A>, w.h, p.h_n + first, states)) return error;
+  return launch_kernel(context, shape, convert_kernel<S, A>, w.c, p.c_n + first, states);
+}
+
 // x W^T of one layer, into z.
 template <class S, class A = Arithmetic<S>>
 const char* project(const Forward<S>& p, const Context& context, const Workspace<A>& w, int64_t layer) {
@@ -174,13 +211,16 @@ size_t WideForward<S>::workspace(const Forward<S>& p) {
 
 template <class S>
 const char* WideForward<S>::launch(const Forward<S>& p, const Context& context, void* workspace) {
+  using A = Arithmetic<S>;
   const WideCut c = cut(p.size);
-  Workspace<Arithmetic<S>> w;
+  Workspace<A> w;
   w.template layout<S>(p.size, c, workspace, &w);
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
+    A* y = w.y[layer & 1];
     if (const char* error = project(p, context, w, layer)) return error;
-    if (const char* error = launch_kernel(context, {c.blocks, wide_warps, c.shared_floats, true}, cells<S>(p.options),
-                                          p, w, w.y[layer & 1], layer, c.units))
+    if (const char* error = c.blocks ? launch_kernel(context, {c.blocks, wide_warps, c.shared_floats, true},
+                                                     cells<S>(p.options), p, w, y, layer, c.units)
+                                     : run_steps(p, context, w, y, layer))
       return error;
   }
   return nullptr;
