@@ -46,9 +46,8 @@ def main() -> int:
             names = readable([kernel[0] for kernel in kernels])
             for name, (_, arch, stack, stores, loads, registers) in zip(names, kernels, strict=True):
                 spill = int(stores) + int(loads)
-                print(
-                    f"{arch} {registers:>4} registers {stack:>5} bytes of stack {spill:>5} spilled  {Path(source).stem}: {name}"
-                )
+                where = f"{arch} {Path(source).stem}: {name}"
+                print(f"{registers:>4} registers {stack:>5} bytes of stack {spill:>5} spilled  {where}")
                 spilled += spill
             count += len(kernels)
             failed |= status
