@@ -45,15 +45,18 @@ void start_switch(void**, const void*, size_t) {}
 void finish_switch(void*, const void**, size_t*) {}
 #endif
 
-[[noreturn]] __attribute__((noinline)) void go(void** to) { __builtin_longjmp(to, 1); }
+// AddressSanitizer would take these for the end of a stack, and clean it.
+#define RESBLOCK_SWITCHES __attribute__((noinline, no_sanitize_address))
+
+[[noreturn]] RESBLOCK_SWITCHES void go(void** to) { __builtin_longjmp(to, 1); }
 
 // Goes on at `to`, until somebody comes back to `from`.
-__attribute__((noinline)) void jump(void** from, void** to) {
+RESBLOCK_SWITCHES void jump(void** from, void** to) {
   if (!__builtin_setjmp(from)) go(to);
 }
 
 // Goes on at the beginning of body(argument), on a stack of its own.
-__attribute__((noinline)) void start(void** from, void* stack, void (*body)(), void* argument) {
+RESBLOCK_SWITCHES void start(void** from, void* stack, void (*body)(), void* argument) {
   ucontext_t context;
   getcontext(&context);
   context.uc_stack.ss_sp = stack;
