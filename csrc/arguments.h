@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu/huge_pages.h"
 #include "core/problem.h"
 
 namespace resblock {
@@ -125,7 +126,10 @@ struct Arguments {
   }
 
   Tensor empty(const Shape& shape, std::optional<ScalarType> type = std::nullopt) const {
-    return torch::stable::new_empty(input, shape, type);
+    const Tensor fresh = torch::stable::new_empty(input, shape, type);
+    if (fresh.is_cpu())
+      cpu::ask_for_huge_pages(fresh.mutable_data_ptr(), size_t(fresh.numel()) * size_t(fresh.element_size()));
+    return fresh;
   }
 
   ScalarType arithmetic_type() const {

@@ -2,7 +2,6 @@
 // forward(arguments, problem) and backward(arguments, problem) for every storage type.
 #pragma once
 #include "arguments.h"
-#include "huge_pages.h"
 
 namespace resblock {
 
@@ -41,9 +40,7 @@ inline int64_t saved_size(const Sizes& size) { return size.L * saved_per_layer(s
 
 // What the backward pass of a problem of this size needs of its forward pass.
 inline Tensor empty_saved(const Arguments& a, const Sizes& size) {
-  const Tensor saved = a.empty({saved_size(size)}, a.arithmetic_type());
-  ask_for_huge_pages(saved);
-  return saved;
+  return a.empty({saved_size(size)}, a.arithmetic_type());
 }
 
 // Without `saved` no backward pass can follow.

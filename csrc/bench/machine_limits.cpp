@@ -115,9 +115,9 @@ double cell_forward_ns() {
   return added_nanoseconds([](Rows& r, int k) {
     Gates<V> z = {r.load(0, k), r.load(1, k), r.load(2, k), r.load(3, k)};
     const Peephole<V> p = {V(0.1f), V(0.2f), V(0.3f)};
-    const CellState<V> state = cell_forward<false>(z, p, r.load(4, k));
-    state.c.store(r.at(5, k));
-    state.h.store(r.at(6, k));
+    const V c_before = r.load(4, k), c = cell_state<Base::two>(z, p, c_before);
+    c.store(r.at(5, k));
+    cell_output<false, Base::two>(z, p, c_before, c).store(r.at(6, k));
   });
 }
 

@@ -50,7 +50,12 @@ RESBLOCK_INLINE A inverse_factorial(int n) {
   return A(typename ExpTraits<A>::Number(table[n]));
 }
 
-// exp(factor x) = scale * (1 + fraction), kept apart so that expm1 loses nothing near zero.
+// What a function is taken of: x, or x in base two, which is x times sigmoid_scale or tanh_scale. Kernels that pack
+// their weights put the scale into them: the exponential is a power of 2 then, and takes two multiplications less.
+enum class Base { e, two };
+constexpr double sigmoid_scale = 1.4426950408889634, tanh_scale = 2 * sigmoid_scale, ln2 = 0.6931471805599453;
+
+// An exponential = scale * (1 + fraction), kept apart so that expm1 loses nothing near zero.
 template <class A>
 struct SplitExp {
   A scale, fraction;
@@ -63,42 +68,55 @@ RESBLOCK_INLINE A clamp(A x, A low, A high) {
   return select(x > high, high, x);
 }
 
-template <int factor, class A>
-RESBLOCK_INLINE SplitExp<A> split_exp(A x) {
+// exp(-n x), n 1 or 2; or 2^-x where x is in base two.
+template <Base base, int n, class A>
+RESBLOCK_INLINE SplitExp<A> exp_minus(A x) {
   using E = ExpTraits<A>;
   using Bits = typename E::Bits;
-  x = A(factor) * x;
-  const A shifted = x * E::log2e + E::round, k = shifted - E::round;
-  const A r = (x - k * E::ln2_high) - k * E::ln2_low;
+  A shifted, r;
+  if constexpr (base == Base::two) {
+    shifted = A(E::round) - x;
+    r = (x + (shifted - E::round)) * A(-ln2);
+  } else {
+    x = A(-n) * x;
+    shifted = x * E::log2e + E::round;
+    const A k = shifted - E::round;
+    r = (x - k * E::ln2_high) - k * E::ln2_low;
+  }
   A p = inverse_factorial<A>(E::degree);
   RESBLOCK_UNROLL
-  for (int n = E::degree - 1; n >= 2; --n) p = p * r + inverse_factorial<A>(n);
+  for (int j = E::degree - 1; j >= 2; --j) p = p * r + inverse_factorial<A>(j);
   const Bits exponent = bit_cast<Bits>(shifted) - bit_cast<Bits>(A(E::round)) + Bits(E::bias);
   return {bit_cast<A>(Bits(exponent << E::mantissa)), r + r * r * p};
 }
 
 // exp(-x) + 1, finite in float; in double 2^1024 has the bits of infinity.
-template <class A>
-RESBLOCK_INLINE A one_plus_exp_minus(A x, A highest) {
-  const SplitExp<A> e = split_exp<-1>(clamp(x, -highest, A(-ExpTraits<A>::lowest)));
+template <Base base, class A>
+RESBLOCK_INLINE A one_plus_exp_minus(A x, double highest) {
+  using Number = typename ExpTraits<A>::Number;
+  const double unit = base == Base::two ? sigmoid_scale : 1;
+  const SplitExp<A> e =
+      exp_minus<base, 1>(clamp(x, A(Number(-highest * unit)), A(Number(-ExpTraits<A>::lowest * unit))));
   return A(1) + e.scale * (A(1) + e.fraction);
 }
 
 // exp(-2x) - 1; tanh(x) is 1 in every type here beyond |x| = 20.
-template <class A>
+template <Base base, class A>
 RESBLOCK_INLINE A expm1_minus_twice(A x) {
-  const SplitExp<A> e = split_exp<-2>(clamp(x, A(-20), A(20)));
+  using Number = typename ExpTraits<A>::Number;
+  const A bound = A(Number(20 * (base == Base::two ? tanh_scale : 1)));
+  const SplitExp<A> e = exp_minus<base, 2>(clamp(x, -bound, bound));
   return (e.scale - A(1)) + e.scale * e.fraction;
 }
 
-template <class A>
+template <Base base = Base::e, class A>
 RESBLOCK_INLINE A sigmoid(A x) {
-  return A(1) / one_plus_exp_minus(x, A(ExpTraits<A>::highest));
+  return A(1) / one_plus_exp_minus<base>(x, ExpTraits<A>::highest);
 }
 
-template <class A>
+template <Base base = Base::e, class A>
 RESBLOCK_INLINE A tanh(A x) {
-  const A e = expm1_minus_twice(x);
+  const A e = expm1_minus_twice<base>(x);
   return -e / (e + A(2));
 }
 
@@ -109,9 +127,9 @@ struct SigmoidTanh {
   A sigmoid, tanh, product;
 };
 
-template <class A>
+template <Base of_x, Base of_y, class A>
 RESBLOCK_INLINE SigmoidTanh<A> sigmoid_tanh(A x, A y) {
-  const A a = one_plus_exp_minus(x, A(40)), e = expm1_minus_twice(y), b = e + A(2);
+  const A a = one_plus_exp_minus<of_x>(x, 40), e = expm1_minus_twice<of_y>(y), b = e + A(2);
   const A quotient = A(1) / (a * b);
   return {b * quotient, -e * (a * quotient), -e * quotient};
 }

@@ -25,22 +25,27 @@ struct CellState {
   A c, h;
 };
 
-// Both turn the pre-activations they need into gates, in place. A schedule may have other work done between them.
-template <class A>
+// Both turn the pre-activations they need into gates, in place. A schedule may have other work done between them. The
+// base is that of the pre-activations and peepholes.
+template <Base base = Base::e, class A>
 RESBLOCK_INLINE A cell_state(Gates<A>& z, const Peephole<A>& p, A c_previous) {
-  const SigmoidTanh<A> added = sigmoid_tanh(z.i + p.i * c_previous, z.g);
+  const SigmoidTanh<A> added = sigmoid_tanh<base, base>(z.i + p.i * c_previous, z.g);
   z.i = added.sigmoid;
   z.g = added.tanh;
-  z.f = sigmoid(z.f + p.f * c_previous);
+  z.f = sigmoid<base>(z.f + p.f * c_previous);
   return z.f * c_previous + added.product;
 }
 
-template <bool previous, class A>
+template <bool previous, Base base = Base::e, class A>
 RESBLOCK_INLINE A cell_output(Gates<A>& z, const Peephole<A>& p, A c_previous, A c) {
-  const SigmoidTanh<A> out = sigmoid_tanh(z.o + p.o * (previous ? c_previous : c), c);
+  const SigmoidTanh<A> out = sigmoid_tanh<base, Base::e>(z.o + p.o * (previous ? c_previous : c), c);
   z.o = out.sigmoid;
   return out.product;
 }
+
+// What pre-activations in base two, and so the rows of a gate's weights, are multiplied by. Gates are counted i, f, g,
+// o.
+constexpr double base_two_scale(int64_t gate) { return gate == 2 ? tanh_scale : sigmoid_scale; }
 
 template <bool previous, class A>
 RESBLOCK_INLINE CellState<A> cell_forward(Gates<A>& z, const Peephole<A>& p, A c_previous) {

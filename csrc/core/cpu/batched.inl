@@ -2,14 +2,25 @@
 // namespace. V is the vector whose lanes are the sequences of a tile; lanes beyond the last sequence compute on zeros
 // and are never stored.
 
+#include "core/cpu/batched_lanes.inl"
+
 // The part of the problem at hand: sequences [b0, b0 + used) in the lanes, steps [t0, t0 + steps).
 struct TileWindow {
   int64_t b0, used, t0, steps;
 };
 
-inline TileWindow tile_window(const Sizes& s, const Tiling& tiling, int64_t tile) {
-  const int64_t b0 = tile * tiling.lanes, rest = s.B - b0;
-  return {b0, rest < tiling.lanes ? rest : tiling.lanes, 0, 0};
+// The layers [first, end) of a segment, of `segments` in all, counted from the first.
+struct Layers {
+  int64_t first, end;
+};
+
+inline Layers layers_of(const Sizes& s, int64_t segment, int64_t segments) {
+  return {segment * s.L / segments, (segment + 1) * s.L / segments};
+}
+
+inline TileWindow tile_window(const Sizes& s, const Tiling& tiling, int64_t tile, int64_t chunk) {
+  const int64_t b0 = tile * tiling.lanes, sequences = s.B - b0, t0 = chunk * tiling.steps, steps = s.T - t0;
+  return {b0, sequences < tiling.lanes ? sequences : tiling.lanes, t0, steps < tiling.steps ? steps : tiling.steps};
 }
 
 // The number of units that a layer's loops are unrolled for, where enough lanes make up for the code.
@@ -75,43 +86,36 @@ struct Running {
 template <class V, class S>
 inline void gather_lanes(const S* from, const Inputs<S>& p, const TileWindow& w, const Running<V>& running,
                          int64_t width, Arithmetic<S>* to) {
-  zero(to, w.steps * width * V::width);
-  for (int64_t t = 0; t < w.steps; ++t)
-    for (int64_t n = 0; n < w.used; ++n) {
-      if (!running.lane(n, t)) continue;
-      const S* row = from + ((w.t0 + t) * p.size.B + w.b0 + n) * width;
-      for (int64_t k = 0; k < width; ++k) to[(t * width + k) * V::width + n] = load(row[k]);
-    }
+  for (int64_t t = 0; t < w.steps; ++t) {
+    load_lanes<V>(from + ((w.t0 + t) * p.size.B + w.b0) * width, w.used, width, to);
+    for (int64_t k = 0; k < width; ++k, to += V::width)
+      if (!running.all(t)) running.select(t, V::load(to), V(0)).store(to);
+  }
 }
 
 template <class V, class S>
 inline void scatter_lanes(const Arithmetic<S>* from, const Sizes& s, const TileWindow& w, int64_t width, S* to) {
   for (int64_t t = 0; t < w.steps; ++t)
-    for (int64_t n = 0; n < w.used; ++n) {
-      S* row = to + ((w.t0 + t) * s.B + w.b0 + n) * width;
-      for (int64_t k = 0; k < width; ++k) store(row + k, from[(t * width + k) * V::width + n]);
-    }
+    store_lanes<V>(from + t * width * V::width, w.used, width, to + ((w.t0 + t) * s.B + w.b0) * width, width);
 }
 
 // Of one layer: (B, H) to (H, lanes).
 template <class V, class S>
 inline void load_lane_state(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
-  if (w.used < V::width) zero(to, s.H * V::width);
-  for (int64_t u = 0; u < s.H; ++u)
-    for (int64_t n = 0; n < w.used; ++n) to[u * V::width + n] = load(from[(w.b0 + n) * s.H + u]);
+  load_lanes<V>(from + w.b0 * s.H, w.used, s.H, to);
 }
 
 // (L, B, H) <-> (L, H, lanes).
 template <class V, class S>
-inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
-  for (int64_t l = 0; l < s.L; ++l) load_lane_state<V>(from + l * s.B * s.H, s, w, to + l * s.H * V::width);
+inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w, Layers layers, Arithmetic<S>* to) {
+  for (int64_t l = layers.first; l < layers.end; ++l)
+    load_lane_state<V>(from + l * s.B * s.H, s, w, to + l * s.H * V::width);
 }
 
 template <class V, class S>
-inline void store_lane_states(const Arithmetic<S>* from, const Sizes& s, const TileWindow& w, S* to) {
-  for (int64_t l = 0; l < s.L; ++l)
-    for (int64_t n = 0; n < w.used; ++n)
-      for (int64_t u = 0; u < s.H; ++u) store(to + (l * s.B + w.b0 + n) * s.H + u, from[(l * s.H + u) * V::width + n]);
+inline void store_lane_states(const Arithmetic<S>* from, const Sizes& s, const TileWindow& w, Layers layers, S* to) {
+  for (int64_t l = layers.first; l < layers.end; ++l)
+    store_lanes<V>(from + l * s.H * V::width, w.used, s.H, to + (l * s.B + w.b0) * s.H, s.H);
 }
 
 // to = from times the dropout mask of the inputs of `layer`; both (steps, H, lanes).
@@ -134,6 +138,18 @@ inline void drop_lanes(const Inputs<S>& p, const TileWindow& w, int64_t layer, c
     }
 }
 
+// Two planes (steps, H, lanes) that one segment hands to the next: of the last two layers, because a shortcut reaches
+// two layers far. While one chunk's are read, the next chunk's are written.
+template <class A>
+struct Handover {
+  A* planes[2][2];  // of even and odd chunks
+
+  void take(int64_t plane, Arena<A>& arena) {
+    for (auto& turn : planes)
+      for (A*& p : turn) p = arena.take(plane);
+  }
+};
+
 // Columns (units, inputs) are taken in groups of G, then ever smaller ones. Weights of the group that begins at column
 // n begin at n * (values per column).
 template <int G, class Visit>
@@ -141,6 +157,8 @@ inline void column_groups(int64_t n, int64_t N, const Visit& visit) {
   for (; n + G <= N; n += G) visit.template operator()<G>(n);
   if constexpr (G > 1) column_groups<G / 2>(n, N, visit);
 }
+
+#include "core/cpu/batched_gradients.inl"
 
 #include "core/cpu/batched_backward.inl"
 #include "core/cpu/batched_forward.inl"

@@ -24,40 +24,66 @@ void pack_columns(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
   const int64_t H = p.size.H;
   column_groups<column_group>(0, o.inputs, PackColumns<S>{w.ih, 4 * H, o.inputs, packed + o.ih});
   column_groups<column_group>(0, H, PackColumns<S>{w.hh, 4 * H, H, packed + o.hh});
-  pack_small(p, layer, packed);
+  load_small(p, layer, packed + o.bias, packed + o.peephole);
 }
 
+// Of one tile, as one segment sees it: dh and dc are the tile's, the rest is the segment's.
 template <class A>
 struct BackwardTileScratch {
-  A *x, *h_before, *dz, *dx, *dy[3];  // of one chunk: (steps, inputs, H or 4H, lanes)
-  A *kept, *before;                   // copies of a chunk's rows and of the rows before them
-  A *dpeephole, *tanh_c;              // (3, H, lanes), (H, lanes)
-  A *dh, *dc;                         // (L, H, lanes), carried from chunk to chunk
-  A* dh_next;                         // (H, lanes)
+  A *h_before, *dx, *ring[3];  // of one chunk: (steps, H or inputs, lanes)
+  A* dz;                       // (steps, 4H, lanes)
+  A* xh;                       // of sequences' rows: (steps, lanes, inputs + H)
+  A* products;                 // (4H, inputs + H)
+  A *kept, *before;            // copies of a chunk's rows and of the rows before them
+  A *dpeephole, *tanh_c;       // (3, H, lanes), (H, lanes)
+  A *dh, *dc;                  // (L, H, lanes), carried from chunk to chunk
+  A* dh_next;                  // (H, lanes)
+  Handover<A> from_above, to_below;
 
-  BackwardTileScratch(const Sizes& s, const Tiling& tiling, Arena<A>& arena) {
+  BackwardTileScratch(const Sizes& s, const Tiling& tiling, int64_t segment, Arena<A>& arena) {
     const int64_t rows = tiling.steps * tiling.lanes, states = s.L * s.H * tiling.lanes;
-    x = arena.take(rows * (s.I > s.H ? s.I : s.H));
-    h_before = arena.take(rows * s.H);
-    dz = arena.take(rows * 4 * s.H);
-    dx = arena.take(rows * s.I);
-    for (A*& plane : dy) plane = arena.take(rows * s.H);
-    kept = arena.take(rows * 6 * s.H);
-    before = arena.take(6 * s.H * tiling.lanes);
-    dpeephole = arena.take(3 * s.H * tiling.lanes);
-    tanh_c = arena.take(s.H * tiling.lanes);
     dh = arena.take(states);
     dc = arena.take(states);
-    dh_next = arena.take(s.H * tiling.lanes);
+    for (int64_t of = 0; of <= segment; ++of) {
+      xh = arena.take(rows * (s.H + (s.I > s.H ? s.I : s.H)));
+      products = arena.take(4 * s.H * (s.H + (s.I > s.H ? s.I : s.H)));
+      h_before = arena.take(rows * s.H);
+      dz = arena.take(rows * 4 * s.H);
+      dx = arena.take(rows * s.I);
+      for (A*& plane : ring) plane = arena.take(rows * s.H);
+      kept = arena.take(rows * 6 * s.H);
+      before = arena.take(6 * s.H * tiling.lanes);
+      dpeephole = arena.take(3 * s.H * tiling.lanes);
+      tanh_c = arena.take(s.H * tiling.lanes);
+      dh_next = arena.take(s.H * tiling.lanes);
+      from_above = to_below;
+      if (of + 1 < tiling.segments) to_below.take(rows * s.H, arena);
+    }
   }
 };
 
 template <class A>
 int64_t backward_tile_workspace(const Sizes& s, const Tiling& tiling) {
   Arena<A> arena{nullptr};
-  BackwardTileScratch<A>(s, tiling, arena);
+  BackwardTileScratch<A>(s, tiling, tiling.segments - 1, arena);
   return arena.used;
 }
+
+// Where the gradient of a layer's y stands in this chunk. A segment hands on those of its lowest layer, which the
+// addition there passes on, and of the layer below.
+template <class A>
+struct BackwardPlanes {
+  const BackwardTileScratch<A>& scratch;
+  Layers layers;
+  bool takes_over, hands_over;
+  int64_t turn;
+
+  A* dy(int64_t layer) const {
+    if (takes_over && layer >= layers.end - 1) return scratch.from_above.planes[turn][layer - (layers.end - 1)];
+    if (hands_over && layer <= layers.first) return scratch.to_below.planes[turn][layer - (layers.first - 1)];
+    return layer < 0 ? scratch.dx : scratch.ring[layer % 3];
+  }
+};
 
 // to = W^T dz for one step.
 template <class V, class A>
@@ -181,90 +207,6 @@ struct TileLayerBackward {
   }
 };
 
-// Sums of lanes, always in the same order. merge: two vectors of blocks of 2 * half become one of blocks of half.
-template <int half, class V>
-RESBLOCK_INLINE V merge(V a, V b) {
-  using Index = typename V::Mask;
-  Index low{}, high{};
-  for (int k = 0; k < V::width; ++k) {
-    low[k] = (k / half) * 2 * half + k % half;
-    high[k] = low[k] + half;
-  }
-  return V::of(__builtin_shuffle(a.v, b.v, low)) + V::of(__builtin_shuffle(a.v, b.v, high));
-}
-
-// V::width vectors become one, v[0], of the sums over their lanes.
-template <class V, int half = V::width / 2>
-RESBLOCK_INLINE void sum_lanes(V* v) {
-  for (int k = 0; k < half; ++k) v[k] = merge<half>(v[2 * k], v[2 * k + 1]);
-  if constexpr (half > 1) sum_lanes<V, half / 2>(v);
-}
-
-// gradient[row][column .. column + C) += the sums over steps and lanes of dz[row] x[column], for R rows.
-template <class V, int R, int C, class A>
-inline void outer_products(int64_t steps, const A* dz, int64_t dz_step, const A* x, int64_t x_step, A* gradient,
-                           int64_t gradient_row) {
-  constexpr int W = V::width, vectors = (R * C + W - 1) / W * W;
-  V sum[vectors];
-  for (V& s : sum) s = V(A(0));
-  for (int64_t t = 0; t < steps; ++t) {
-    V column[C];
-    for (int k = 0; k < C; ++k) column[k] = V::load(x + t * x_step + k * W);
-    for (int j = 0; j < R; ++j) {
-      const V d = V::load(dz + t * dz_step + j * W);
-      for (int k = 0; k < C; ++k) sum[j * C + k] += d * column[k];
-    }
-  }
-  A total[vectors];
-  for (int first = 0; first < vectors; first += W) {
-    sum_lanes(sum + first);
-    sum[first].store(total + first);
-  }
-  for (int j = 0; j < R; ++j)
-    for (int k = 0; k < C; ++k) gradient[j * gradient_row + k] += total[j * C + k];
-}
-
-// Rows of lanes of a chunk: those of step t begin at data + t * step.
-template <class A>
-struct LaneRows {
-  const A* data;
-  int64_t step;
-};
-
-template <class V, class A>
-struct WeightGradientColumns {
-  int64_t steps, H, inputs;
-  const A* dz;
-  LaneRows<A> x;
-  A* gradient;
-
-  template <int C>
-  inline void operator()(int64_t column) const {
-    for (int64_t j = 0; j < 4 * H; j += 4)
-      outer_products<V, 4, C>(steps, dz + j * V::width, 4 * H * V::width, x.data + column * V::width, x.step,
-                              gradient + j * inputs + column, inputs);
-  }
-};
-
-template <class V, class A>
-inline void add_weight_gradients(int64_t steps, int64_t H, int64_t inputs, const A* dz, LaneRows<A> x, A* gradient) {
-  column_groups<4>(0, inputs, WeightGradientColumns<V, A>{steps, H, inputs, dz, x, gradient});
-}
-
-// gradient[row] += the sum over steps and lanes.
-template <class V, class A>
-inline void add_row_sums(int64_t steps, int64_t rows, const A* from, A* gradient) {
-  for (int64_t first = 0; first < rows; first += V::width) {
-    const int64_t count = rows - first < V::width ? rows - first : V::width;
-    V sum[V::width];
-    for (V& s : sum) s = V(A(0));
-    for (int64_t t = 0; t < steps; ++t)
-      for (int64_t row = 0; row < count; ++row) sum[row] += V::load(from + (t * rows + first + row) * V::width);
-    sum_lanes(sum);
-    for (int64_t row = 0; row < count; ++row) gradient[first + row] += sum[0].v[row];
-  }
-}
-
 // The rows before a chunk's first step. Before the sequence there are only states: c in its place, no gates.
 template <class V, class S>
 inline const Arithmetic<S>* rows_before_chunk(const Backward<S>& p, const TileWindow& w, int64_t layer,
@@ -275,11 +217,58 @@ inline const Arithmetic<S>* rows_before_chunk(const Backward<S>& p, const TileWi
   return copy;
 }
 
+// What the layer was fed in this chunk, as rows of sequences: its inputs, and h of the step before.
+template <class V, class S>
+struct LayerFed {
+  using A = Arithmetic<S>;
+  static constexpr int W = V::width;
+  const Backward<S>& p;
+  const TileWindow& w;
+  const Running<V>& running;
+  A* lanes;  // (steps, H, lanes), to work in; what idle lanes hold stays zero
+  A* xh;
+
+  int64_t width(int64_t layer) const { return (layer ? p.size.H : p.size.I) + p.size.H; }
+
+  void load_input() const {
+    const int64_t I = p.size.I, row = width(0);
+    zero(xh, w.steps * W * row);
+    for (int64_t t = 0; t < w.steps; ++t)
+      for (int64_t n = 0; n < w.used; ++n)
+        if (running.lane(n, t)) load_row(p.input + ((w.t0 + t) * p.size.B + w.b0 + n) * I, I, xh + (t * W + n) * row);
+  }
+
+  void load_below(int64_t layer) const {
+    const int64_t H = p.size.H, plane = H * W;
+    const KeptTile<V> kept(p.saved, p.size, w);
+    const bool as_kept = kept.all_lanes() && p.options.dropout == 0;
+    if (!as_kept) {
+      zero(lanes, w.steps * plane);
+      for (int64_t t = 0; t < w.steps; ++t) kept.load_rows(layer, w.t0 + t, 5 * H, H, lanes + t * plane);
+    }
+    if (p.options.dropout > 0) drop_lanes<V>(p, w, layer + 1, lanes, lanes);
+    for (int64_t t = 0; t < w.steps; ++t)
+      store_lanes<V>(as_kept ? kept.at(layer, w.t0 + t) + 5 * plane : lanes + t * plane, W, H, xh + t * 2 * plane,
+                     2 * H);
+  }
+
+  void load(int64_t layer, const A* h_before) const {
+    const int64_t H = p.size.H, row = width(layer);
+    A* h = xh + row - H;
+    if (layer)
+      load_below(layer - 1);
+    else
+      load_input();
+    for (int64_t t = 0; t < w.steps; ++t) store_lanes<V>(h_before + t * H * W, W, H, h + t * W * row, row);
+    if (w.t0) return;
+    for (int64_t n = 0; n < w.used; ++n) load_row(p.h_0 + (layer * p.size.B + w.b0 + n) * H, H, h + n * row);
+  }
+};
+
 template <bool previous, int fixed, class V, class S>
 void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
-                         const Arithmetic<S>* packed, LaneRows<Arithmetic<S>> x, const Arithmetic<S>* dy,
-                         Arithmetic<S>* dx, const BackwardTileScratch<Arithmetic<S>>& scratch,
-                         Arithmetic<S>* gradients) {
+                         const Arithmetic<S>* packed, const Arithmetic<S>* dy, Arithmetic<S>* dx,
+                         const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
   constexpr int W = V::width;
   const int64_t H = p.size.H;
   const PackedLayer o = packed_layer(p.size, layer);
@@ -305,80 +294,55 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
                                         scratch.tanh_c,
                                         scratch.dpeephole}
       .run();
-  if (w.t0 == 0) load_lane_state<V>(p.h_0 + layer * p.size.B * H, p.size, w, scratch.h_before);
-  add_weight_gradients<V>(w.steps, H, o.inputs, scratch.dz, x, gradients + o.ih);
-  add_weight_gradients<V>(w.steps, H, H, scratch.dz, LaneRows<Arithmetic<S>>{scratch.h_before, H * W},
-                          gradients + o.hh);
+  const LayerFed<V, S> fed = {p, w, running, scratch.kept, scratch.xh};
+  fed.load(layer, scratch.h_before);
+  products<W>(w.steps, 4 * H, fed.width(layer), scratch.dz, scratch.xh, scratch.products);
+  add_products(4 * H, o.inputs, H, scratch.products, gradients + o.ih, gradients + o.hh);
   add_row_sums<V>(w.steps, 4 * H, scratch.dz, gradients + o.bias);
   add_row_sums<V>(1, 3 * H, scratch.dpeephole, gradients + o.peephole);
 }
 
-// The inputs that the layer saw in this chunk: where they are kept, unless they must be changed.
-template <class V, class S>
-inline LaneRows<Arithmetic<S>> layer_inputs(const Backward<S>& p, const TileWindow& w, const Running<V>& running,
-                                            int64_t layer, Arithmetic<S>* copy) {
-  const int64_t H = p.size.H, row = H * V::width;
-  if (layer == 0) {
-    gather_lanes<V>(p.input, p, w, running, p.size.I, copy);
-    return {copy, p.size.I * V::width};
-  }
-  const KeptTile<V> kept(p.saved, p.size, w);
-  if (kept.all_lanes() && p.options.dropout == 0) return {kept.at(layer - 1, w.t0) + 5 * row, 6 * row};
-  if (!kept.all_lanes()) zero(copy, w.steps * row);
-  for (int64_t t = 0; t < w.steps; ++t) kept.load_rows(layer - 1, w.t0 + t, 5 * H, H, copy + t * row);
-  if (p.options.dropout > 0) drop_lanes<V>(p, w, layer, copy, copy);
-  return {copy, row};
-}
-
 template <bool previous, class V, class S>
 void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
-                         const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+                         const BackwardPlanes<Arithmetic<S>>& planes, Arithmetic<S>* gradients) {
   const Running<V> running(p, w);
   const int64_t L = p.size.L, H = p.size.H;
-  gather_lanes<V>(p.grad_output, p, w, running, H, scratch.dy[(L - 1) % 3]);
-  for (int64_t layer = L - 1; layer >= 0; --layer) {
-    Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
-    const auto x = layer_inputs<V>(p, w, running, layer, scratch.x);
+  if (planes.layers.end == L) gather_lanes<V>(p.grad_output, p, w, running, H, planes.dy(L - 1));
+  for (int64_t layer = planes.layers.end - 1; layer >= planes.layers.first; --layer) {
+    Arithmetic<S>* dx = planes.dy(layer - 1);
     const auto run = layer && H == unrolled_units<V> ? tile_layer_backward<previous, unrolled_units<V>, V, S>
                                                      : tile_layer_backward<previous, 0, V, S>;
-    run(p, w, running, layer, packed, x, scratch.dy[layer % 3], dx, scratch, gradients);
+    run(p, w, running, layer, packed, planes.dy(layer), dx, planes.scratch, gradients);
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
     // y of the layer before also went past this one into the next layer's addition.
     if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
-      add(scratch.dy[(layer + 1) % 3], w.steps * H * V::width, dx);
+      add(planes.dy(layer + 1), w.steps * H * V::width, dx);
   }
-  scatter_lanes<V>(scratch.dx, p.size, w, p.size.I, p.grad_input);
+  if (planes.layers.first == 0) scatter_lanes<V>(planes.scratch.dx, p.size, w, p.size.I, p.grad_input);
 }
 
 template <class V, class S>
-void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, int64_t tile,
-                   const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
-  TileWindow w = tile_window(p.size, tiling, tile);
-  if (w.used < V::width) {
-    zero(scratch.kept, tiling.steps * 6 * p.size.H * V::width);
-    zero(scratch.before, 6 * p.size.H * V::width);
-  }
-  load_lane_states<V>(p.grad_h_n, p.size, w, scratch.dh);
-  load_lane_states<V>(p.grad_c_n, p.size, w, scratch.dc);
-  const int64_t chunks = (p.size.T + tiling.steps - 1) / tiling.steps;
-  for (int64_t chunk = chunks - 1; chunk >= 0; --chunk) {
-    w.t0 = chunk * tiling.steps;
-    w.steps = p.size.T - w.t0 < tiling.steps ? p.size.T - w.t0 : tiling.steps;
-    if (p.options.output_peephole_previous)
-      backward_tile_chunk<true, V>(p, w, packed, scratch, gradients);
-    else
-      backward_tile_chunk<false, V>(p, w, packed, scratch, gradients);
-  }
-  store_lane_states<V>(scratch.dh, p.size, w, p.grad_h_0);
-  store_lane_states<V>(scratch.dc, p.size, w, p.grad_c_0);
-}
-
-template <class V, class S>
-void backward_tiles(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, int64_t group,
-                    Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
+void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, const TilePart& part,
+                   Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
-  const BackwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, arena);
-  const int64_t first = group * tiling.tiles / tiling.groups, end = (group + 1) * tiling.tiles / tiling.groups;
-  zero(gradients, packed_size(p.size));
-  for (int64_t tile = first; tile < end; ++tile) backward_tile<V>(p, tiling, packed, tile, scratch, gradients);
+  const BackwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, part.segment, arena);
+  const Layers layers = layers_of(p.size, tiling.segments - 1 - part.segment, tiling.segments);
+  const TileWindow w = tile_window(p.size, tiling, part.tile, tiling.chunks - 1 - part.chunk);
+  if (part.chunk == 0) {
+    if (w.used < V::width) {
+      zero(scratch.kept, tiling.steps * 6 * p.size.H * V::width);
+      zero(scratch.before, 6 * p.size.H * V::width);
+    }
+    load_lane_states<V>(p.grad_h_n, p.size, w, layers, scratch.dh);
+    load_lane_states<V>(p.grad_c_n, p.size, w, layers, scratch.dc);
+  }
+  const BackwardPlanes<Arithmetic<S>> planes = {scratch, layers, part.segment > 0, part.segment + 1 < tiling.segments,
+                                                part.chunk % 2};
+  const auto chunk =
+      p.options.output_peephole_previous ? backward_tile_chunk<true, V, S> : backward_tile_chunk<false, V, S>;
+  if (w.steps) chunk(p, w, packed, planes, gradients);
+  if (part.chunk == tiling.chunks - 1) {
+    store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);
+    store_lane_states<V>(scratch.dc, p.size, w, layers, p.grad_c_0);
+  }
 }

@@ -1,11 +1,11 @@
 // The forward pass of one tile.
 
 // Units are taken in pairs. A pair's weights: biases, peepholes, then per input (the layer's, then its own h) one
-// weight per gate; each for both units. An odd last unit has a partner of zeros.
+// weight per gate; each for both units, in base two. An odd last unit has a partner of zeros.
 RESBLOCK_INLINE int64_t unit_pairs(const Sizes& s) { return (s.H + 1) / 2; }
-RESBLOCK_INLINE int64_t values_per_pair(const Sizes& s, int64_t inputs) { return 2 * (4 + 3 + 4 * (inputs + s.H)); }
+RESBLOCK_INLINE int64_t values_per_pair(int64_t inputs, int64_t H) { return 2 * (4 + 3 + 4 * (inputs + H)); }
 RESBLOCK_INLINE int64_t pairs_of_layer(const Sizes& s, int64_t layer) {  // where they begin
-  return layer ? unit_pairs(s) * (values_per_pair(s, s.I) + (layer - 1) * values_per_pair(s, s.H)) : 0;
+  return layer ? unit_pairs(s) * (values_per_pair(s.I, s.H) + (layer - 1) * values_per_pair(s.H, s.H)) : 0;
 }
 
 template <class A>
@@ -20,42 +20,65 @@ void pack_unit_pairs(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
   const LayerSource<S> w = layer_source(p, layer);
   A* out = packed + pairs_of_layer(p.size, layer);
   for (int64_t pair = 0; pair < H; pair += 2) {
-    const auto both = [&](const S* values, int64_t stride, int64_t row) {
-      for (int64_t u = pair; u < pair + 2; ++u) *out++ = u < H ? load(values[(row * H + u) * stride]) : A(0);
+    const auto both = [&](const S* values, int64_t stride, double scale, int64_t row) {
+      for (int64_t u = pair; u < pair + 2; ++u) *out++ = u < H ? load(values[(row * H + u) * stride]) * A(scale) : A(0);
     };
-    for (int gate = 0; gate < 4; ++gate) both(w.bias, 1, gate);
-    for (int gate = 0; gate < 3; ++gate) both(w.peephole, 1, gate);
-    for (int64_t k = 0; k < inputs; ++k)
-      for (int gate = 0; gate < 4; ++gate) both(w.ih + k, inputs, gate);
-    for (int64_t k = 0; k < H; ++k)
-      for (int gate = 0; gate < 4; ++gate) both(w.hh + k, H, gate);
+    const auto gates = [&](const S* values, int64_t stride) {
+      for (int gate = 0; gate < 4; ++gate) both(values, stride, base_two_scale(gate), gate);
+    };
+    gates(w.bias, 1);
+    for (int row = 0; row < 3; ++row) both(w.peephole, 1, sigmoid_scale, row);
+    for (int64_t k = 0; k < inputs; ++k) gates(w.ih + k, inputs);
+    for (int64_t k = 0; k < H; ++k) gates(w.hh + k, H);
   }
 }
 
+// Of one tile, as one segment sees it: the states are the tile's, the rest is the segment's.
 template <class A>
 struct ForwardTileScratch {
-  A *x, *y[3];    // of one chunk: (steps, inputs or H, lanes)
+  A* x;           // of one chunk: (steps, inputs or H, lanes)
+  A* ring[3];     // (steps, H, lanes)
   A* kept;        // (steps, 6H, lanes)
   A* h_turns[2];  // (H, lanes), of a step and the one before
   A *h, *c;       // (L, H, lanes), carried from chunk to chunk
+  Handover<A> from_before, to_next;
 
-  ForwardTileScratch(const Sizes& s, const Tiling& tiling, Arena<A>& arena) {
+  ForwardTileScratch(const Sizes& s, const Tiling& tiling, int64_t segment, Arena<A>& arena) {
     const int64_t rows = tiling.steps * tiling.lanes, states = s.L * s.H * tiling.lanes;
-    x = arena.take(rows * (s.I > s.H ? s.I : s.H));
-    for (A*& plane : y) plane = arena.take(rows * s.H);
-    kept = arena.take(rows * 6 * s.H);
-    for (A*& h : h_turns) h = arena.take(s.H * tiling.lanes);
     h = arena.take(states);
     c = arena.take(states);
+    for (int64_t of = 0; of <= segment; ++of) {
+      x = arena.take(rows * (s.I > s.H ? s.I : s.H));
+      for (A*& plane : ring) plane = arena.take(rows * s.H);
+      kept = arena.take(rows * 6 * s.H);
+      for (A*& turn : h_turns) turn = arena.take(s.H * tiling.lanes);
+      from_before = to_next;
+      if (of + 1 < tiling.segments) to_next.take(rows * s.H, arena);
+    }
   }
 };
 
 template <class A>
 int64_t forward_tile_workspace(const Sizes& s, const Tiling& tiling) {
   Arena<A> arena{nullptr};
-  ForwardTileScratch<A>(s, tiling, arena);
+  ForwardTileScratch<A>(s, tiling, tiling.segments - 1, arena);
   return arena.used;
 }
+
+// Where a layer's y stands in this chunk.
+template <class A>
+struct ForwardPlanes {
+  const ForwardTileScratch<A>& scratch;
+  Layers layers;
+  bool hands_over;
+  int64_t turn;
+
+  A* y(int64_t layer) const {
+    if (layer < layers.first) return scratch.from_before.planes[turn][layer - (layers.first - 2)];
+    if (hands_over && layer >= layers.end - 2) return scratch.to_next.planes[turn][layer - (layers.end - 2)];
+    return scratch.ring[layer % 3];
+  }
+};
 
 // One layer over one chunk. The products of a pair of units run between the nonlinear parts of the pair before it, so
 // that neither multiplications nor divisions wait for the other.
@@ -85,7 +108,7 @@ struct TileLayerForward {
   A* h_after(int64_t t) const { return h_turns[t & 1]; }
 
   RESBLOCK_INLINE Pair pair(int64_t t, int64_t unit) const {
-    return {t, unit, weights + unit / 2 * 2 * (7 + 4 * (inputs() + H())), x + t * inputs() * W, h_after(t - 1)};
+    return {t, unit, weights + unit / 2 * values_per_pair(inputs(), H()), x + t * inputs() * W, h_after(t - 1)};
   }
 
   RESBLOCK_INLINE void begin(const Pair& of, Sums& sums) const {
@@ -105,7 +128,7 @@ struct TileLayerForward {
       for (int64_t k = from; k < to; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
     }
   }
-  // Halves of the products with the inputs() and with h. Of h, the second half waits for the units just computed.
+  // Halves of the products with the inputs and with h. Of h, the second half waits for the units just computed.
   RESBLOCK_INLINE void multiply_x(const Pair& of, int half, Sums& sums) const {
     multiply(of.weights + 14, of.x, half ? inputs() / 2 : 0, half ? inputs() : inputs() / 2, sums);
   }
@@ -128,12 +151,12 @@ struct TileLayerForward {
     cell.gate = {sums.z[0][u], sums.z[1][u], sums.z[2][u], sums.z[3][u]};
     cell.peephole = {V(peephole[0]), V(peephole[2]), V(peephole[4])};
     cell.c_before = V::load(c + row * W);
-    cell.c = cell_state(cell.gate, cell.peephole, cell.c_before);
+    cell.c = cell_state<Base::two>(cell.gate, cell.peephole, cell.c_before);
     return cell;
   }
 
   RESBLOCK_INLINE void second_half(const Pair& now, Cell cell) const {
-    V h = cell_output<previous>(cell.gate, cell.peephole, cell.c_before, cell.c), out = h;
+    V h = cell_output<previous, Base::two>(cell.gate, cell.peephole, cell.c_before, cell.c), out = h;
     const int64_t row = cell.unit * W;
     // Past its end a sequence keeps its state and puts out zeros.
     if (!running.all(now.t)) {
@@ -179,8 +202,10 @@ struct TileLayerForward {
     Sums sums;
     const Pair first = pair(0, 0);
     begin(first, sums);
-    for (int half = 0; half < 2; ++half) multiply_x(first, half, sums);
-    for (int half = 0; half < 2; ++half) multiply_h(first, half, sums);
+    multiply_x(first, 0, sums);
+    multiply_x(first, 1, sums);
+    multiply_h(first, 0, sums);
+    multiply_h(first, 1, sums);
     for (int64_t t = 0; t < w.steps; ++t) {
       for (int64_t unit = 0; unit < H() - 2; unit += 2) step(pair(t, unit), pair(t, unit + 2), sums);
       const int64_t last = (H() - 1) / 2 * 2;
@@ -192,10 +217,12 @@ struct TileLayerForward {
 template <bool previous, bool keeps, int fixed, class V, class S>
 void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
                         const Arithmetic<S>* packed, const Arithmetic<S>* x,
-                        const ForwardTileScratch<Arithmetic<S>>& scratch) {
+                        const ForwardPlanes<Arithmetic<S>>& planes) {
+  const auto& scratch = planes.scratch;
   const int64_t H = p.size.H, row = H * V::width;
-  const KeptTile<V> kept(p.saved, p.size, w);
-  const auto* shortcut = has_shortcut(p.options, layer) ? scratch.y[(layer - 2) % 3] : nullptr;
+  const auto* shortcut = has_shortcut(p.options, layer) ? planes.y(layer - 2) : nullptr;
+  Arithmetic<S>* kept = nullptr;
+  if constexpr (keeps) kept = KeptTile<V>(p.saved, p.size, w).begin(layer, w.t0, scratch.kept);
   const TileLayerForward<previous, keeps, fixed, V> forward = {w,
                                                                running,
                                                                layer ? H : p.size.I,
@@ -204,48 +231,50 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
                                                                x,
                                                                shortcut,
                                                                scratch.c + layer * row,
-                                                               scratch.y[layer % 3],
+                                                               planes.y(layer),
                                                                scratch.h_turns,
-                                                               keeps ? kept.begin(layer, w.t0, scratch.kept) : nullptr};
+                                                               kept};
   copy(scratch.h + layer * row, row, forward.h_after(-1));
   forward.run();
-  if constexpr (keeps) kept.store(layer, w.t0, w.steps, scratch.kept);
+  if constexpr (keeps) KeptTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, scratch.kept);
   copy(forward.h_after(w.steps - 1), row, scratch.h + layer * row);
 }
 
 template <bool previous, bool keeps, class V, class S>
 void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
-                        const ForwardTileScratch<Arithmetic<S>>& scratch) {
+                        const ForwardPlanes<Arithmetic<S>>& planes) {
   const Running<V> running(p, w);
-  gather_lanes<V>(p.input, p, w, running, p.size.I, scratch.x);
-  for (int64_t layer = 0; layer < p.size.L; ++layer) {
+  Arithmetic<S>* own_x = planes.scratch.x;
+  if (planes.layers.first == 0) gather_lanes<V>(p.input, p, w, running, p.size.I, own_x);
+  for (int64_t layer = planes.layers.first; layer < planes.layers.end; ++layer) {
     const bool drops = layer && p.options.dropout > 0;
-    const Arithmetic<S>* before = scratch.y[(layer + 2) % 3];
-    if (drops) drop_lanes<V>(p, w, layer, before, scratch.x);
+    if (drops) drop_lanes<V>(p, w, layer, planes.y(layer - 1), own_x);
     const auto run = layer && p.size.H == unrolled_units<V>
                          ? forward_tile_layer<previous, keeps, unrolled_units<V>, V, S>
                          : forward_tile_layer<previous, keeps, 0, V, S>;
-    run(p, w, running, layer, packed, layer && !drops ? before : scratch.x, scratch);
+    run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes);
   }
-  scatter_lanes<V>(scratch.y[(p.size.L - 1) % 3], p.size, w, p.size.H, p.output);
+  if (planes.layers.end == p.size.L) scatter_lanes<V>(planes.y(p.size.L - 1), p.size, w, p.size.H, p.output);
 }
 
 template <class V, class S>
-void forward_tile(const Forward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, int64_t tile,
+void forward_tile(const Forward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, const TilePart& part,
                   Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
-  const ForwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, arena);
-  TileWindow w = tile_window(p.size, tiling, tile);
+  const ForwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, part.segment, arena);
+  const Layers layers = layers_of(p.size, part.segment, tiling.segments);
+  const TileWindow w = tile_window(p.size, tiling, part.tile, part.chunk);
   const bool previous = p.options.output_peephole_previous;
   const auto chunk = previous
                          ? (p.saved ? forward_tile_chunk<true, true, V, S> : forward_tile_chunk<true, false, V, S>)
                          : (p.saved ? forward_tile_chunk<false, true, V, S> : forward_tile_chunk<false, false, V, S>);
-  load_lane_states<V>(p.h_0, p.size, w, scratch.h);
-  load_lane_states<V>(p.c_0, p.size, w, scratch.c);
-  for (; w.t0 < p.size.T; w.t0 += tiling.steps) {
-    w.steps = p.size.T - w.t0 < tiling.steps ? p.size.T - w.t0 : tiling.steps;
-    chunk(p, w, packed, scratch);
+  if (part.chunk == 0) {
+    load_lane_states<V>(p.h_0, p.size, w, layers, scratch.h);
+    load_lane_states<V>(p.c_0, p.size, w, layers, scratch.c);
   }
-  store_lane_states<V>(scratch.h, p.size, w, p.h_n);
-  store_lane_states<V>(scratch.c, p.size, w, p.c_n);
+  if (w.steps) chunk(p, w, packed, {scratch, layers, part.segment + 1 < tiling.segments, part.chunk % 2});
+  if (part.chunk == tiling.chunks - 1) {
+    store_lane_states<V>(scratch.h, p.size, w, layers, p.h_n);
+    store_lane_states<V>(scratch.c, p.size, w, layers, p.c_n);
+  }
 }

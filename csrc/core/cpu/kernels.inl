@@ -31,7 +31,7 @@ BatchedKernels<S> batched_kernels() {
   using A = Arithmetic<S>;
   return {V::width,           pack_unit_pairs<S>,        pack_columns<S>,
           unit_pairs_size<A>, forward_tile_workspace<A>, backward_tile_workspace<A>,
-          forward_tile<V, S>, backward_tiles<V, S>};
+          forward_tile<V, S>, backward_tile<V, S>};
 }
 
 template <class S>

@@ -2,7 +2,7 @@
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
-constexpr int power(int base, int n) { return n ? base * power(base, n - 1) : 1; }
+constexpr double power(double base, int n) { return n ? base * power(base, n - 1) : 1; }
 
 template <class U, int W>
 struct LaneBits {
@@ -59,6 +59,25 @@ struct Lanes {
   friend RESBLOCK_INLINE Lanes select(Mask which, Lanes yes, Lanes no) { return of(which ? yes.v : no.v); }
 };
 
+// Sums of lanes, always in the same order. halves_added: of every block of 2 * half lanes in a, then in b, the first
+// half plus the second.
+template <int half, class V>
+RESBLOCK_INLINE V halves_added(V a, V b) {
+  typename V::Mask low{}, high{};
+  for (int k = 0; k < V::width; ++k) {
+    low[k] = k / half * 2 * half + k % half;
+    high[k] = low[k] + half;
+  }
+  return V::of(__builtin_shuffle(a.v, b.v, low)) + V::of(__builtin_shuffle(a.v, b.v, high));
+}
+
+// V::width vectors become one, v[0], of the sums over their lanes.
+template <class V, int half = V::width / 2>
+RESBLOCK_INLINE void lanes_added(V* v) {
+  for (int k = 0; k < half; ++k) v[k] = halves_added<half>(v[2 * k], v[2 * k + 1]);
+  if constexpr (half > 1) lanes_added<V, half / 2>(v);
+}
+
 #if defined(__x86_64__)
 // The instructions' own minimum and maximum give the second operand where one is NaN, as clamp wants. Compilers make
 // a comparison and a blend of it, which take the units that multiply. (Masks of ones: what gcc has for no mask reads an
@@ -89,7 +108,7 @@ RESBLOCK_INLINE Lanes<A, W> clamp(Lanes<A, W> x, Lanes<A, W> low, Lanes<A, W> hi
 #if defined(__AVX2__)
 // Where one instruction looks up any lane, exp(r) = 2^(j/W) exp(r'), j = 0..W-1, leaves an r' so small that a
 // polynomial of degree 3 (W = 16) or 4 (W = 8) is enough. The bits of 2^(j/W) less j's place in the exponent: adding
-// k W + j, shifted there, makes 2^k 2^(j/W). What rounding took from it joins the fraction of exp(-2x): the expm1 of
+// k W + j, shifted there, makes 2^k 2^(j/W). What rounding took from it joins the fraction where n is 2: the expm1 of
 // tanh would miss it near zero.
 template <int W>
 struct PowerTable;
@@ -135,20 +154,26 @@ struct PowerTable<8> {
   }
 };
 
-template <int factor, int W, int degree = PowerTable<W>::degree>
-RESBLOCK_INLINE SplitExp<Lanes<float, W>> split_exp(Lanes<float, W> x) {
+template <class V>
+RESBLOCK_INLINE V exp_coefficient(double factor, int n) {
+  return V(float(power(factor, n) * inverse_factorial<double>(n)));
+}
+
+template <Base base, int n, int W, int degree = PowerTable<W>::degree>
+RESBLOCK_INLINE SplitExp<Lanes<float, W>> exp_minus(Lanes<float, W> x) {
   using V = Lanes<float, W>;
   using Bits = typename LaneBits<uint32_t, W>::Vec;
   constexpr float log2e = ExpTraits<float>::log2e, round = ExpTraits<float>::round / W;
-  const V shifted = x * V(factor * log2e) + V(round), k = shifted - V(round);
-  const V r = x - k * V(1 / (factor * log2e));  // exp(factor x) = 2^k exp(factor r)
-  V p = inverse_factorial<V>(degree) * V(power(factor, degree));
+  constexpr double factor = base == Base::two ? -ln2 : -n;  // the exponential is 2^k exp(factor r)
+  const V shifted = base == Base::two ? V(round) - x : x * V(-n * log2e) + V(round), k = shifted - V(round);
+  const V r = base == Base::two ? x + k : x - k * V(1 / (-n * log2e));
+  V p = exp_coefficient<V>(factor, degree);
   RESBLOCK_UNROLL
-  for (int n = degree - 1; n >= 1; --n) p = p * r + inverse_factorial<V>(n) * V(power(factor, n));
+  for (int j = degree - 1; j >= 1; --j) p = p * r + exp_coefficient<V>(factor, j);
   const Bits steps = bit_cast<Bits>(shifted.v);
   const Bits scale = __builtin_shuffle(PowerTable<W>::bits(), steps) + (steps << (W == 16 ? 19 : 20));
   p = p * r;
-  if (factor == -2) p += V::of(__builtin_shuffle(PowerTable<W>::errors(), steps));
+  if (n == 2) p += V::of(__builtin_shuffle(PowerTable<W>::errors(), steps));
   return {V::of(bit_cast<typename V::Vec>(scale)), p};
 }
 #endif

@@ -158,25 +158,6 @@ inline void matmul_in_rows(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> 
   }
 }
 
-// Sums of lanes, always in the same order. halves_added: of every block of 2 * half lanes in a, then in b, the first
-// half plus the second.
-template <int half, class V>
-RESBLOCK_INLINE V halves_added(V a, V b) {
-  typename V::Mask low{}, high{};
-  for (int k = 0; k < V::width; ++k) {
-    low[k] = k / half * 2 * half + k % half;
-    high[k] = low[k] + half;
-  }
-  return V::of(__builtin_shuffle(a.v, b.v, low)) + V::of(__builtin_shuffle(a.v, b.v, high));
-}
-
-// V::width vectors become one, v[0], of the sums over their lanes.
-template <class V, int half = V::width / 2>
-RESBLOCK_INLINE void lanes_added(V* v) {
-  for (int k = 0; k < half; ++k) v[k] = halves_added<half>(v[2 * k], v[2 * k + 1]);
-  if constexpr (half > 1) lanes_added<V, half / 2>(v);
-}
-
 // Elements of A B^T with both sides in rows of K: R rows of A with as many rows of B as make a vector of sums.
 template <class A, int R>
 struct DotTile {

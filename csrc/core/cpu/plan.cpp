@@ -2,9 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 #include <algorithm>
 #include <memory>
@@ -12,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/cpu/huge_pages.h"
 #include "core/cpu/kernels.h"
 #include "core/dropout.h"
 
@@ -98,8 +96,7 @@ const WavefrontKernels<S>* wavefront(const Kernels<S>& kernels, const Forward<S>
   return nullptr;
 }
 
-// Arrays begin where cache lines do: a vector that crosses two costs two loads. Large ones are asked for in huge pages:
-// they are touched once per call, and the first touch of a page costs more than the work on it.
+// Arrays begin where cache lines do: a vector that crosses two costs two loads.
 struct FreeAligned {
   std::align_val_t alignment;
   void operator()(void* memory) const { operator delete(memory, alignment); }
@@ -109,12 +106,10 @@ using Workspace = std::unique_ptr<A[], FreeAligned>;
 
 template <class A>
 Workspace<A> workspace(int64_t count) {
-  const size_t huge = size_t(1) << 21, bytes = size_t(count) * sizeof(A);
-  const std::align_val_t alignment{bytes < 2 * huge ? 64 : huge};
+  const size_t bytes = size_t(count) * sizeof(A);
+  const std::align_val_t alignment{wants_huge_pages(bytes) ? huge_page : 64};
   void* memory = operator new(bytes, alignment);
-#if defined(MADV_HUGEPAGE)
-  if (bytes >= 2 * huge) madvise(memory, bytes / huge * huge, MADV_HUGEPAGE);
-#endif
+  ask_for_huge_pages(memory, bytes);
   return Workspace<A>(static_cast<A*>(memory), FreeAligned{alignment});
 }
 
@@ -171,13 +166,18 @@ Blocking blocking(const Sizes& s, bool backward) {
   return b;
 }
 
-// A chunk of a layer, whose rows are as long as the lanes are many, stays in the first-level cache.
-Tiling tiling(const Sizes& s, int64_t lanes) {
+// A chunk of a layer, whose rows are as long as the lanes are many, stays in the first-level cache. Where there are
+// fewer tiles than threads, and chunks enough to keep a row of segments busy, threads share the layers of a tile.
+Tiling tiling(const Sizes& s, int64_t lanes, int64_t threads) {
   Tiling t;
   t.lanes = lanes;
   t.tiles = ceil_divide(s.B, lanes);
   t.steps = std::clamp<int64_t>(s.T, 1, std::max<int64_t>(256 / lanes, 16));
+  t.chunks = std::max<int64_t>(ceil_divide(s.T, t.steps), 1);
   t.groups = gradient_groups(s, t.tiles);
+  t.segments = 1;
+  if (t.tiles > 0 && t.tiles == t.groups && t.tiles < threads)
+    t.segments = std::clamp<int64_t>(std::min({ceil_divide(threads, t.tiles), s.L / 2, t.chunks / 4}), 1, threads);
   return t;
 }
 
@@ -200,16 +200,62 @@ void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const Laye
   });
 }
 
-template <class S>
-void forward_batched(const Forward<S>& p, const Parallel& parallel, const BatchedKernels<S>& kernel) {
-  const Tiling cut = tiling(p.size, kernel.lanes);
-  const auto packed = packed_weights<S>(p, parallel, kernel.forward_weights(p.size), kernel.pack_forward);
-  const int64_t scratch = kernel.forward_workspace(p.size, cut);
-  run(parallel, cut.tiles,
-      [&](int64_t tile) { kernel.forward_tile(p, cut, packed.get(), tile, workspace<Arithmetic<S>>(scratch).get()); });
+// Calls body(item, segment, chunk) so that chunk c of segment s runs beside chunk c - 1 of segment s + 1.
+template <class Body>
+void run_diagonals(const Parallel& parallel, int64_t items, int64_t segments, int64_t chunks, const Body& body) {
+  for (int64_t diagonal = 0; diagonal < chunks + segments - 1; ++diagonal)
+    run(parallel, items * segments, [&](int64_t task) {
+      const int64_t segment = task % segments, chunk = diagonal - segment;
+      if (chunk >= 0 && chunk < chunks) body(task / segments, segment, chunk);
+    });
 }
 
-// Chunk c of segment s runs beside chunk c - 1 of segment s + 1, for all sequences at once.
+// Whole tiles, each in a workspace of its own that lasts as long; or the segments of few tiles, chunk by chunk.
+template <class S>
+void forward_batched(const Forward<S>& p, const Parallel& parallel, const BatchedKernels<S>& kernel) {
+  using A = Arithmetic<S>;
+  const Tiling cut = tiling(p.size, kernel.lanes, parallel.threads);
+  const auto packed = packed_weights<S>(p, parallel, kernel.forward_weights(p.size), kernel.pack_forward);
+  const int64_t scratch = kernel.forward_workspace(p.size, cut);
+  if (cut.segments == 1)
+    return run(parallel, cut.tiles, [&](int64_t tile) {
+      const auto own = workspace<A>(scratch);
+      for (int64_t chunk = 0; chunk < cut.chunks; ++chunk)
+        kernel.forward(p, cut, packed.get(), {tile, 0, chunk}, own.get());
+    });
+  const auto tiles = workspace<A>(cut.tiles * scratch);
+  run_diagonals(parallel, cut.tiles, cut.segments, cut.chunks, [&](int64_t tile, int64_t segment, int64_t chunk) {
+    kernel.forward(p, cut, packed.get(), {tile, segment, chunk}, tiles.get() + tile * scratch);
+  });
+}
+
+template <class S>
+void backward_batched(const Backward<S>& p, const Parallel& parallel, const Kernels<S>& kernels) {
+  using A = Arithmetic<S>;
+  const BatchedKernels<S>& kernel = fitting(kernels, p.size);
+  const Tiling cut = tiling(p.size, kernel.lanes, parallel.threads);
+  const auto packed = packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_backward);
+  const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
+  const auto gradients = workspace<A>(cut.groups * all);
+  std::fill_n(gradients.get(), cut.groups * all, A(0));
+  if (cut.segments == 1) {
+    run(parallel, cut.groups, [&](int64_t group) {
+      const auto own = workspace<A>(scratch);
+      const int64_t first = group * cut.tiles / cut.groups, end = (group + 1) * cut.tiles / cut.groups;
+      for (int64_t tile = first; tile < end; ++tile)
+        for (int64_t chunk = 0; chunk < cut.chunks; ++chunk)
+          kernel.backward(p, cut, packed.get(), {tile, 0, chunk}, gradients.get() + group * all, own.get());
+    });
+  } else {  // every tile is a group
+    const auto tiles = workspace<A>(cut.tiles * scratch);
+    run_diagonals(parallel, cut.tiles, cut.segments, cut.chunks, [&](int64_t tile, int64_t segment, int64_t chunk) {
+      kernel.backward(p, cut, packed.get(), {tile, segment, chunk}, gradients.get() + tile * all,
+                      tiles.get() + tile * scratch);
+    });
+  }
+  run(serial, p.size.L, [&](int64_t layer) { kernels.store_gradients(p, cut.groups, gradients.get(), layer); });
+}
+
 template <class S>
 void forward_wavefront(const Forward<S>& p, const Parallel& parallel, const WavefrontKernels<S>& kernel) {
   using A = Arithmetic<S>;
@@ -219,26 +265,9 @@ void forward_wavefront(const Forward<S>& p, const Parallel& parallel, const Wave
   const int64_t scratch = kernel.workspace(p.size, cut);
   const auto weights = workspace<A>(kernel.weights_size(p.size)), sequences = workspace<A>(p.size.B * scratch);
   kernel.pack(p, weights.get());
-  for (int64_t diagonal = 0; diagonal < cut.chunks + cut.segments - 1; ++diagonal)
-    run(parallel, p.size.B * cut.segments, [&](int64_t task) {
-      const int64_t sequence = task / cut.segments, segment = task % cut.segments, chunk = diagonal - segment;
-      if (chunk < 0 || chunk >= cut.chunks) return;
-      kernel.forward(p, cut, weights.get(), sequence, segment, chunk, sequences.get() + sequence * scratch);
-    });
-}
-
-// The two schedules differ in their kernels only.
-template <class S, class SchedulesKernels, class Cut>
-void backward_in_groups(const Backward<S>& p, const Parallel& parallel, const Kernels<S>& kernels,
-                        const SchedulesKernels& kernel, const Cut& cut) {
-  using A = Arithmetic<S>;
-  const auto packed = packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_backward);
-  const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
-  const auto gradients = workspace<A>(cut.groups * all);
-  run(parallel, cut.groups, [&](int64_t group) {
-    kernel.backward_group(p, cut, packed.get(), group, gradients.get() + group * all, workspace<A>(scratch).get());
+  run_diagonals(parallel, p.size.B, cut.segments, cut.chunks, [&](int64_t sequence, int64_t segment, int64_t chunk) {
+    kernel.forward(p, cut, weights.get(), sequence, segment, chunk, sequences.get() + sequence * scratch);
   });
-  run(serial, p.size.L, [&](int64_t layer) { kernels.store_gradients(p, cut.groups, gradients.get(), layer); });
 }
 
 template <class S>
@@ -282,9 +311,8 @@ void forward(const Forward<S>& p, const Parallel& parallel) {
 template <class S>
 void backward(const Backward<S>& p, const Parallel& parallel) {
   const Kernels<S> kernel = kernels<S>();
-  const BatchedKernels<S>& batched = fitting(kernel, p.size);
   if (is_batched(p.size, true))
-    backward_in_groups(p, parallel, kernel, batched, tiling(p.size, batched.lanes));
+    backward_batched(p, parallel, kernel);
   else
     backward_layerwise(p, parallel, kernel);
 }

@@ -118,12 +118,6 @@ void load_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* bias, Arithmet
 }
 
 template <class S>
-void pack_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
-  const PackedLayer o = packed_layer(p.size, layer);
-  load_small(p, layer, packed + o.bias, packed + o.peephole);
-}
-
-template <class S>
 void store_gradients(const Backward<S>& p, int64_t groups, Arithmetic<S>* gradients, int64_t layer) {
   const int64_t H = p.size.H, all = packed_size(p.size);
   const PackedLayer o = packed_layer(p.size, layer), end = packed_layer(p.size, layer + 1);

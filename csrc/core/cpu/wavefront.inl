@@ -1,7 +1,8 @@
 // The wavefront schedule's kernels. Compiled once per instruction set, inside its namespace.
 //
 // A vector V holds G layers of U units each; a layer has P such vectors, whose lanes beyond its units compute on zero
-// weights and stay zero. "Step d" of a group: its layer at position j computes time d - j.
+// weights and stay zero. Pre-activations are in base two. "Step d" of a group: its layer at position j computes time d
+// - j.
 
 // The value of unit k of every layer, in all lanes of that layer.
 template <int U, class V>
@@ -127,13 +128,13 @@ struct Wave {
       half.gate = {sums.z[0][p], sums.z[1][p], sums.z[2][p], sums.z[3][p]};
       half.peephole = {V::load(w.peephole[0][p]), V::load(w.peephole[1][p]), V::load(w.peephole[2][p])};
       half.c_before = V::load(s.c[p]);
-      half.c = cell_state(half.gate, half.peephole, half.c_before);
+      half.c = cell_state<Base::two>(half.gate, half.peephole, half.c_before);
       (partial ? select(runs, half.c, half.c_before) : half.c).store(s.c[p]);
       return half;
     }
 
     RESBLOCK_INLINE void second_half(int p, Half half) const {
-      const V h = cell_output<previous>(half.gate, half.peephole, half.c_before, half.c);
+      const V h = cell_output<previous, Base::two>(half.gate, half.peephole, half.c_before, half.c);
       (partial ? select(runs, h, V::load(s.h[p])) : h).store(s.h[p]);
       (h + V::load(w.shortcut) * two_before(p)).store(s.y[p]);
       sums.x[p].store(s.x[p]);

@@ -50,6 +50,7 @@ int64_t wave_parts(const Sizes& s) {
 // Unit u of a layer stands in vector u / U, lane u % U of the layer's.
 template <class Wave, class S>
 void pack_wave_layer(const Inputs<S>& p, int64_t layer, typename Wave::Weights& to) {
+  using A = Arithmetic<S>;
   constexpr int U = Wave::lanes_of_layer;
   const int64_t H = p.size.H, lane0 = layer % Wave::G * U;
   const LayerSource<S> w = layer_source(p, layer);
@@ -57,13 +58,14 @@ void pack_wave_layer(const Inputs<S>& p, int64_t layer, typename Wave::Weights& 
     const int64_t v = u / U, lane = lane0 + u % U;
     for (int64_t gate = 0; gate < 4; ++gate) {
       const int64_t row = gate * H + u;
+      const A scale = A(base_two_scale(gate));
       for (int64_t k = 0; k < H; ++k) {
-        if (layer) to.x[k][gate][v][lane] = load(w.ih[row * H + k]);
-        to.h[k][gate][v][lane] = load(w.hh[row * H + k]);
+        if (layer) to.x[k][gate][v][lane] = load(w.ih[row * H + k]) * scale;
+        to.h[k][gate][v][lane] = load(w.hh[row * H + k]) * scale;
       }
-      to.bias[gate][v][lane] = load(w.bias[row]);
+      to.bias[gate][v][lane] = load(w.bias[row]) * scale;
     }
-    for (int64_t gate = 0; gate < 3; ++gate) to.peephole[gate][v][lane] = load(w.peephole[gate * H + u]);
+    for (int64_t row = 0; row < 3; ++row) to.peephole[row][v][lane] = load(w.peephole[row * H + u]) * A(sigmoid_scale);
   }
   for (int64_t u = 0; u < U; ++u) to.shortcut[lane0 + u] = has_shortcut(p.options, layer);
 }
@@ -78,11 +80,12 @@ void pack_wave(const Inputs<S>& p, Arithmetic<S>* packed) {
   const WaveWeights<Wave> to(p.size, arena);
   for (int64_t layer = 0; layer < p.size.L; ++layer) pack_wave_layer<Wave>(p, layer, to.groups[layer / Wave::G]);
   for (int64_t gate = 0; gate < 4; ++gate)
-    for (int64_t u = 0; u < H; ++u) to.first_bias[gate * units + u] = load(p.weights.bias[gate * H + u]);
-  for (int64_t gate = 0; gate < 4; ++gate)
-    for (int64_t u = 0; u < H; ++u)
-      for (int64_t k = 0; k < I; ++k)
-        to.first[k * columns + gate * units + u] = load(p.weights.ih_first[(gate * H + u) * I + k]);
+    for (int64_t u = 0; u < H; ++u) {
+      const int64_t row = gate * H + u, column = gate * units + u;
+      const A scale = A(base_two_scale(gate));
+      to.first_bias[column] = load(p.weights.bias[row]) * scale;
+      for (int64_t k = 0; k < I; ++k) to.first[k * columns + column] = load(p.weights.ih_first[row * I + k]) * scale;
+    }
 }
 
 // Of one sequence. Rows of a stream are outputs between pairs. A pair of groups writes where it read, rows that lie
