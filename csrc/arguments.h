@@ -113,10 +113,13 @@ struct Arguments {
     if (dropout_p > 0) {
       STD_TORCH_CHECK(dropout_seed.has_value(), "residual_lstm: dropout_p is ", dropout_p,
                       " but no dropout_seed was given");
-      STD_TORCH_CHECK(
-          dropout_seed->scalar_type() == ScalarType::Long && dropout_seed->numel() == 1 && dropout_seed->is_cpu(),
-          "residual_lstm: dropout_seed must be one int64 on the CPU");
-      seed = uint64_t(*dropout_seed->const_data_ptr<int64_t>());
+      const bool is_beside_input =
+          dropout_seed->is_cuda() == input.is_cuda() && dropout_seed->get_device_index() == input.get_device_index();
+      STD_TORCH_CHECK(dropout_seed->scalar_type() == ScalarType::Long && dropout_seed->numel() == 1 &&
+                          (dropout_seed->is_cpu() || is_beside_input),
+                      "residual_lstm: dropout_seed must be one int64 on the CPU or on the device of input");
+      // On a GPU the kernels read it.
+      if (dropout_seed->is_cpu()) seed = uint64_t(*dropout_seed->const_data_ptr<int64_t>());
     }
     options = {dropout_p, seed, residual, output_peephole_previous};
   }

@@ -35,18 +35,40 @@ struct OnCuda {
     return torch::stable::new_empty(a.input, Shape{int64_t(bytes)}, ScalarType::Byte);
   }
 
+  // cuBLAS on the current stream, with torch's settings: tf32 if they allow it.
+  template <class A>
+  static const char* multiply(void* input, const cuda::MatrixProduct<A>& p) {
+    const Tensor& like = *static_cast<const Tensor*>(input);
+    const ScalarType type = sizeof(A) == sizeof(double) ? ScalarType::Double : ScalarType::Float;
+    auto matrix = [&](const A* data, int64_t rows, int64_t columns, bool transposed) {
+      const Shape sizes = {rows, columns}, strides = transposed ? Shape{1, rows} : Shape{columns, 1};
+      return torch::stable::from_blob(const_cast<A*>(data), sizes, strides, like.device(), type);
+    };
+    Tensor to = matrix(p.to, p.m, p.n, false);
+    torch::stable::copy_(
+        to, torch::stable::matmul(matrix(p.a, p.m, p.k, p.a_transposed), matrix(p.b, p.k, p.n, p.b_transposed)));
+    return nullptr;
+  }
+
+  static cuda::Context context(const Arguments& a, const CudaStream& stream) {
+    const bool reads_seed = a.options.dropout > 0 && a.dropout_seed->is_cuda();
+    return {stream.get(),
+            reads_seed ? a.dropout_seed->const_data_ptr<int64_t>() : nullptr,
+            {const_cast<Tensor*>(&a.input), multiply<float>, multiply<double>}};
+  }
+
   template <class S>
   static void forward(const Arguments& a, const Forward<S>& problem) {
     const CudaStream stream(a.input.get_device_index());
     const Tensor scratch = workspace(a, cuda::forward_workspace(problem));
-    const char* error = cuda::forward(problem, scratch.mutable_data_ptr(), stream.get());
+    const char* error = cuda::forward(problem, context(a, stream), scratch.mutable_data_ptr());
     STD_TORCH_CHECK(!error, "residual_lstm: ", error);
   }
   template <class S>
   static void backward(const Arguments& a, const Backward<S>& problem) {
     const CudaStream stream(a.input.get_device_index());
     const Tensor scratch = workspace(a, cuda::backward_workspace(problem));
-    const char* error = cuda::backward(problem, scratch.mutable_data_ptr(), stream.get());
+    const char* error = cuda::backward(problem, context(a, stream), scratch.mutable_data_ptr());
     STD_TORCH_CHECK(!error, "residual_lstm_backward: ", error);
   }
 };
@@ -112,8 +134,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
   return {to.input, d_ih_first, d_ih, d_hh, d_peephole, d_bias, to.h_0, to.c_0};
 }
 
-// The mask that the kernels draw for themselves, for whoever wants to redo their work step by step: float64,
-// (layers - 1, steps, sequences, units).
+// The mask that the kernels of every device draw for themselves, for whoever wants to redo their work step by step:
+// float64, (layers - 1, steps, sequences, units). On the CPU only.
 Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequences, int64_t units, double dropout_p) {
   const Tensor mask = torch::stable::new_empty(seed, Shape{layers - 1, steps, sequences, units}, ScalarType::Double);
   const Options options = {dropout_p, uint64_t(*seed.const_data_ptr<int64_t>()), false, false};

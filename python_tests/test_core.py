@@ -187,6 +187,8 @@ def test_cuda_agrees_with_cpu(dtype):
     on_cuda = run_both(arrays, grads, **options, device="cuda")
     for cpu, cuda in zip(on_cpu, on_cuda, strict=True):
         for name, expected in cpu.items():
+            if name == "saved":  # each schedule has its own layout
+                continue
             expected, found = as_float(expected), as_float(cuda[name])
             # Each side rounds its result once, and accumulates in float32 before.
             bound = (2 * unit + 200 * 2.0**-24) * np.abs(expected).max()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 import tolerances
@@ -20,11 +23,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def on_gpu(case: Case, tensors: list[torch.Tensor]) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
+def on_gpu(
+    case: Case, tensors: list[torch.Tensor], checkpoint_chunks: int = 0
+) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
     moved = [t.detach().cuda().requires_grad_() for t in tensors]
     lengths = None if case.lengths is None else case.lengths.cuda()
     options = lengths, case.dropout_p, case.dropout_seed, case.residual, case.output_peephole
-    return moved, residual_lstm(*moved, *options)
+    return moved, residual_lstm(*moved, *options, checkpoint_chunks)
 
 
 @pytest.mark.parametrize("case", odd_sizes(), ids=str)
@@ -55,6 +60,181 @@ def test_other_types_agree_with_the_cpu(dtype: torch.dtype) -> None:
     pairs = [*zip(actual, expected, strict=True)]
     pairs += zip(gradients_on_gpu(actual, moved), gradients(expected, tensors), strict=True)
     assert all(error(a.cpu(), e) < tolerance for a, e in pairs)
+
+
+# Sizes at which the kernels change their ways: lanes per sequence, chunks of time, turns; units of a block.
+SIZES = [
+    Case(9, 300, 18, 8, 12, residual=True),
+    Case(700, 2, 18, 8, 60, "previous"),
+    Case(5000, 1, 3, 8, 4),
+    Case(64, 21, 40, 13, 7, with_lengths=True, dropout_p=0.2),
+    Case(64, 21, 40, 32, 7, "previous", with_lengths=True, dropout_p=0.2),
+    Case(64, 900, 40, 32, 3),
+    Case(20, 9, 300, 8, 5),
+    Case(30, 64, 40, 256, 2),
+    Case(9, 7, 300, 70, 4, "previous", with_lengths=True, dropout_p=0.2),
+    Case(5, 3, 18, 768, 2),
+]
+
+
+@pytest.mark.parametrize("case", SIZES, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sizes_of_every_schedule_agree_with_the_cpu(case: Case, dtype: torch.dtype) -> None:
+    tensors = case.tensors(dtype)
+    moved, actual = on_gpu(case, tensors)
+    expected = case.run(tensors)
+    # Thousands of steps gather more rounding than the floor allows for.
+    tolerance = tolerances.HALF.get(dtype, 20 * tolerances.FLOAT32_FLOOR)
+    pairs = [*zip(actual, expected, strict=True)]
+    pairs += zip(gradients_on_gpu(actual, moved), gradients(expected, tensors), strict=True)
+    assert all(error(a.cpu(), e) < tolerance for a, e in pairs)
+
+
+@pytest.mark.parametrize("schedule", ["general", "serial", "wavefront", "wide"])
+def test_every_schedule_passes_the_grid(schedule: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "other_types or sizes_of or repeats"]
+    environment = {**os.environ, "RESBLOCK_CUDA_SCHEDULE": schedule}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(40, 3, 18, 8, 6, with_lengths=True, dropout_p=0.3),
+        Case(40, 40, 5, 20, 4, "previous", with_lengths=True, dropout_p=0.3),
+        Case(13, 5, 5, 40, 4, with_lengths=True, dropout_p=0.3),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_checkpoint_chunks_change_rounding_only(case: Case, dtype: torch.dtype) -> None:
+    tensors = case.tensors(dtype)
+    tolerance = tolerances.HALF.get(dtype, tolerances.DOUBLE_GRADIENT)
+    if dtype == torch.float32:
+        tolerance = 4 * tolerances.FLOAT32_FLOOR
+    (cut, in_chunks), (uncut, at_once) = on_gpu(case, tensors, 4), on_gpu(case, tensors)
+    pairs = [*zip(in_chunks, at_once, strict=True)]
+    pairs += zip(gradients_on_gpu(in_chunks, cut), gradients_on_gpu(at_once, uncut), strict=True)
+    assert all(error(a.cpu(), e.cpu()) < tolerance for a, e in pairs)
+
+
+def test_double_backward_with_a_seed_on_the_device() -> None:
+    case = Case(3, 2, 2, 2, 4, dropout_p=0.3)
+    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors()]
+    seed = case.dropout_seed.cuda()
+    assert torch.autograd.gradgradcheck(lambda *t: residual_lstm(*t, None, case.dropout_p, seed), tensors)
+
+
+def test_autocast_runs_in_the_type_of_the_region() -> None:
+    case = Case(9, 17, 18, 8, 6)
+    with torch.autocast("cuda", dtype=torch.float16):
+        moved, outputs = on_gpu(case, case.tensors(torch.float32))
+    expected = on_gpu(case, [t.to(torch.float16) for t in moved])[1]
+    assert all(a.dtype == torch.float16 and torch.equal(a, e) for a, e in zip(outputs, expected, strict=True))
+    assert all(g.dtype == torch.float32 for g in gradients_on_gpu(outputs, moved))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU")
+def test_runs_on_the_device_of_its_tensors() -> None:
+    case = Case(30, 4, 18, 8, 6)
+    first = on_gpu(case, case.tensors(torch.float32))[1]
+    second = residual_lstm(*[t.detach().to("cuda:1") for t in case.tensors(torch.float32)])
+    assert torch.cuda.current_device() == 0
+    assert all(b.device.index == 1 and torch.equal(a.cpu(), b.cpu()) for a, b in zip(first, second, strict=True))
+
+
+def test_gradcheck_and_opcheck() -> None:
+    case = Case(4, 3, 2, 3, 5, dropout_p=0.3, with_lengths=True)
+    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors()]
+    lengths = case.lengths.cuda() if case.lengths is not None else None
+
+    def run(*arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return residual_lstm(*arguments, lengths, case.dropout_p, case.dropout_seed)
+
+    assert torch.autograd.gradcheck(run, tensors)
+    operator = torch.ops.resblock.residual_lstm.default
+    torch.library.opcheck(operator, (*tensors, lengths, 0.3, case.dropout_seed, True, False, 0))
+
+
+def test_a_seed_on_the_device_draws_the_same_mask() -> None:
+    case = Case(9, 17, 18, 8, 6, dropout_p=0.3)
+    moved, expected = on_gpu(case, case.tensors(torch.float32))
+    actual = residual_lstm(*moved, None, case.dropout_p, case.dropout_seed.cuda(), case.residual, case.output_peephole)
+    assert all(torch.equal(a, e) for a, e in zip(actual, expected, strict=True))
+
+
+@pytest.mark.parametrize("case", [Case(9, 300, 18, 8, 12), Case(300, 2, 18, 8, 20)], ids=str)
+def test_a_graph_replays_and_reads_the_seed_anew(case: Case) -> None:
+    tensors = [t.detach().cuda() for t in case.tensors(torch.float32)]
+    seed = torch.tensor([1], device="cuda")
+
+    def run() -> torch.Tensor:
+        return residual_lstm(*tensors, None, 0.3, seed)[0]
+
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        run()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = run()
+    for value in (1, 2):
+        seed.fill_(value)
+        graph.replay()
+        assert torch.equal(captured, run())
+
+
+def test_two_streams_at_once() -> None:
+    cases = [Case(3000, 1, 18, 8, 30), Case(2500, 2, 18, 8, 30)]
+    expected = [on_gpu(case, case.tensors(torch.float32))[1][0] for case in cases]
+    inputs = [[t.detach().cuda() for t in case.tensors(torch.float32)] for case in cases]
+    torch.cuda.synchronize()
+    streams = [torch.cuda.Stream() for _ in cases]
+    for _ in range(5):
+        actual = []
+        for stream, tensors in zip(streams, inputs, strict=True):
+            with torch.cuda.stream(stream):
+                actual.append(residual_lstm(*tensors)[0])
+        torch.cuda.synchronize()
+        assert all(torch.equal(a, e) for a, e in zip(actual, expected, strict=True))
+
+
+def test_compiles() -> None:
+    case = Case(30, 4, 18, 8, 6)
+    tensors = [t.detach().cuda() for t in case.tensors(torch.float32)]
+    compiled = torch.compile(lambda *t: residual_lstm(*t)[0] * 2, fullgraph=True)
+    assert torch.equal(compiled(*tensors), residual_lstm(*tensors)[0] * 2)
+
+
+def test_does_not_wait_for_the_device() -> None:
+    case = Case(9, 40, 18, 8, 6)
+    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors(torch.float32)]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        residual_lstm(*tensors)[0].sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.skipif(not shutil.which("compute-sanitizer"), reason="compute-sanitizer is not installed")
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck", "synccheck"])
+@pytest.mark.parametrize("schedule", ["serial", "wavefront"])
+def test_compute_sanitizer_finds_nothing(tool: str, schedule: str) -> None:
+    script = (
+        "import torch; from networks import Case, gradients; from resblock.ops import residual_lstm\n"
+        "for case in (Case(20, 5, 18, 8, 4), Case(12, 3, 18, 20, 3)):\n"
+        "    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors(torch.float32)]\n"
+        "    residual_lstm(*tensors)[0].sum().backward()\n"
+        "torch.cuda.synchronize()\n"
+    )
+    command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", script]
+    here = os.path.dirname(os.path.abspath(__file__))
+    done = subprocess.run(
+        command, env={**os.environ, "RESBLOCK_CUDA_SCHEDULE": schedule}, cwd=here, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 def test_repeats_bit_by_bit() -> None:

@@ -285,4 +285,4 @@ def test_functional_transforms() -> None:
 def test_it_says_which_kernels_run() -> None:
     assert resblock.ops.instruction_set() in ("x86-64", "x86-64-v3", "x86-64-v4", "portable")
     assert resblock.ops.schedules("cpu") == ("batched", "layerwise", "wavefront")
-    assert resblock.ops.has_cuda_kernels() == (resblock.ops.schedules("cuda") == ("serial",))
+    assert resblock.ops.has_cuda_kernels() == ("wavefront" in resblock.ops.schedules("cuda"))

@@ -27,8 +27,9 @@ def residual_lstm_composite(
     time = torch.arange(steps, device=input.device)
     valid = None if lengths is None else (time[:, None] < lengths)[..., None]
     mask = None
-    if dropout_p > 0:
-        mask = torch.ops.resblock.residual_lstm_dropout_mask(dropout_seed, layers, steps, batch, units, dropout_p)
+    if dropout_seed is not None and dropout_p > 0:
+        seed = dropout_seed.cpu()  # where the mask is drawn, whatever device the network is on
+        mask = torch.ops.resblock.residual_lstm_dropout_mask(seed, layers, steps, batch, units, dropout_p)
         mask = mask.to(input)
     x = input if valid is None else torch.where(valid, input, 0)
     y: list[Tensor] = []

@@ -61,8 +61,9 @@ def residual_lstm(
         Valid steps of each sequence, 1 to T, on the device of `input`.
     dropout_p : float
         Probability of zeroing an element of the input of layers 2 to L.
-    dropout_seed : Tensor of int64, one element, on the CPU
-        Key of the mask; needed where `dropout_p` > 0.
+    dropout_seed : Tensor of int64, one element
+        Key of the mask; needed where `dropout_p` > 0. On the CPU, or on the device of `input`, where the kernels read
+        it: a CUDA graph that is replayed then draws by what it holds by that time.
     residual : bool
         Add the output of layer l - 2 to that of layer l, for l = 4, 6, 8, ...
     output_peephole : {"current", "previous"}
@@ -84,8 +85,6 @@ def residual_lstm(
         If a shape, dtype, device, length or probability is not as above; the message names the argument.
     ValueError
         If `output_peephole` is neither word.
-    NotImplementedError
-        If `checkpoint_chunks` is above 0 and the tensors are on a GPU.
 
     Notes
     -----
@@ -101,8 +100,6 @@ def residual_lstm(
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
-    if checkpoint_chunks and input.is_cuda:
-        raise NotImplementedError("checkpoint_chunks works on the CPU only so far: leave it 0 on a GPU")
     tensors = (input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0)
     needs_backward = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     output, h_n, c_n, _ = torch.ops.resblock.residual_lstm(

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdio.h>
 
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <string>
@@ -49,12 +50,15 @@ inline int main(int argc, char** argv) {
   arguments().assign(argv + 1, argv + argc);
   for (const Test& test : tests()) {
     const int before = failures();
+    const auto begin = std::chrono::steady_clock::now();
     try {
       test.body();
     } catch (const std::exception& error) {
       verify(false, error.what(), test.name, 0, "");
     }
-    printf("%-60s %s\n", test.name, failures() == before ? "passed" : "FAILED");
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    printf("%-60s %s %6.1f s\n", test.name, failures() == before ? "passed" : "FAILED", seconds.count());
+    fflush(stdout);
   }
   return failures() != 0;
 }

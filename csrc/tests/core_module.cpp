@@ -14,6 +14,7 @@
 #if defined(RESBLOCK_TEST_CUDA)
 #include "core/cuda/launch.h"
 #include "tests/cuda_on_host.h"
+#include "tests/matrix_library.h"
 #endif
 
 namespace py = pybind11;
@@ -106,9 +107,9 @@ void run_threads(void* context, int64_t tasks, void (*task)(const void*, int64_t
 
 #if defined(RESBLOCK_TEST_CUDA)
 template <class P>
-void run_cuda(const P& problem, size_t workspace_bytes, const char* (*launch)(const P&, void*, void*)) {
+void run_cuda(const P& problem, size_t workspace_bytes, const char* (*launch)(const P&, const cuda::Context&, void*)) {
   std::vector<unsigned char> workspace(workspace_bytes, 0xff);
-  if (const char* error = launch(problem, workspace.data(), nullptr)) throw std::runtime_error(error);
+  if (const char* error = launch(problem, test_context(), workspace.data())) throw std::runtime_error(error);
 }
 #endif
 

@@ -8,6 +8,8 @@
 
 #include "tests/cuda_on_host/scheduler.h"
 
+#undef __launch_bounds__
+#define __launch_bounds__(...)
 #undef __shared__
 #define __shared__ static_assert(false, "use dynamic shared memory");
 #define cudaLaunchKernelEx ::cuda_on_host::launch_kernel
@@ -15,8 +17,16 @@
 namespace cuda_on_host {
 
 // What the driver would say to the launch; `fail_next_launch` is what a test wants it to say.
-cudaError_t check(const cudaLaunchConfig_t& config);
+cudaError_t check(const cudaLaunchConfig_t& config, const void* kernel);
 void fail_next_launch(cudaError_t error);
+
+// What the device can have resident together, of any kernel, and whether it launches them so. Few blocks by default:
+// to ThreadSanitizer each thread of a kernel is one of the 8,128 that it can tell apart.
+struct Device {
+  int multiprocessors = 2, blocks_each = 6;
+  bool cooperative = true;
+};
+void set_device(Device device);
 
 inline bool is_cooperative(const cudaLaunchConfig_t& config) {
   for (unsigned k = 0; k < config.numAttrs; ++k)
@@ -26,7 +36,7 @@ inline bool is_cooperative(const cudaLaunchConfig_t& config) {
 
 template <class... Parameters, class... Arguments>
 cudaError_t launch_kernel(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  const cudaError_t error = check(*config);
+  const cudaError_t error = check(*config, reinterpret_cast<const void*>(kernel));
   if (error == cudaSuccess)
     run({config->gridDim, config->blockDim, config->dynamicSmemBytes, is_cooperative(*config)},
         [&] { kernel(arguments...); });

@@ -6,6 +6,7 @@
 #include "core/cpu/plan.h"
 #include "tests/check.h"
 #include "tests/grid.h"
+#include "tests/parts.h"
 #include "tests/scalar_reference.h"
 
 namespace {
@@ -124,6 +125,15 @@ TEST(wide_layers_agree_with_the_scalar_reference) {
   compare_with_reference<float>({{3, 20, 40, 264, 2}, variant(9), 1});  // weights packed layer by layer
   compare_with_reference<bfloat16>({{1, 3, 300, 257, 2}, variant(6), 1});
   compare_with_reference<float>({{1, 7, 300, 257, 3}, variant(2), 1});  // weights and gradients in place
+}
+
+TEST(a_part_of_a_longer_problem_knows_where_it_begins) {
+  for (unsigned bits = 8; bits < 16; ++bits)
+    for (int64_t B : {1, 20})
+      check_parts(
+          ProblemData<float>({31, B, 3, 6 + 13 * (bits & 1), 5}, variant(bits), bits), 12,
+          [](const Forward<float>& p) { cpu::forward(p, cpu::serial); },
+          [](const Backward<float>& p) { cpu::backward(p, cpu::serial); });
 }
 
 TEST(results_do_not_depend_on_the_number_of_threads) {

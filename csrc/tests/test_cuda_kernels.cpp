@@ -1,9 +1,13 @@
 // The CUDA kernels on the host, against the CPU core, over the grid.
+#include <stdlib.h>
+
 #include "core/cpu/plan.h"
 #include "core/cuda/launch.h"
 #include "tests/check.h"
 #include "tests/cuda_on_host.h"
 #include "tests/grid.h"
+#include "tests/matrix_library.h"
+#include "tests/parts.h"
 
 namespace {
 
@@ -21,16 +25,20 @@ void check_success(const char* error) { CHECK_ABOUT(!error, error ? error : "");
 template <class S>
 void run_forward(const Forward<S>& problem) {
   Workspace workspace(cuda::forward_workspace(problem));
-  check_success(cuda::forward(problem, workspace.data(), nullptr));
+  check_success(cuda::forward(problem, test_context(), workspace.data()));
+}
+
+template <class S>
+void run_backward(const Backward<S>& problem) {
+  Workspace workspace(cuda::backward_workspace(problem));
+  check_success(cuda::backward(problem, test_context(), workspace.data()));
 }
 
 template <class S>
 Results<S> run_cuda(const ProblemData<S>& data) {
   Results<S> r(data.size);
   run_forward(data.forward(r));
-  const Backward<S> backward = data.backward(r);
-  Workspace workspace(cuda::backward_workspace(backward));
-  check_success(cuda::backward(backward, workspace.data(), nullptr));
+  run_backward(data.backward(r));
   return r;
 }
 
@@ -53,17 +61,39 @@ using cuda_on_host::Order;
 const cuda_on_host::Schedule ascending = {Order::ascending, 1}, descending = {Order::descending, 2},
                              shuffled = {Order::shuffled, 3};
 
+// What the command line asks for: full, quick, or the few cases in which every kernel runs once or twice, for
+// ThreadSanitizer, to which a barrier is the dearer the more threads there are.
+bool is_quick() { return !check::is_argument("full"); }
+bool is_few() { return check::is_argument("few"); }
+
+// Wide layers are the planner's choice alone: forced schedules need not take them again.
+bool has_wide_cases() { return !is_few() && !getenv("RESBLOCK_CUDA_SCHEDULE"); }
+
+void use_the_usual_device() {
+  cuda_on_host::set_device(is_few() ? cuda_on_host::Device{4, 1, true} : cuda_on_host::Device());
+}
+
 void choose_schedule() {
   cuda_on_host::set_schedule(check::is_argument("descending") ? descending
                              : check::is_argument("shuffled") ? shuffled
                                                               : ascending);
+  use_the_usual_device();
+}
+
+// All sizes, or one for each kind of kernel.
+std::vector<Case> cases() {
+  if (!is_few()) return grid(is_quick(), 1);
+  return {{{5, 17, 18, 6, 4}, variant(15), 1},
+          {{1, 3, 3, 16, 3}, variant(12), 2},
+          {{12, 2, 40, 20, 4}, variant(6), 3},
+          {{3, 5, 5, 33, 2}, variant(13), 4}};
 }
 
 }  // namespace
 
 TEST(results_agree_with_the_cpu) {
   choose_schedule();
-  for (const Case& c : grid(check::is_argument("quick"), 1)) {
+  for (const Case& c : cases()) {
     compare_with_cpu<float>(c);
     if (!is_small(c)) continue;
     compare_with_cpu<double>(c);
@@ -73,31 +103,117 @@ TEST(results_agree_with_the_cpu) {
 }
 
 TEST(every_variant_agrees_with_the_cpu) {
-  for (unsigned bits = 0; bits < 16; ++bits) compare_with_cpu<float>({{7, 5, 3, 9, 7}, variant(bits), bits});
+  for (unsigned bits = 0; bits < 16; bits += is_few() ? 5 : 1)
+    compare_with_cpu<float>({{7, 5, 3, 9, 7}, variant(bits), bits});
 }
 
-TEST(more_gates_than_threads_of_a_block) { compare_with_cpu<float>({{2, 2, 300, 70, 2}, variant(15), 1}); }
+TEST(more_gates_than_threads_of_a_block) {
+  if (!has_wide_cases()) return;
+  compare_with_cpu<float>({{2, 2, 300, 70, 2}, variant(15), 1});
+}
 
 // More than one block's worth of sequences for some blocks, and for others none.
-TEST(more_sequences_than_blocks) { compare_with_cpu<float>({{2, 4099, 1, 1, 2}, variant(11), 1}); }
+TEST(more_sequences_than_blocks) {
+  if (is_few()) return;
+  compare_with_cpu<float>({{2, 4099, 1, 1, 2}, variant(11), 1});
+}
 
 TEST(results_are_the_same_bits_in_every_run_and_order) {
-  const ProblemData<float> data({5, 17, 18, 8, 7}, variant(15));
+  const ProblemData<float> data({19, 17, 18, 8, is_few() ? 3 : 7}, variant(15));
   const Results<float> first = run_cuda(data);
   for (const auto& schedule : {ascending, descending, shuffled}) {
     cuda_on_host::set_schedule(schedule);
     check_same_bits(run_cuda(data), first, "");
   }
+  choose_schedule();
 }
 
 TEST(without_a_backward_pass_nothing_is_saved) {
-  for (unsigned bits = 0; bits < 16; ++bits) {
+  for (unsigned bits = 0; bits < 16; bits += is_few() ? 15 : 1) {
     const ProblemData<float> data({6, 3, 3, 9, 7}, variant(bits));
     Results<float> kept(data.size), not_kept(data.size);
     run_forward(data.forward(kept));
     run_forward(data.forward(not_kept, false));
     not_kept.saved = kept.saved;
     check_same_bits(not_kept, kept, "");
+  }
+}
+
+// Long enough for several chunks of time, with sequences that end in each of them.
+TEST(long_sequences_agree_with_the_cpu) {
+  for (unsigned bits = 0; bits < 16; bits += is_few() ? 5 : 1)
+    compare_with_cpu<float>({{41, 5, 20, 5 + int64_t(bits) * 2, is_few() ? 3 : 5}, variant(bits), bits});
+  if (is_few()) return;
+  compare_with_cpu<bfloat16>({{33, 7, 40, 12, 6}, variant(15), 1});
+  compare_with_cpu<float16>({{33, 3, 40, 32, 6}, variant(14), 1});
+}
+
+// Whatever the device can have resident: bundles in turns on fewer pipes than there are bundles, one pipe alone, and
+// what the planner does where the layers' blocks cannot be resident together.
+TEST(small_devices_give_the_same_results) {
+  if (is_few()) return;
+  const ProblemData<float> data({37, 23, 18, 8, 6}, variant(14));
+  const Results<float> expected = run_cpu(data);
+  for (int multiprocessors : {14, 12, 7, 5})
+    for (bool cooperative : {true, false}) {
+      cuda_on_host::set_device({multiprocessors, 1, cooperative});
+      check_close(run_cuda(data), expected, 2 * (64 + 4 * 6.), "on a small device ");
+    }
+  use_the_usual_device();
+}
+
+TEST(sixty_layers_agree_with_the_cpu) {
+  if (is_few()) return;
+  if (!is_quick()) cuda_on_host::set_device({60, 2, true});
+  compare_with_cpu<float>({{100, 9, 18, 8, 60}, variant(14), 1});
+  use_the_usual_device();
+}
+
+TEST(a_part_of_a_longer_problem_knows_where_it_begins) {
+  for (unsigned bits = 8; bits < 16; bits += is_few() ? 7 : 1)
+    check_parts(
+        ProblemData<float>({31, 5, 3, 6 + 13 * (bits & 1), 5}, variant(bits), bits), 12,
+        [](const Forward<float>& p) { run_forward(p); }, [](const Backward<float>& p) { run_backward(p); });
+}
+
+TEST(wide_layers_agree_with_the_cpu) {
+  if (!has_wide_cases()) return;
+  for (unsigned bits = 0; bits < 16; bits += is_quick() ? 7 : 1)
+    compare_with_cpu<float>({{4, 7, 40, 37 + int64_t(bits), 4}, variant(bits), bits});
+  compare_with_cpu<double>({{4, 2, 5, 33, 4}, variant(15), 1});
+  compare_with_cpu<bfloat16>({{4, 9, 5, 50, 4}, variant(15), 1});
+  compare_with_cpu<float16>({{4, 9, 5, 50, 4}, variant(14), 1});
+  cuda_on_host::set_device({9, 1, true});  // more blocks, each of few units
+  compare_with_cpu<float>({{4, 18, 5, 44, 2}, variant(15), 1});
+  use_the_usual_device();
+}
+
+// The recurrent weights cannot be resident.
+TEST(wide_layers_run_step_by_step) {
+  if (!has_wide_cases()) return;
+  cuda_on_host::set_device({2, 6, false});
+  for (unsigned bits = 0; bits < 16; bits += is_quick() ? 7 : 1)
+    compare_with_cpu<float>({{4, 7, 40, 37 + int64_t(bits), 4}, variant(bits), bits});
+  compare_with_cpu<double>({{1, 2, 5, 33, 4}, variant(15), 1});
+  compare_with_cpu<bfloat16>({{4, 9, 50, 35, 4}, variant(15), 1});
+  compare_with_cpu<float16>({{4, 9, 5, 50, 4}, variant(14), 1});
+  use_the_usual_device();
+}
+
+TEST(the_seed_may_lie_on_the_device) {
+  for (const Sizes& size : {Sizes{4, 3, 5, 8, 4}, Sizes{4, 3, 5, 33, 4}}) {
+    if (size.H > 32 && !has_wide_cases()) continue;
+    const ProblemData<float> data(size, variant(4));
+    const Results<float> expected = run_cuda(data);
+    const int64_t seed = int64_t(data.options.seed);
+    Results<float> found(size);
+    Forward<float> forward = data.forward(found);
+    Backward<float> backward = data.backward(found);
+    forward.options.seed = backward.options.seed = 1;
+    Workspace workspace(std::max(cuda::forward_workspace(forward), cuda::backward_workspace(backward)));
+    check_success(cuda::forward(forward, test_context(&seed), workspace.data()));
+    check_success(cuda::backward(backward, test_context(&seed), workspace.data()));
+    check_same_bits(found, expected, "");
   }
 }
 
@@ -108,10 +224,10 @@ TEST(a_launch_that_fails_says_so) {
   const Backward<float> backward = data.backward(r);
   Workspace workspace(std::max(cuda::forward_workspace(forward), cuda::backward_workspace(backward)));
   cuda_on_host::fail_next_launch(cudaErrorInvalidConfiguration);
-  const char* error = cuda::forward(forward, workspace.data(), nullptr);
+  const char* error = cuda::forward(forward, test_context(), workspace.data());
   CHECK(error && std::string(error) == "invalid configuration argument");
   cuda_on_host::fail_next_launch(cudaErrorLaunchFailure);
-  CHECK(cuda::backward(backward, workspace.data(), nullptr) != nullptr);
+  CHECK(cuda::backward(backward, test_context(), workspace.data()) != nullptr);
 }
 
 TEST_MAIN

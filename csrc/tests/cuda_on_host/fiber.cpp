@@ -3,8 +3,8 @@
 #include "tests/cuda_on_host/fiber.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include <new>
 
@@ -45,6 +45,28 @@ void start_switch(void**, const void*, size_t) {}
 void finish_switch(void*, const void**, size_t*) {}
 #endif
 
+// AddressSanitizer would take these for the end of a stack, and clean it.
+#define RESBLOCK_SWITCHES __attribute__((noinline, no_sanitize_address))
+
+[[noreturn]] RESBLOCK_SWITCHES void go(void** to) { __builtin_longjmp(to, 1); }
+
+// Goes on at `to`, until somebody comes back to `from`.
+RESBLOCK_SWITCHES void jump(void** from, void** to) {
+  if (!__builtin_setjmp(from)) go(to);
+}
+
+// Goes on at the beginning of body(argument), on a stack of its own.
+RESBLOCK_SWITCHES void start(void** from, void* stack, void (*body)(), void* argument) {
+  ucontext_t context;
+  getcontext(&context);
+  context.uc_stack.ss_sp = stack;
+  context.uc_stack.ss_size = stack_bytes;
+  context.uc_link = nullptr;
+  const uintptr_t self = reinterpret_cast<uintptr_t>(argument);  // makecontext passes ints only
+  makecontext(&context, body, 2, unsigned(self), unsigned(uint64_t(self) >> 32));
+  if (!__builtin_setjmp(from)) setcontext(&context);
+}
+
 }  // namespace
 
 Fiber::Fiber()
@@ -58,46 +80,50 @@ Fiber::~Fiber() {
   munmap(stack_, stack_bytes);
 }
 
+// A fiber whose body has returned rests where it can be sent to the next one.
 void Fiber::prepare(void (*body)(void*), void* argument) {
   body_ = body;
   argument_ = argument;
-  getcontext(&context_);
-  context_.uc_stack.ss_sp = stack_;
-  context_.uc_stack.ss_size = stack_bytes;
-  context_.uc_link = nullptr;
-  const uintptr_t self = reinterpret_cast<uintptr_t>(this);  // makecontext passes ints only
-  makecontext(&context_, reinterpret_cast<void (*)()>(enter), 2, unsigned(self), unsigned(uint64_t(self) >> 32));
+  if (at_ == At::work) at_ = At::nowhere;  // it will never be taken up again
 }
 
 void Fiber::enter(unsigned low, unsigned high) {
-  Fiber* self = reinterpret_cast<Fiber*>(uintptr_t(low) | uintptr_t(uint64_t(high) << 32));
-  finish_switch(nullptr, &self->scheduler_stack_, &self->scheduler_bytes_);
-  self->body_(self->argument_);
-  abort();
+  reinterpret_cast<Fiber*>(uintptr_t(low) | uintptr_t(uint64_t(high) << 32))->work();
+}
+
+void Fiber::work() {
+  finish_switch(nullptr, &scheduler_stack_, &scheduler_bytes_);
+  for (;;) {
+    at_ = At::work;
+    body_(argument_);
+    at_ = At::rest;
+    suspend();
+  }
 }
 
 void Fiber::resume() {
   sanitizer_scheduler_ = current_sanitizer_fiber();
   start_switch(&fake_scheduler_stack_, stack_, stack_bytes);
   switch_sanitizer_fiber(sanitizer_fiber_);
-  swapcontext(&scheduler_, &context_);
+  if (at_ == At::nowhere)
+    start(scheduler_, stack_, reinterpret_cast<void (*)()>(enter), this);
+  else
+    jump(scheduler_, place_);
   finish_switch(fake_scheduler_stack_, nullptr, nullptr);
 }
 
-void Fiber::switch_to_scheduler(bool last) {
-  start_switch(last ? nullptr : &fake_stack_, scheduler_stack_, scheduler_bytes_);
-  switch_sanitizer_fiber(sanitizer_scheduler_);
-  swapcontext(&context_, &scheduler_);
+void Fiber::in_its_name(void (*act)(void*), void* argument) {
+  void* const me = current_sanitizer_fiber();
+  switch_sanitizer_fiber(sanitizer_fiber_);
+  act(argument);
+  switch_sanitizer_fiber(me);
 }
 
 void Fiber::suspend() {
-  switch_to_scheduler(false);
+  start_switch(&fake_stack_, scheduler_stack_, scheduler_bytes_);
+  switch_sanitizer_fiber(sanitizer_scheduler_);
+  jump(place_, scheduler_);
   finish_switch(fake_stack_, &scheduler_stack_, &scheduler_bytes_);
-}
-
-void Fiber::leave() {
-  switch_to_scheduler(true);
-  abort();
 }
 
 }  // namespace cuda_on_host

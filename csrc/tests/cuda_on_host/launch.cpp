@@ -1,13 +1,24 @@
+#include <map>
+
 #include "tests/cuda_on_host.h"
 
 namespace cuda_on_host {
 namespace {
 cudaError_t next_launch = cudaSuccess;
+Device device;
+
+constexpr size_t shared_without_asking = 48 * 1024, shared_at_most = 163 * 1024;  // the latter of an sm_80
+std::map<const void*, size_t>& shared_limits() {
+  static std::map<const void*, size_t> of_kernel;
+  return of_kernel;
 }
+}  // namespace
+
+void set_device(Device wanted) { device = wanted; }
 
 void fail_next_launch(cudaError_t error) { next_launch = error; }
 
-cudaError_t check(const cudaLaunchConfig_t& config) {
+cudaError_t check(const cudaLaunchConfig_t& config, const void* kernel) {
   const cudaError_t injected = next_launch;
   next_launch = cudaSuccess;
   if (injected != cudaSuccess) return injected;
@@ -16,11 +27,53 @@ cudaError_t check(const cudaLaunchConfig_t& config) {
   const bool large = grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535 || block.x > 1024 || block.y > 1024 ||
                      block.z > 64 || block.x * block.y * block.z > 1024;
   if (empty || large) return cudaErrorInvalidConfiguration;
-  // More needs cudaFuncSetAttribute, which no kernel here calls.
-  return config.dynamicSmemBytes > 48 * 1024 ? cudaErrorInvalidValue : cudaSuccess;
+  const auto found = shared_limits().find(kernel);
+  const size_t limit = found == shared_limits().end() ? shared_without_asking : found->second;
+  if (config.dynamicSmemBytes > limit) return cudaErrorInvalidValue;
+  const int64_t blocks = int64_t(grid.x) * grid.y * grid.z;
+  if (is_cooperative(config) && blocks > int64_t(device.multiprocessors) * device.blocks_each)
+    return cudaErrorCooperativeLaunchTooLarge;
+  return cudaSuccess;
 }
 
 }  // namespace cuda_on_host
+
+using cuda_on_host::device;
+
+extern "C" cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || size_t(value) > cuda_on_host::shared_at_most)
+    return cudaErrorInvalidValue;
+  cuda_on_host::shared_limits()[kernel] = size_t(value);
+  return cudaSuccess;
+}
+
+extern "C" cudaError_t cudaGetDevice(int* number) {
+  *number = 0;
+  return cudaSuccess;
+}
+
+extern "C" cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  switch (attribute) {
+    case cudaDevAttrCooperativeLaunch:
+      *value = device.cooperative;
+      return cudaSuccess;
+    case cudaDevAttrMultiProcessorCount:
+      *value = device.multiprocessors;
+      return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = int(cuda_on_host::shared_at_most);
+      return cudaSuccess;
+    default:
+      return cudaErrorInvalidValue;
+  }
+}
+
+extern "C" cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+extern "C" cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, size_t) {
+  *blocks = device.blocks_each;
+  return cudaSuccess;
+}
 
 extern "C" const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
@@ -28,6 +81,8 @@ extern "C" const char* cudaGetErrorString(cudaError_t error) {
       return "no error";
     case cudaErrorInvalidConfiguration:
       return "invalid configuration argument";
+    case cudaErrorCooperativeLaunchTooLarge:
+      return "too many blocks in cooperative launch";
     case cudaErrorInvalidValue:
       return "invalid argument";
     default:

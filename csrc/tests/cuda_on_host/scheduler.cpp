@@ -45,7 +45,8 @@ struct Thread {
 };
 
 struct Warp {
-  uint64_t value[warp_size];
+  uint64_t value[warp_size];  // as each lane brings it to the next exchange
+  uint64_t met[warp_size];    // and as it was when its lanes last met
 };
 
 struct Block {
@@ -68,7 +69,7 @@ Schedule schedule;
 class Residents {
  public:
   Residents(const Launch& launch, const std::function<void()>& body, uint64_t first, uint64_t count);
-  ~Residents() { acquire(&left_); }
+  ~Residents();
   void run();
   void suspend(Waits reason);
 
@@ -101,6 +102,13 @@ Residents::Residents(const Launch& launch, const std::function<void()>& body, ui
   if (schedule.order == Order::descending) std::reverse(turn_.begin(), turn_.end());
 }
 
+// What threads have done is ordered before the end of the launch, also where they will never run again.
+Residents::~Residents() {
+  for (Thread* thread : turn_)
+    if (thread->waits != Waits::finished) thread->fiber->in_its_name(release, &left_);
+  acquire(&left_);
+}
+
 void Residents::create(Block& block, uint64_t id, size_t first_fiber) {
   const dim3 &grid = launch.grid, &size = launch.block;
   block.index = {unsigned(id % grid.x), unsigned(id / grid.x % grid.y), unsigned(id / grid.x / grid.y)};
@@ -128,7 +136,6 @@ void Residents::thread_body(void* self_pointer) {
   self.body_();
   release(&self.left_);
   self.running->waits = Waits::finished;
-  self.running->fiber->leave();
 }
 
 void Residents::run() {
@@ -142,9 +149,7 @@ void Residents::run() {
   }
 }
 
-// What the thread has done so far is ordered before the end of the launch: it may never run again.
 void Residents::suspend(Waits reason) {
-  release(&left_);
   running->waits = reason;
   running->fiber->suspend();
 }
@@ -197,7 +202,10 @@ void Residents::release_warp_barriers(Block& block, bool& released) {
       return thread->waits == Waits::at_warp_barrier && thread->lanes == lanes;
     });
     if (!all) continue;
-    for (Thread* thread : meeting) thread->waits = Waits::not_at_all;
+    for (Thread* thread : meeting) {
+      thread->waits = Waits::not_at_all;
+      block.warps[thread->warp].met[thread->lane] = block.warps[thread->warp].value[thread->lane];
+    }
     released = true;
   }
 }
@@ -277,9 +285,7 @@ uint64_t shuffle(unsigned lanes, uint64_t value, unsigned source_lane) {
   Warp& warp = current->running->block->warps[current->running->warp];
   warp.value[lane()] = value;
   meet_lanes(lanes);
-  const uint64_t received = warp.value[source_lane % warp_size];
-  meet_lanes(lanes);  // nobody overwrites its value before all have read
-  return received;
+  return warp.met[source_lane % warp_size];
 }
 
 unsigned ballot(unsigned lanes, bool vote) {
@@ -288,8 +294,7 @@ unsigned ballot(unsigned lanes, bool vote) {
   meet_lanes(lanes);
   unsigned votes = 0;
   for (unsigned k = 0; k < warp_size; ++k)
-    if (lanes >> k & 1) votes |= unsigned(warp.value[k]) << k;
-  meet_lanes(lanes);
+    if (lanes >> k & 1) votes |= unsigned(warp.met[k]) << k;
   return votes;
 }
 

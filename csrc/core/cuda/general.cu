@@ -1,12 +1,12 @@
 // The general schedule: one block per sequence, its threads over gates and units, walks time and layers. It takes
 // every size; all that a block remembers between steps lies in the workspace.
-#include <cuda_runtime.h>
+#include "core/cuda/general.h"
 
 #include <algorithm>
 
 #include "core/cell.h"
-#include "core/cuda/launch.h"
-#include "core/dropout.h"
+#include "core/cuda/launch_kernel.h"
+#include "core/cuda/sequence.h"
 
 namespace resblock::cuda {
 namespace {
@@ -15,31 +15,10 @@ constexpr int64_t most_blocks = 4096;  // more sequences than this take turns
 constexpr int64_t most_threads = 256;
 
 template <class S>
-__device__ int64_t steps(const Inputs<S>& p, int64_t sequence) {
-  return p.lengths ? p.lengths[sequence] : p.size.T;
-}
-
-template <class S>
 __device__ Peephole<Arithmetic<S>> peephole(const Inputs<S>& p, int64_t layer, int64_t unit) {
   const int64_t H = p.size.H;
   const S* w = p.weights.peephole + layer * 3 * H + unit;
   return {load(w[0]), load(w[H]), load(w[2 * H])};
-}
-
-// The weights that the inputs of a layer meet.
-template <class S>
-RESBLOCK_INLINE S* input_weights(const Weights<S>& w, const Sizes& s, int64_t layer) {
-  return layer ? w.ih + (layer - 1) * 4 * s.H * s.H : w.ih_first;
-}
-
-// By which dropout multiplies one input of layers 2..L.
-template <class S>
-__device__ Arithmetic<S> dropout_factor(const Inputs<S>& p, int64_t layer, int64_t t, int64_t b, int64_t unit) {
-  using A = Arithmetic<S>;
-  if (p.options.dropout <= 0) return A(1);
-  A factor[4];
-  Dropout(p.options.seed, p.options.dropout).factors(layer, t, b, unit / 4, factor);
-  return factor[unit % 4];
 }
 
 template <class S, class X>
@@ -57,10 +36,11 @@ struct ForwardScratch {
   A *h, *c, *y;  // (L, H)
   A* x;          // (H,)
   A* z;          // (4H,)
+  uint64_t seed;
 
   RESBLOCK_INLINE static int64_t size(const Sizes& s) { return 3 * s.L * s.H + 5 * s.H; }
 
-  RESBLOCK_INLINE ForwardScratch(A* workspace, const Sizes& s, int64_t block) {
+  RESBLOCK_INLINE ForwardScratch(A* workspace, const Sizes& s, int64_t block, uint64_t seed) : seed(seed) {
     h = workspace + block * size(s);
     c = h + s.L * s.H;
     y = c + s.L * s.H;
@@ -96,7 +76,7 @@ __device__ void cells_forward(const Forward<S>& p, int64_t t, int64_t b, int64_t
     c = now.c;
     y = has_shortcut(p.options, layer) ? h + my.y[(layer - 2) * H + u] : h;
     if (layer + 1 < L)
-      my.x[u] = y * dropout_factor(p, layer + 1, t, b, u);
+      my.x[u] = y * dropout_factor(p, my.seed, layer + 1, t, b, u);
     else
       store(p.output + cell * H + u, y);
     if (!p.saved) continue;
@@ -116,7 +96,7 @@ template <class S>
 __device__ void finish_sequence(const Forward<S>& p, int64_t b, const ForwardScratch<Arithmetic<S>>& my) {
   using A = Arithmetic<S>;
   const int64_t H = p.size.H, B = p.size.B;
-  for (int64_t t = steps(p, b); t < p.size.T; ++t)
+  for (int64_t t = running_steps(p, b); t < p.size.T; ++t)
     for (int64_t u = threadIdx.x; u < H; u += blockDim.x) store(p.output + (t * B + b) * H + u, A(0));
   for (int64_t layer = 0; layer < p.size.L; ++layer)
     for (int64_t u = threadIdx.x; u < H; u += blockDim.x) {
@@ -125,7 +105,7 @@ __device__ void finish_sequence(const Forward<S>& p, int64_t b, const ForwardScr
       store(p.c_n + (layer * B + b) * H + u, c);
       if (!p.saved) continue;
       const SavedLayer<A> saved = saved_layer(p.saved, p.size, layer);
-      for (int64_t t = steps(p, b); t < p.size.T; ++t) {
+      for (int64_t t = running_steps(p, b); t < p.size.T; ++t) {
         for (int64_t gate = 0; gate < 4; ++gate) saved.gates[(t * B + b) * 4 * H + gate * H + u] = 0;
         saved.c[(t * B + b) * H + u] = c;
         saved.y[(t * B + b) * H + u] = 0;
@@ -134,9 +114,10 @@ __device__ void finish_sequence(const Forward<S>& p, int64_t b, const ForwardScr
 }
 
 template <bool previous, class S>
-__global__ void forward_kernel(Forward<S> p, Arithmetic<S>* workspace) {
+__global__ void forward_kernel(Forward<S> p, const int64_t* seed_on_device, Arithmetic<S>* workspace) {
   const int64_t H = p.size.H, B = p.size.B;
-  const ForwardScratch<Arithmetic<S>> my(workspace, p.size, blockIdx.x);
+  const ForwardScratch<Arithmetic<S>> my(workspace, p.size, blockIdx.x,
+                                         seed_on_device ? uint64_t(*seed_on_device) : p.options.seed);
   for (int64_t b = blockIdx.x; b < B; b += gridDim.x) {
     for (int64_t layer = 0; layer < p.size.L; ++layer)
       for (int64_t u = threadIdx.x; u < H; u += blockDim.x) {
@@ -144,7 +125,7 @@ __global__ void forward_kernel(Forward<S> p, Arithmetic<S>* workspace) {
         my.c[layer * H + u] = load(p.c_0[(layer * B + b) * H + u]);
       }
     __syncthreads();
-    for (int64_t t = 0; t < steps(p, b); ++t)
+    for (int64_t t = 0; t < running_steps(p, b); ++t)
       for (int64_t layer = 0; layer < p.size.L; ++layer) {
         pre_activations(p, t, b, layer, my);
         __syncthreads();
@@ -178,10 +159,11 @@ struct Cells {
 template <class A>
 struct BackwardScratch {
   A *dy, *dh, *dc;  // (L, H)
+  uint64_t seed;
 
   RESBLOCK_INLINE static int64_t size(const Sizes& s) { return 3 * s.L * s.H; }
 
-  RESBLOCK_INLINE BackwardScratch(A* workspace, const Sizes& s, int64_t block) {
+  RESBLOCK_INLINE BackwardScratch(A* workspace, const Sizes& s, int64_t block, uint64_t seed) : seed(seed) {
     dy = workspace + Cells<A>::size(s) + block * size(s);
     dh = dy + s.L * s.H;
     dc = dh + s.L * s.H;
@@ -212,7 +194,7 @@ __device__ void cells_backward(const Backward<S>& p, int64_t t, int64_t b, int64
     cells.h_before[cell * H + u] = h_before;
     if (layer)
       cells.x[cell * H + u] =
-          saved_layer(p.saved, p.size, layer - 1).y[now * H + u] * dropout_factor(p, layer, t, b, u);
+          saved_layer(p.saved, p.size, layer - 1).y[now * H + u] * dropout_factor(p, my.seed, layer, t, b, u);
   }
 }
 
@@ -243,17 +225,18 @@ __device__ void inputs_backward(const Backward<S>& p, int64_t t, int64_t b, int6
   // y of the layer below also went past this layer into the addition of the next.
   const bool passed_on = layer + 1 < s.L && has_shortcut(p.options, layer + 1);
   for (int64_t u = threadIdx.x; u < H; u += blockDim.x) {
-    const A dx = transposed_dot(W, H, u, dz, 4 * H) * dropout_factor(p, layer, t, b, u);
+    const A dx = transposed_dot(W, H, u, dz, 4 * H) * dropout_factor(p, my.seed, layer, t, b, u);
     my.dy[(layer - 1) * H + u] = passed_on ? dx + my.dy[(layer + 1) * H + u] : dx;
   }
 }
 
 template <bool previous, class S>
-__global__ void backward_kernel(Backward<S> p, Arithmetic<S>* workspace) {
+__global__ void backward_kernel(Backward<S> p, const int64_t* seed_on_device, Arithmetic<S>* workspace) {
   using A = Arithmetic<S>;
   const int64_t H = p.size.H, B = p.size.B, L = p.size.L, I = p.size.I;
   const Cells<A> cells(workspace, p.size);
-  const BackwardScratch<A> my(workspace, p.size, blockIdx.x);
+  const BackwardScratch<A> my(workspace, p.size, blockIdx.x,
+                              seed_on_device ? uint64_t(*seed_on_device) : p.options.seed);
   for (int64_t b = blockIdx.x; b < B; b += gridDim.x) {
     // Until the end of the sequence a thread keeps to its own units, also where it reads what it has written.
     for (int64_t layer = 0; layer < L; ++layer)
@@ -261,9 +244,9 @@ __global__ void backward_kernel(Backward<S> p, Arithmetic<S>* workspace) {
         my.dh[layer * H + u] = load(p.grad_h_n[(layer * B + b) * H + u]);
         my.dc[layer * H + u] = load(p.grad_c_n[(layer * B + b) * H + u]);
       }
-    for (int64_t t = steps(p, b); t < p.size.T; ++t)
+    for (int64_t t = running_steps(p, b); t < p.size.T; ++t)
       for (int64_t k = threadIdx.x; k < I; k += blockDim.x) store(p.grad_input + (t * B + b) * I + k, A(0));
-    for (int64_t t = steps(p, b) - 1; t >= 0; --t) {
+    for (int64_t t = running_steps(p, b) - 1; t >= 0; --t) {
       for (int64_t u = threadIdx.x; u < H; u += blockDim.x)
         my.dy[(L - 1) * H + u] = load(p.grad_output[(t * B + b) * H + u]);
       for (int64_t layer = L - 1; layer >= 0; --layer) {
@@ -285,7 +268,7 @@ template <class S, class Source>
 __device__ Arithmetic<S> sum_over_steps(const Inputs<S>& p, const Arithmetic<S>* dz, Source source) {
   double sum = 0;
   for (int64_t b = 0; b < p.size.B; ++b)
-    for (int64_t t = 0; t < steps(p, b); ++t)
+    for (int64_t t = 0; t < running_steps(p, b); ++t)
       sum += double(dz[(t * p.size.B + b) * 4 * p.size.H]) * double(source(t, b));
   return Arithmetic<S>(sum);
 }
@@ -329,60 +312,48 @@ __global__ void weights_kernel(Backward<S> p, Arithmetic<S>* workspace) {
 
 int64_t blocks_for(int64_t tasks) { return std::min(tasks, most_blocks); }
 
-template <class... Parameters, class... Arguments>
-const char* launch(void* stream, int64_t tasks, int64_t width, void (*kernel)(Parameters...),
-                   const Arguments&... arguments) {
-  const int64_t warp = 32;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(unsigned(blocks_for(tasks)));
-  config.blockDim = dim3(unsigned(std::min((width + warp - 1) / warp * warp, most_threads)));
-  config.stream = static_cast<cudaStream_t>(stream);
-  const cudaError_t error = cudaLaunchKernelEx(&config, kernel, arguments...);
-  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
-}
-
-template <bool previous, class S>
-const char* launch_backward(const Backward<S>& p, Arithmetic<S>* workspace, void* stream) {
-  const Sizes& s = p.size;
-  if (s.B > 0)
-    if (const char* error = launch(stream, s.B, std::max(s.H, s.I), backward_kernel<previous, S>, p, workspace))
-      return error;
-  return launch(stream, s.L * 4 * s.H, std::max(s.H, s.I), weights_kernel<previous, S>, p, workspace);
+Shape shape(int64_t tasks, int64_t width) {
+  return {blocks_for(tasks), int((std::min(width, most_threads) + warp_lanes - 1) / warp_lanes), 0};
 }
 
 }  // namespace
 
 template <class S>
-size_t forward_workspace(const Forward<S>& p) {
+size_t GeneralForward<S>::workspace(const Forward<S>& p) {
   using A = Arithmetic<S>;
   return size_t(blocks_for(p.size.B) * ForwardScratch<A>::size(p.size)) * sizeof(A);
 }
 
 template <class S>
-size_t backward_workspace(const Backward<S>& p) {
+size_t GeneralBackward<S>::workspace(const Backward<S>& p) {
   using A = Arithmetic<S>;
   return size_t(Cells<A>::size(p.size) + blocks_for(p.size.B) * BackwardScratch<A>::size(p.size)) * sizeof(A);
 }
 
 template <class S>
-const char* forward(const Forward<S>& p, void* workspace, void* stream) {
+const char* GeneralForward<S>::launch(const Forward<S>& p, const Context& context, void* workspace) {
   if (p.size.B == 0) return nullptr;
   const auto kernel = p.options.output_peephole_previous ? forward_kernel<true, S> : forward_kernel<false, S>;
-  return launch(stream, p.size.B, 4 * p.size.H, kernel, p, static_cast<Arithmetic<S>*>(workspace));
+  return launch_kernel(context, shape(p.size.B, 4 * p.size.H), kernel, p, context.seed,
+                       static_cast<Arithmetic<S>*>(workspace));
 }
 
 template <class S>
-const char* backward(const Backward<S>& p, void* workspace, void* stream) {
+const char* GeneralBackward<S>::launch(const Backward<S>& p, const Context& context, void* workspace) {
+  const Sizes& s = p.size;
+  const bool previous = p.options.output_peephole_previous;
   auto* scratch = static_cast<Arithmetic<S>*>(workspace);
-  return p.options.output_peephole_previous ? launch_backward<true>(p, scratch, stream)
-                                            : launch_backward<false>(p, scratch, stream);
+  const int64_t width = std::max(s.H, s.I);
+  const auto cells = previous ? backward_kernel<true, S> : backward_kernel<false, S>;
+  if (s.B > 0)
+    if (const char* error = launch_kernel(context, shape(s.B, width), cells, p, context.seed, scratch)) return error;
+  const auto weights = previous ? weights_kernel<true, S> : weights_kernel<false, S>;
+  return launch_kernel(context, shape(s.L * 4 * s.H, width), weights, p, scratch);
 }
 
-#define RESBLOCK_INSTANTIATE(S)                                  \
-  template size_t forward_workspace(const Forward<S>&);          \
-  template size_t backward_workspace(const Backward<S>&);        \
-  template const char* forward(const Forward<S>&, void*, void*); \
-  template const char* backward(const Backward<S>&, void*, void*);
+#define RESBLOCK_INSTANTIATE(S)      \
+  template struct GeneralForward<S>; \
+  template struct GeneralBackward<S>;
 RESBLOCK_INSTANTIATE(float)
 RESBLOCK_INSTANTIATE(double)
 RESBLOCK_INSTANTIATE(bfloat16)

@@ -1,0 +1,63 @@
+// What kernels take from the machine below CUDA C++: dynamic shared memory, and flags between blocks that are resident
+// together. The host runtime of the tests (tests/cuda_on_host.h) has its own.
+#pragma once
+#include <cuda_runtime.h>
+#include <stdint.h>
+#if defined(RESBLOCK_DEBUG)
+#include <stdio.h>
+#endif
+
+namespace resblock::cuda {
+
+constexpr int warp_lanes = 32;
+
+#if defined(__CUDACC__)
+
+extern __shared__ float4 dynamic_shared[];
+__device__ __forceinline__ float4* shared_memory() { return dynamic_shared; }
+
+// Lanes of a warp share the number, and the compiler shall know it: else it guards every barrier of the warp.
+__device__ __forceinline__ int warp_index() { return __shfl_sync(~0u, int(threadIdx.x) / warp_lanes, 0); }
+
+// A barrier of the block that its warps may reach in different places of the code.
+__device__ __forceinline__ void block_barrier() { asm volatile("barrier.sync 0;" ::: "memory"); }
+
+__device__ __forceinline__ int load_acquire(const int* flag) {
+  int value;
+  asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(value) : "l"(__cvta_generic_to_global(flag)) : "memory");
+  return value;
+}
+
+__device__ __forceinline__ void store_release(int* flag, int value) {
+  asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(__cvta_generic_to_global(flag)), "r"(value) : "memory");
+}
+
+// Waits until the flag has reached `wanted`. In a debug build a wait that cannot end stops the program and says so.
+__device__ __forceinline__ void wait_for(const int* flag, int wanted) {
+#if defined(RESBLOCK_DEBUG)
+  for (int64_t polls = 0; load_acquire(flag) < wanted; ++polls) {
+    if (polls > int64_t(1) << 28) {
+      printf("resblock: block %d waits in vain for step %d of a neighbour that is at %d\n", int(blockIdx.x), wanted,
+             load_acquire(flag));
+      __trap();
+    }
+    __nanosleep(20);
+  }
+#else
+  while (load_acquire(flag) < wanted) __nanosleep(20);
+#endif
+}
+
+#else
+
+inline float4* shared_memory() { return static_cast<float4*>(cuda_on_host::shared_memory()); }
+inline int warp_index() { return int(threadIdx.x) / warp_lanes; }
+inline void block_barrier() { __syncthreads(); }
+inline void store_release(int* flag, int value) { cuda_on_host::store_release(flag, value); }
+inline void wait_for(const int* flag, int wanted) {
+  while (cuda_on_host::load_acquire(flag) < wanted) cuda_on_host::sleep_until_store();
+}
+
+#endif
+
+}  // namespace resblock::cuda

@@ -1,0 +1,235 @@
+// Wide schedule, forward: z = x W^T of all steps by the library, then the cells of all steps in one kernel, or step by
+// step.
+#include "core/cell.h"
+#include "core/cuda/wide_rows.h"
+
+namespace resblock::cuda {
+namespace {
+
+constexpr int partial_sums = 17;  // four gates of four sequences, and one that keeps threads off each other's banks
+
+template <class A>
+struct Workspace {
+  A* W;        // (4H, inputs), if it has to be converted
+  A* x;        // (T B, inputs)
+  A* z;        // (T B, 4H)
+  A* y[2];     // (T B, H)  of the layer at hand and the one below; which is which changes from layer to layer
+  A* h;        // (2, H, 4 quads)  h[t-1] and h[t], sequences side by side; step by step (B, H)
+  A* c;        // (H, 4 quads); step by step (B, H)
+  A* z_h;      // (B, 4H)  U h[t-1], step by step
+  int* flags;  // (blocks,)
+  int64_t flag_count;
+
+  template <class S>
+  static size_t layout(const Sizes& s, const WideCut& cut, void* memory, Workspace* to) {
+    const int64_t rows = s.T * s.B, widest = std::max(s.I, s.H), states = s.H * sequence_quads(s) * 4;
+    A* next = static_cast<A*>(memory);
+    auto take = [&](int64_t count) {
+      A* taken = next;
+      next += (count + 3) / 4 * 4;
+      return taken;
+    };
+    Workspace w;
+    w.h = take(2 * states);
+    w.c = take(states);
+    w.W = take(std::is_same_v<S, A> ? 0 : 4 * s.H * widest);
+    w.x = take(rows * widest);
+    w.z = take(rows * 4 * s.H);
+    w.z_h = take(cut.blocks ? 0 : s.B * 4 * s.H);
+    w.y[0] = take(rows * s.H);
+    w.y[1] = take(rows * s.H);
+    w.flags = reinterpret_cast<int*>(next);
+    w.flag_count = cut.blocks;
+    if (to) *to = w;
+    return size_t(reinterpret_cast<char*>(next) - static_cast<char*>(memory)) + size_t(cut.blocks) * sizeof(int);
+  }
+};
+
+// One cell of the layer, whose pre-activation is complete but for bias and peepholes.
+template <bool previous, class S, class A = Arithmetic<S>>
+__device__ void run_cell(const Forward<S>& p, int64_t layer, int64_t t, int64_t b, int64_t u, Gates<A> gate, A* y,
+                         A h_before, A& h, A& c) {
+  const int64_t H = p.size.H, row = t * p.size.B + b;
+  const S *bias = p.weights.bias + layer * 4 * H + u, *peephole = p.weights.peephole + layer * 3 * H + u;
+  gate = {gate.i + load(bias[0]), gate.f + load(bias[H]), gate.g + load(bias[2 * H]), gate.o + load(bias[3 * H])};
+  const bool active = t < running_steps(p, b);
+  const CellState<A> now =
+      cell_forward<previous, A>(gate, {load(peephole[0]), load(peephole[H]), load(peephole[2 * H])}, c);
+  h = active ? now.h : h_before;
+  A& out = y[row * H + u];  // holds y of two layers below
+  out = !active ? A(0) : has_shortcut(p.options, layer) ? now.h + out : now.h;
+  if (layer + 1 == p.size.L) store(p.output + row * H + u, out);
+  if (!active) return;
+  c = now.c;
+  if (!p.saved) return;
+  const SavedLayer<A> saved = saved_layer(p.saved, p.size, layer);
+  A* gates = saved.gates + row * 4 * H + u;
+  gates[0] = gate.i;
+  gates[H] = gate.f;
+  gates[2 * H] = gate.g;
+  gates[3 * H] = gate.o;
+  saved.c[row * H + u] = now.c;
+  saved.y[row * H + u] = out;
+}
+
+// All steps of one layer. A task is a unit of the block and four sequences; wide_parts threads share its sums.
+template <bool previous, class S, class A = Arithmetic<S>>
+__global__ void __launch_bounds__(wide_threads, 2)
+    cells_kernel(Forward<S> p, Workspace<A> w, A* y, int64_t layer, int64_t units) {
+  const Sizes& s = p.size;
+  const int64_t H = s.H, quads = sequence_quads(s), lanes = 4 * quads;
+  const int64_t first = blockIdx.x * units, count = H - first < units ? H - first : units;
+  auto* U = reinterpret_cast<Quad<A>*>(shared_memory());  // (H, units) of four gates
+  A* partial = reinterpret_cast<A*>(U + H * units);
+  const int start = int(layer * (s.T + 1)) + 1, me = threadIdx.x;
+
+  for (int64_t e = me; e < 4 * count * H; e += wide_threads) {
+    const int64_t k = e % H, gate = e / H % 4, i = e / H / 4;
+    U[k * units + i].of[gate] = load(p.weights.hh[((layer * 4 + gate) * H + first + i) * H + k]);
+  }
+  for (int64_t e = me; e < count * s.B; e += wide_threads) {
+    const int64_t u = first + e / s.B, b = e % s.B;
+    w.h[u * lanes + b] = load(p.h_0[(layer * s.B + b) * H + u]);
+    w.c[u * lanes + b] = load(p.c_0[(layer * s.B + b) * H + u]);
+  }
+  tell_all(w.flags, start);
+  for (int64_t t = 0; t < s.T; ++t) {
+    const A* before = w.h + (t & 1) * H * lanes;
+    A* after = w.h + ((t + 1) & 1) * H * lanes;
+    wait_for_all(w.flags, start + int(t));
+    for (int64_t from = 0; from < count * quads; from += wide_threads / wide_parts) {
+      const int64_t task = from + me / wide_parts;
+      Quad<A> sum[4] = {};
+      if (task < count * quads) {
+        const Quad<A>*weights = U + task / quads, *states = reinterpret_cast<const Quad<A>*>(before) + task % quads;
+        for (int64_t k = me % wide_parts; k < H; k += wide_parts) {
+          const Quad<A> weight = weights[k * units], h = states[k * quads];
+          RESBLOCK_UNROLL
+          for (int gate = 0; gate < 4; ++gate) {
+            RESBLOCK_UNROLL
+            for (int b = 0; b < 4; ++b) sum[gate].of[b] += weight.of[gate] * h.of[b];
+          }
+        }
+      }
+      RESBLOCK_UNROLL
+      for (int n = 0; n < 16; ++n) partial[me * partial_sums + n] = sum[n / 4].of[n % 4];
+      __syncthreads();
+      const int64_t mine = from + me / 4, b = mine % quads * 4 + me % 4, u = first + mine / quads;
+      if (me < wide_threads / wide_parts * 4 && mine < count * quads && b < s.B) {
+        const A* z = w.z + (t * s.B + b) * 4 * H + u;
+        Gates<A> gate = {z[0], z[H], z[2 * H], z[3 * H]};
+        for (int part = 0; part < wide_parts; ++part) {
+          const A* sums = partial + (me / 4 * wide_parts + part) * partial_sums + me % 4;
+          gate = {gate.i + sums[0], gate.f + sums[4], gate.g + sums[8], gate.o + sums[12]};
+        }
+        run_cell<previous, S>(p, layer, t, b, u, gate, y, before[u * lanes + b], after[u * lanes + b],
+                              w.c[u * lanes + b]);
+      }
+      __syncthreads();
+    }
+    tell_all(w.flags, start + int(t) + 1);
+  }
+  const A* last = w.h + (s.T & 1) * H * lanes;
+  for (int64_t e = me; e < count * s.B; e += wide_threads) {
+    const int64_t u = first + e / s.B, b = e % s.B;
+    store(p.h_n + (layer * s.B + b) * H + u, last[u * lanes + b]);
+    store(p.c_n + (layer * s.B + b) * H + u, w.c[u * lanes + b]);
+  }
+}
+
+template <class S>
+auto cells(const Options& o) {
+  return o.output_peephole_previous ? cells_kernel<true, S> : cells_kernel<false, S>;
+}
+
+// One step, whose z is that of the inputs and z_h.
+template <bool previous, class S, class A = Arithmetic<S>>
+__global__ void step_kernel(Forward<S> p, Workspace<A> w, A* y, int64_t layer, int64_t t) {
+  const int64_t H = p.size.H, B = p.size.B;
+  RESBLOCK_EACH_ELEMENT(e, B * H) {
+    const int64_t b = e / H, u = e % H;
+    const A *z = w.z + (t * B + b) * 4 * H + u, *z_h = w.z_h + b * 4 * H + u;
+    const Gates<A> gate = {z[0] + z_h[0], z[H] + z_h[H], z[2 * H] + z_h[2 * H], z[3 * H] + z_h[3 * H]};
+    run_cell<previous, S>(p, layer, t, b, u, gate, y, w.h[e], w.h[e], w.c[e]);
+  }
+}
+
+// All steps of one layer, one after the other.
+template <class S, class A = Arithmetic<S>>
+const char* run_steps(const Forward<S>& p, const Context& context, const Workspace<A>& w, A* y, int64_t layer) {
+  const Sizes& s = p.size;
+  const int64_t states = s.B * s.H, first = layer * states;
+  const Shape shape = elements_shape(states);
+  const auto step = p.options.output_peephole_previous ? step_kernel<true, S> : step_kernel<false, S>;
+  const A* U = nullptr;
+  if (const char* error = launch_kernel(context, shape, convert_kernel<A, S>, p.h_0 + first, w.h, states)) return error;
+  if (const char* error = launch_kernel(context, shape, convert_kernel<A, S>, p.c_0 + first, w.c, states)) return error;
+  // The weights of the inputs, which may lie there, have been used.
+  if (const char* error = as_arithmetic(context, p.weights.hh + layer * 4 * s.H * s.H, 4 * s.H * s.H, w.W, &U))
+    return error;
+  for (int64_t t = 0; t < s.T; ++t) {
+    if (const char* error = context.matrices.multiply(MatrixProduct<A>{w.z_h, w.h, U, s.B, 4 * s.H, s.H, false, true}))
+      return error;
+    if (const char* error = launch_kernel(context, shape, step, p, w, y, layer, t)) return error;
+  }
+  if (const char* error = launch_kernel(context, shape, convert_kernel<S, A>, w.h, p.h_n + first, states)) return error;
+  return launch_kernel(context, shape, convert_kernel<S, A>, w.c, p.c_n + first, states);
+}
+
+// x W^T of one layer, into z.
+template <class S, class A = Arithmetic<S>>
+const char* project(const Forward<S>& p, const Context& context, const Workspace<A>& w, int64_t layer) {
+  const Sizes& s = p.size;
+  const int64_t rows = s.T * s.B, inputs = layer ? s.H : s.I;
+  const A *x = w.x, *W = nullptr;
+  const char* error = as_arithmetic(context, input_weights(p.weights, s, layer), 4 * s.H * inputs, w.W, &W);
+  if (error) return error;
+  if (layer == 0)
+    error = launch_kernel(context, elements_shape(rows * inputs), valid_rows_kernel<S, S>, p, p.input, inputs, w.x,
+                          w.flags, w.flag_count);
+  else if (p.options.dropout > 0)
+    error = launch_kernel(context, elements_shape(rows * inputs), dropped_rows_kernel<S>, p, context.seed, layer,
+                          w.y[(layer - 1) & 1], w.x);
+  else
+    x = w.y[(layer - 1) & 1];
+  if (error) return error;
+  return context.matrices.multiply(MatrixProduct<A>{w.z, x, W, rows, 4 * s.H, inputs, false, true});
+}
+
+}  // namespace
+
+template <class S>
+WideCut WideForward<S>::cut(const Sizes& s) {
+  const Options any = {};
+  return cut_wide<Arithmetic<S>>(s, reinterpret_cast<const void*>(cells<S>(any)), partial_sums);
+}
+
+template <class S>
+size_t WideForward<S>::workspace(const Forward<S>& p) {
+  return Workspace<Arithmetic<S>>::template layout<S>(p.size, cut(p.size), nullptr, nullptr);
+}
+
+template <class S>
+const char* WideForward<S>::launch(const Forward<S>& p, const Context& context, void* workspace) {
+  using A = Arithmetic<S>;
+  const WideCut c = cut(p.size);
+  Workspace<A> w;
+  w.template layout<S>(p.size, c, workspace, &w);
+  for (int64_t layer = 0; layer < p.size.L; ++layer) {
+    A* y = w.y[layer & 1];
+    if (const char* error = project(p, context, w, layer)) return error;
+    if (const char* error = c.blocks ? launch_kernel(context, {c.blocks, wide_warps, c.shared_floats, true},
+                                                     cells<S>(p.options), p, w, y, layer, c.units)
+                                     : run_steps(p, context, w, y, layer))
+      return error;
+  }
+  return nullptr;
+}
+
+#define RESBLOCK_INSTANTIATE(S) template struct WideForward<S>;
+RESBLOCK_INSTANTIATE(float)
+RESBLOCK_INSTANTIATE(double)
+RESBLOCK_INSTANTIATE(bfloat16)
+RESBLOCK_INSTANTIATE(float16)
+
+}  // namespace resblock::cuda
