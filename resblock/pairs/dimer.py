@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
+from resblock.structure.backbone import backbone
 from resblock.structure.features import feature_names, residue_features
 from resblock.structure.files import write_atomically
 from resblock.structure.frame import canonical_frame
 from resblock.structure.read import Partner, Residue, one_letter
 
 #: Raise it whenever the meaning of a stored array changes.
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 #: What reading a damaged archive raises.
 _DAMAGED: Final = (
@@ -53,6 +54,9 @@ class DimerPartner:
     centres
         (N, 3) float32, mean heavy-atom position, Angstrom, in the partner's own canonical frame: it
         tells which residues of one partner are near each other, and nothing of the other partner.
+    sides
+        (N, 3) float32, unit vectors from C-alpha to the ideal C-beta in the same frame; zero where
+        the backbone is incomplete.
     """
 
     residues: tuple[Residue, ...]
@@ -60,6 +64,7 @@ class DimerPartner:
     linked: NDArray[np.bool_]
     surface: NDArray[np.bool_]
     centres: NDArray[np.float32]
+    sides: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.residues)
@@ -90,6 +95,7 @@ class DimerPartner:
             linked=partner.linked,
             surface=accessible > 0.0,
             centres=centres.astype(np.float32),
+            sides=backbone(partner).side.astype(np.float32),
         )
 
 
@@ -252,6 +258,7 @@ def _partner_arrays(partner: DimerPartner) -> dict[str, NDArray[Any]]:
         "linked": partner.linked,
         "surface": partner.surface,
         "centres": partner.centres,
+        "sides": partner.sides,
     }
 
 
@@ -264,4 +271,5 @@ def _partner_from(arrays: Mapping[str, NDArray[Any]], side: str) -> DimerPartner
         linked=arrays[f"{side}_linked"],
         surface=arrays[f"{side}_surface"],
         centres=arrays[f"{side}_centres"],
+        sides=arrays[f"{side}_sides"],
     )
