@@ -175,7 +175,7 @@ def test_bad_weights_are_refused(run, tmp_path):
         (["evaluate", "nowhere"], ["nowhere", "resblock prepare"]),
         (["evaluate", "nowhere", "--split", "nolist"], ["nolist"]),
         (["train", "nowhere", "--out", "o"], ["nowhere"]),
-        (["train", "nowhere", "--out", "o", "--preset", "best"], ["best", "paper, default"]),
+        (["train", "nowhere", "--out", "o", "--preset", "best"], ["best", "paper, windows, chain"]),
         (["train", "nowhere", "--out", "o", "--set", "network.depth=3"], ["network.depth"]),
         (["prepare", "nowhere", "--out", "o"], ["nowhere"]),
         (["prepare", "nowhere", "--out", "o", "--only", "nolist"], ["nolist"]),
@@ -288,7 +288,7 @@ def test_train_and_evaluate(run, tmp_path):
     data, out, report = save_dimers(tmp_path / "data"), tmp_path / "run", tmp_path / "figures.json"
     config = tmp_path / "config.toml"
     config.write_text("[network]\nhidden_size = 4\n[optimisation]\nepochs = 2\nbatch_size = 50\n")
-    arguments = ("train", data, "--out", out, "--preset", "default", "--config", config)
+    arguments = ("train", data, "--out", out, "--preset", "windows", "--config", config)
     status, text, _ = run(*arguments, "--set", "optimisation.seed=3")
     assert status == 0
     assert "median AUROC" in text

@@ -14,7 +14,7 @@ from made_dimers import made_dimer
 from resblock import ResAttnLSTM
 from resblock.errors import InputError
 from resblock.pairs.dataset import PairWindows, standardisation
-from resblock.scoring import FORMAT, LARGEST_DEVIATION, METADATA, WindowScorer, choose_device, load_scorer
+from resblock.scoring import LARGEST_DEVIATION, METADATA, WindowScorer, choose_device, load_scorer
 from resblock.structure import FEATURE_VERSION
 from resblock.training.split import find_list, read_split
 
@@ -183,7 +183,7 @@ def test_included_weights_know_the_features_of_this_version():
 
 
 def test_format_is_not_that_of_a_bare_network():
-    assert FORMAT != "resblock.ResAttnLSTM"
+    assert WindowScorer.format != "resblock.ResAttnLSTM"
 
 
 def test_devices():

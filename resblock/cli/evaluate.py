@@ -71,6 +71,7 @@ _LABELS = {
     "median_rfpp": "median RFPP",
     "median_accuracy_order": "median order (per mille)",
     "median_expected_random_rfpp": "median random RFPP",
+    "geometric_mean_accuracy_order": "geometric mean order (per mille)",
     "median_auroc": "median AUROC",
     "mean_auroc": "mean AUROC",
     "mean_precision_top_l5": "mean precision of the top L/5",
