@@ -175,7 +175,10 @@ def test_bad_weights_are_refused(run, tmp_path):
         (["evaluate", "nowhere"], ["nowhere", "resblock prepare"]),
         (["evaluate", "nowhere", "--split", "nolist"], ["nolist"]),
         (["train", "nowhere", "--out", "o"], ["nowhere"]),
-        (["train", "nowhere", "--out", "o", "--preset", "best"], ["best", "paper, windows, chain"]),
+        (
+            ["train", "nowhere", "--out", "o", "--preset", "best"],
+            ["best", "paper, windows, residues, neighbours, chain, default"],
+        ),
         (["train", "nowhere", "--out", "o", "--set", "network.depth=3"], ["network.depth"]),
         (["prepare", "nowhere", "--out", "o"], ["nowhere"]),
         (["prepare", "nowhere", "--out", "o", "--only", "nolist"], ["nolist"]),

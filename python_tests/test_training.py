@@ -104,7 +104,10 @@ def test_a_bad_setting_is_named(setting):
 def test_missing_file_and_unknown_preset(tmp_path):
     with pytest.raises(InputError, match=r"none\.toml: cannot be read"):
         resolve_config(file=tmp_path / "none.toml")
-    with pytest.raises(InputError, match="preset 'best' is unknown; the presets are paper, windows, chain"):
+    with pytest.raises(
+        InputError,
+        match="preset 'best' is unknown; the presets are paper, windows, residues, neighbours, chain, default",
+    ):
         resolve_config("best")
 
 

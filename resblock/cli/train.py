@@ -15,7 +15,8 @@ def train(
     data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare).")],
     out: Annotated[Path, typer.Option(help="The run's directory. A run found there is resumed.")],
     preset: Annotated[
-        str, typer.Option(help="paper, windows (fewer and wider layers) or chain (whole partners).")
+        str,
+        typer.Option(help="paper; windows (fewer, wider layers); residues, neighbours or chain (by residue); default."),
     ] = "paper",
     config: Annotated[Path | None, typer.Option(help="TOML file whose fields replace the preset's.")] = None,
     set_field: Annotated[

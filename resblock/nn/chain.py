@@ -26,7 +26,7 @@ class ChainNetworkConfig:
     """Numbers that describe a residue and one of its neighbours."""
     size: int = 64
     """Features of an encoding."""
-    encoder: str = "attention attention"
+    encoder: str = ""
     """Blocks in turn, each attention, mean or lstm; empty: every residue by itself."""
     lstm_layers: int = 2
     """Layers of each direction of an lstm block."""

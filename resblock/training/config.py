@@ -167,6 +167,15 @@ _CHAIN: Final = OptimisationConfig(
     gradient_clip=1.0,
 )
 
+
+def _by_residue(encoder: str, members: int = 1) -> TrainingConfig:
+    return TrainingConfig(
+        data=DataConfig(reading="chain", complexes="all"),
+        chain=ChainNetworkConfig(encoder=encoder),
+        optimisation=dataclasses.replace(_CHAIN, members=members),
+    )
+
+
 PRESETS: Final[Mapping[str, TrainingConfig]] = {
     "paper": TrainingConfig(),
     "windows": TrainingConfig(
@@ -183,7 +192,10 @@ PRESETS: Final[Mapping[str, TrainingConfig]] = {
             gradient_clip=1.0,
         ),
     ),
-    "chain": TrainingConfig(data=DataConfig(reading="chain", complexes="all"), optimisation=_CHAIN),
+    "residues": _by_residue(""),
+    "neighbours": _by_residue("attention attention"),
+    "chain": _by_residue("lstm"),
+    "default": _by_residue("", members=5),
 }
 
 
