@@ -177,7 +177,7 @@ def test_bad_weights_are_refused(run, tmp_path):
         (["train", "nowhere", "--out", "o"], ["nowhere"]),
         (
             ["train", "nowhere", "--out", "o", "--preset", "best"],
-            ["best", "paper, windows, residues, neighbours, chain, default"],
+            ["best", "paper, windows, residues, neighbours, chain"],
         ),
         (["train", "nowhere", "--out", "o", "--set", "network.depth=3"], ["network.depth"]),
         (["prepare", "nowhere", "--out", "o"], ["nowhere"]),
@@ -314,6 +314,23 @@ def test_train_and_evaluate(run, tmp_path):
     assert figures["dimers"][0]["code"] in text
 
 
+def test_cross_validate(run, tmp_path):
+    data, folds, related = save_dimers(tmp_path / "data", 4), tmp_path / "folds", tmp_path / "homologues"
+    folds.write_text("D0 1\nD1 2\n")
+    status, text, _ = run("homologues", data, "--out", related)
+    assert status == 0
+    assert "0 of 4 complexes have a homologue" in text
+    small = [("--set", setting) for setting in ("chain.size=4", "optimisation.epochs=1", "data.negatives_per_dimer=9")]
+    arguments = ("--folds", folds, "--homologues", related, *sum(small, ()))
+    presets = ("--preset", "residues", "--preset", "chain")
+    status, text, _ = run("cross-validate", data, "--out", tmp_path / "cv", *presets, *arguments)
+    assert status == 0
+    for row in ("residues, seed 1", "chain, seed 1", "average", "All dimers", "without a homologue"):
+        assert row in text
+    refused = run("cross-validate", data, "--out", tmp_path / "cv", *presets, "--seeds", "1,1")
+    assert_refused(refused, "seeds '1,1'", "different whole numbers")
+
+
 def test_a_bad_configuration_leaves_nothing(run, tmp_path):
     data, config = save_dimers(tmp_path / "data", 3), tmp_path / "config.toml"
     config.write_text("[network]\ndropout = 2.0\n")
@@ -337,8 +354,9 @@ def test_help_names_every_command_and_nothing_asks_for_it(run):
     status, text, _ = run()
     assert status == 0
     for command in app.registered_commands:
-        assert command.callback.__name__ in text
-        assert run(command.callback.__name__, "--help")[0] == 0
+        name = command.callback.__name__.replace("_", "-")
+        assert name in text
+        assert run(name, "--help")[0] == 0
 
 
 def test_options_have_the_defaults_of_the_package():

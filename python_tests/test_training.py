@@ -106,7 +106,7 @@ def test_missing_file_and_unknown_preset(tmp_path):
         resolve_config(file=tmp_path / "none.toml")
     with pytest.raises(
         InputError,
-        match="preset 'best' is unknown; the presets are paper, windows, residues, neighbours, chain, default",
+        match="preset 'best' is unknown; the presets are paper, windows, residues, neighbours, chain",
     ):
         resolve_config("best")
 

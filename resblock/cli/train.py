@@ -16,7 +16,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The run's directory. A run found there is resumed.")],
     preset: Annotated[
         str,
-        typer.Option(help="paper; windows (fewer, wider layers); residues, neighbours or chain (by residue); default."),
+        typer.Option(help="paper; windows (fewer, wider layers); residues, neighbours or chain (whole partners)."),
     ] = "paper",
     config: Annotated[Path | None, typer.Option(help="TOML file whose fields replace the preset's.")] = None,
     set_field: Annotated[

@@ -45,6 +45,14 @@ class EnsembleScorer:
         self.members = tuple(members)
         self.card = dict(card or {})
 
+    @classmethod
+    def of(cls, scorers: Sequence[NetworkScorer | EnsembleScorer]) -> EnsembleScorer:
+        """Average scorers, where an average counts as its members."""
+        members: list[NetworkScorer] = []
+        for scorer in scorers:
+            members += [scorer] if isinstance(scorer, NetworkScorer) else scorer.members
+        return cls(members)
+
     @property
     def feature_set(self) -> str:
         """Name of the feature set of all members."""

@@ -168,12 +168,8 @@ _CHAIN: Final = OptimisationConfig(
 )
 
 
-def _by_residue(encoder: str, members: int = 1) -> TrainingConfig:
-    return TrainingConfig(
-        data=DataConfig(reading="chain", complexes="all"),
-        chain=ChainNetworkConfig(encoder=encoder),
-        optimisation=dataclasses.replace(_CHAIN, members=members),
-    )
+def _by_residue(chain: ChainNetworkConfig) -> TrainingConfig:
+    return TrainingConfig(DataConfig(reading="chain", complexes="all"), chain=chain, optimisation=_CHAIN)
 
 
 PRESETS: Final[Mapping[str, TrainingConfig]] = {
@@ -192,10 +188,9 @@ PRESETS: Final[Mapping[str, TrainingConfig]] = {
             gradient_clip=1.0,
         ),
     ),
-    "residues": _by_residue(""),
-    "neighbours": _by_residue("attention attention"),
-    "chain": _by_residue("lstm"),
-    "default": _by_residue("", members=5),
+    "residues": _by_residue(ChainNetworkConfig()),
+    "neighbours": _by_residue(ChainNetworkConfig(encoder="attention", input_dropout=0.2, dropout=0.3)),
+    "chain": _by_residue(ChainNetworkConfig(encoder="lstm", input_dropout=0.2, dropout=0.3)),
 }
 
 

@@ -123,7 +123,7 @@ def cross_validate(
             learned[label][fold] = frozenset(dimer.code for dimer in parts["train"])
     rows = [_row(label, scorers[label], dimers, folds, learned[label], homologues) for label in models]
     if len(models) > 1:
-        together = {fold: _average([scorers[label][fold] for label in models]) for fold in set(folds.values())}
+        together = {fold: EnsembleScorer.of([scorers[label][fold] for label in models]) for fold in set(folds.values())}
         all_learned = {fold: frozenset().union(*(learned[label][fold] for label in models)) for fold in together}
         rows.append(_row(AVERAGE, together, dimers, folds, all_learned, homologues))
     _write(Path(out) / FIGURES, rows)
@@ -170,13 +170,6 @@ def _left_out(
         "validation": [],
         "test": [dimers[code] for code, part in split.items() if part == "test"],
     }
-
-
-def _average(scorers: Sequence[NetworkScorer | EnsembleScorer]) -> EnsembleScorer:
-    members: list[NetworkScorer] = []
-    for scorer in scorers:
-        members += [scorer] if isinstance(scorer, NetworkScorer) else scorer.members
-    return EnsembleScorer(members)
 
 
 def _row(

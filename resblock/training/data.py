@@ -57,6 +57,7 @@ class DimerData(L.LightningDataModule):
         self.world_size = world_size
         self.share = math.ceil(config.optimisation.batch_size / world_size)
         self.train = list(train)
+        self._shown_to: dict[int, TrainingPairs | TrainingResidues] = {}
         self.mean, self.scale = standardisation(self.train)
         seed = config.optimisation.seed
         self.validation = [
@@ -84,6 +85,12 @@ class DimerData(L.LightningDataModule):
         return math.ceil(len(labels) / self.share) * bool(labels.any()), float(labels.mean()) or 0.5
 
     def _shown(self, rank: int) -> TrainingPairs | TrainingResidues:
+        """What the process of this rank learns from; made once, as neighbours take time to find."""
+        if rank not in self._shown_to:
+            self._shown_to[rank] = self._new_shown(rank)
+        return self._shown_to[rank]
+
+    def _new_shown(self, rank: int) -> TrainingPairs | TrainingResidues:
         data, seed = self.config.data, self.config.optimisation.seed
         given = (self.share, self.mean, self.scale, seed, rank, self.world_size)
         if data.reading == "chain":
