@@ -314,6 +314,22 @@ def test_train_and_evaluate(run, tmp_path):
     assert figures["dimers"][0]["code"] in text
 
 
+def test_average(run, tmp_path):
+    data, split, out = save_dimers(tmp_path / "data", 3), tmp_path / "split", tmp_path / "average.safetensors"
+    split.write_text("D0 train\nD1 train\n")
+    small = [("--set", setting) for setting in ("chain.size=4", "optimisation.epochs=1", "data.negatives_per_dimer=9")]
+    files = []
+    for preset in ("residues", "neighbours"):
+        files.append(tmp_path / preset / "weights.safetensors")
+        given = ("--preset", preset, "--split", split, *sum(small, ()))
+        assert run("train", data, "--out", tmp_path / preset, *given)[0] == 0
+    assert "2 networks" in run("average", *files, "--out", out)[1]
+    status, text, _ = run("evaluate", data, "--weights", out)
+    assert status == 0
+    assert "D2" in text
+    assert_refused(run("average", files[0], "--out", out), files[0], "nothing to average it with")
+
+
 def test_cross_validate(run, tmp_path):
     data, folds, related = save_dimers(tmp_path / "data", 4), tmp_path / "folds", tmp_path / "homologues"
     folds.write_text("D0 1\nD1 2\n")
@@ -325,7 +341,7 @@ def test_cross_validate(run, tmp_path):
     presets = ("--preset", "residues", "--preset", "chain")
     status, text, _ = run("cross-validate", data, "--out", tmp_path / "cv", *presets, *arguments)
     assert status == 0
-    for row in ("residues, seed 1", "chain, seed 1", "average", "All dimers", "without a homologue"):
+    for row in ("residues, seed 1", "chain, seed 1", "average", "All dimers", "homologue"):
         assert row in text
     refused = run("cross-validate", data, "--out", tmp_path / "cv", *presets, "--seeds", "1,1")
     assert_refused(refused, "seeds '1,1'", "different whole numbers")

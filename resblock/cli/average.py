@@ -25,6 +25,9 @@ def average(
     if len(weights) < 2:
         raise InputError(f"{weights[0]}: nothing to average it with; name another file")
     ensemble = EnsembleScorer.of([load_scorer(path) for path in weights])
-    ensemble.card = {"members": [member.card for member in ensemble.members]}
+    cards = [member.card for member in ensemble.members]
+    learned = [card.get("complexes", {}) for card in cards]
+    complexes = {part: sorted(set().union(*(one.get(part, ()) for one in learned))) for part in ("train", "validation")}
+    ensemble.card = {"complexes": complexes, "members": cards}
     ensemble.save(out)
     output.print(f"{len(ensemble.members)} networks are in {escape(str(out))}.")

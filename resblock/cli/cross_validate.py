@@ -81,9 +81,9 @@ def _numbers(text: str) -> list[int]:
 
 
 def _table(title: str, part: str, rows: Sequence[Row]) -> Table:
-    table = Table(title=title)
-    table.add_column("model")
-    headings = ("dimers", "AUROC median / mean", "NCPD", "RFPP median / p90", "gm order (per mille)", "top L/5")
+    table = Table(title=title, caption="gm order: geometric mean of RFPP over pairs, per mille")
+    table.add_column("model", no_wrap=True)
+    headings = ("dimers", "AUROC median / mean", "NCPD", "RFPP median / p90", "gm order", "top L/5")
     for heading in headings:
         table.add_column(heading, justify="right")
     for row in rows:
