@@ -18,7 +18,7 @@ from resblock.scoring.windows import WindowScorer
 #: Kinds of scorers by the name they have in files.
 KINDS: Final[dict[str, type[NetworkScorer]]] = {kind.format: kind for kind in (WindowScorer, ChainScorer)}
 #: Sets of weights in the package; the first is taken where none is named.
-INCLUDED: Final = ("default",)
+INCLUDED: Final = ("default", "windows")
 
 
 def load_scorer(
