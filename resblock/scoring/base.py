@@ -145,6 +145,7 @@ class NetworkScorer(nn.Module, ABC):
             raise InputError(
                 f"{dimer.code}: has the features {_few(dimer.feature_names)}; "
                 f"the weights need {_few(self.feature_names)}"
+                + (f" (resblock prepare --features {self.feature_set})" if self.feature_set else "")
             )
         with self._evaluation_mode():
             scores = self.pair_scores(dimer, batches)
