@@ -183,6 +183,9 @@ class Dimer:
             The file is missing, damaged, of another kind or of another format version.
         """
         with _open(path) as arrays:
+            # A name that is damaged would make what may be absent seem to be.
+            if strange := sorted(set(arrays) - _NAMES):
+                raise ValueError(f"holds {strange[0]!r}")
             return cls(
                 code=str(arrays["code"]),
                 receptor=_partner_from(arrays, "receptor"),
@@ -246,6 +249,14 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Mapping[str, NDArray[Any]]]:
         raise InputError(f"{path}: not a usable prepared dimer ({reason}); run `resblock prepare`") from None
 
 
+_RESIDUE_FIELDS: Final = ("chain", "number", "insertion_code", "name", "parent")
+_PARTNER_NAMES: Final = (*_RESIDUE_FIELDS, "features", "linked", "surface", "centres", "sides")
+_NAMES: Final = {
+    *("format_version", "key", "code", "feature_names", "lost_contacts", "contact_area", "distance"),
+    *(f"{side}_{name}" for side in ("receptor", "ligand") for name in _PARTNER_NAMES),
+}
+
+
 def _partner_arrays(partner: DimerPartner) -> dict[str, NDArray[Any]]:
     residues = partner.residues
     return {
@@ -263,8 +274,7 @@ def _partner_arrays(partner: DimerPartner) -> dict[str, NDArray[Any]]:
 
 
 def _partner_from(arrays: Mapping[str, NDArray[Any]], side: str) -> DimerPartner:
-    fields = ("chain", "number", "insertion_code", "name", "parent")
-    columns = [arrays[f"{side}_{field}"].tolist() for field in fields]
+    columns = [arrays[f"{side}_{field}"].tolist() for field in _RESIDUE_FIELDS]
     return DimerPartner(
         residues=tuple(Residue(*values) for values in zip(*columns, strict=True)),
         features=arrays[f"{side}_features"],
