@@ -17,7 +17,8 @@ def made_partner(generator, size, chain):
         features=features,
         linked=linked,
         surface=generator.random(size) < 0.8,
-        centres=np.zeros((size, 3), dtype=np.float32),
+        centres=np.arange(3 * size, dtype=np.float32).reshape(size, 3) ** 2 % 31,
+        sides=np.zeros((size, 3), dtype=np.float32),
     )
 
 

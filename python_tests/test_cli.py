@@ -175,7 +175,10 @@ def test_bad_weights_are_refused(run, tmp_path):
         (["evaluate", "nowhere"], ["nowhere", "resblock prepare"]),
         (["evaluate", "nowhere", "--split", "nolist"], ["nolist"]),
         (["train", "nowhere", "--out", "o"], ["nowhere"]),
-        (["train", "nowhere", "--out", "o", "--preset", "best"], ["best", "paper, default"]),
+        (
+            ["train", "nowhere", "--out", "o", "--preset", "best"],
+            ["best", "paper, windows, residues, neighbours, chain"],
+        ),
         (["train", "nowhere", "--out", "o", "--set", "network.depth=3"], ["network.depth"]),
         (["prepare", "nowhere", "--out", "o"], ["nowhere"]),
         (["prepare", "nowhere", "--out", "o", "--only", "nolist"], ["nolist"]),
@@ -288,7 +291,7 @@ def test_train_and_evaluate(run, tmp_path):
     data, out, report = save_dimers(tmp_path / "data"), tmp_path / "run", tmp_path / "figures.json"
     config = tmp_path / "config.toml"
     config.write_text("[network]\nhidden_size = 4\n[optimisation]\nepochs = 2\nbatch_size = 50\n")
-    arguments = ("train", data, "--out", out, "--preset", "default", "--config", config)
+    arguments = ("train", data, "--out", out, "--preset", "windows", "--config", config)
     status, text, _ = run(*arguments, "--set", "optimisation.seed=3")
     assert status == 0
     assert "median AUROC" in text
@@ -309,6 +312,39 @@ def test_train_and_evaluate(run, tmp_path):
     }  # fmt: skip
     assert f"{figures['dimers'][0]['auroc']:.3f}" in text
     assert figures["dimers"][0]["code"] in text
+
+
+def test_average(run, tmp_path):
+    data, split, out = save_dimers(tmp_path / "data", 3), tmp_path / "split", tmp_path / "average.safetensors"
+    split.write_text("D0 train\nD1 train\n")
+    small = [("--set", setting) for setting in ("chain.size=4", "optimisation.epochs=1", "data.negatives_per_dimer=9")]
+    files = []
+    for preset in ("residues", "neighbours"):
+        files.append(tmp_path / preset / "weights.safetensors")
+        given = ("--preset", preset, "--split", split, *sum(small, ()))
+        assert run("train", data, "--out", tmp_path / preset, *given)[0] == 0
+    assert "2 networks" in run("average", *files, "--out", out)[1]
+    status, text, _ = run("evaluate", data, "--weights", out)
+    assert status == 0
+    assert "D2" in text
+    assert_refused(run("average", files[0], "--out", out), files[0], "nothing to average it with")
+
+
+def test_cross_validate(run, tmp_path):
+    data, folds, related = save_dimers(tmp_path / "data", 4), tmp_path / "folds", tmp_path / "homologues"
+    folds.write_text("D0 1\nD1 2\n")
+    status, text, _ = run("homologues", data, "--out", related)
+    assert status == 0
+    assert "0 of 4 complexes have a homologue" in text
+    small = [("--set", setting) for setting in ("chain.size=4", "optimisation.epochs=1", "data.negatives_per_dimer=9")]
+    arguments = ("--folds", folds, "--homologues", related, *sum(small, ()))
+    presets = ("--preset", "residues", "--preset", "chain")
+    status, text, _ = run("cross-validate", data, "--out", tmp_path / "cv", *presets, *arguments)
+    assert status == 0
+    for row in ("residues, seed 1", "chain, seed 1", "average", "All dimers", "homologue"):
+        assert row in text
+    refused = run("cross-validate", data, "--out", tmp_path / "cv", *presets, "--seeds", "1,1")
+    assert_refused(refused, "seeds '1,1'", "different whole numbers")
 
 
 def test_a_bad_configuration_leaves_nothing(run, tmp_path):
@@ -334,8 +370,9 @@ def test_help_names_every_command_and_nothing_asks_for_it(run):
     status, text, _ = run()
     assert status == 0
     for command in app.registered_commands:
-        assert command.callback.__name__ in text
-        assert run(command.callback.__name__, "--help")[0] == 0
+        name = command.callback.__name__.replace("_", "-")
+        assert name in text
+        assert run(name, "--help")[0] == 0
 
 
 def test_options_have_the_defaults_of_the_package():

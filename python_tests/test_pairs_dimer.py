@@ -41,7 +41,7 @@ def assert_same(one, other):
     for side in ("receptor", "ligand"):
         a, b = getattr(one, side), getattr(other, side)
         assert a.residues == b.residues
-        for field in ("features", "linked", "surface", "centres"):
+        for field in ("features", "linked", "surface", "centres", "sides"):
             first, second = getattr(a, field), getattr(b, field)
             np.testing.assert_array_equal(first, second)
             assert first.dtype == second.dtype
@@ -90,13 +90,14 @@ def test_nothing_tells_where_a_partner_lies(made, tmp_path):
     np.testing.assert_allclose(partner.features, made.ligand.features, atol=0.1)
 
 
-def test_another_format_version_is_refused(made, tmp_path, monkeypatch):
+@pytest.mark.parametrize("version", [1, 99])
+def test_another_format_version_is_refused(version, made, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(dimer, "FORMAT_VERSION", 99)
-        made.save(tmp_path / "new.npz")
-    with pytest.raises(InputError, match="format version 99, this program reads 1"):
-        Dimer.load(tmp_path / "new.npz")
-    assert dimer.stored_key(tmp_path / "new.npz") is None
+        patch.setattr(dimer, "FORMAT_VERSION", version)
+        made.save(tmp_path / "other.npz")
+    with pytest.raises(InputError, match=rf"format version {version}, this program reads 2\); run `resblock prepare`"):
+        Dimer.load(tmp_path / "other.npz")
+    assert dimer.stored_key(tmp_path / "other.npz") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"\x80\x04N.", b"\x93NUMPY\x01\x00"])

@@ -14,8 +14,8 @@ from synthetic import random_rotation
 from resblock import prediction as prediction_module
 from resblock.pairs import Dimer, DimerPartner
 from resblock.prediction import Ranking, predict
-from resblock.scoring import load_scorer
-from resblock.structure import PAPER_FEATURES, read_partner
+from resblock.scoring import INCLUDED, load_scorer
+from resblock.structure import feature_names, read_partner
 
 EXAMPLE = Path(prediction_module.__file__).parent / "example"
 
@@ -23,9 +23,9 @@ EXAMPLE = Path(prediction_module.__file__).parent / "example"
 INVARIANCE = 1e-4
 
 
-@pytest.fixture(scope="module")
-def scorer():
-    return load_scorer()
+@pytest.fixture(scope="module", params=INCLUDED)
+def scorer(request):
+    return load_scorer(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,9 @@ def test_one_process_does_where_no_second_is_to_be_had(example, scorer, monkeypa
 
 
 def scores_of(scorer, receptor, ligand):
-    partners = (DimerPartner.from_structure(partner) for partner in (receptor, ligand))
-    dimer = Dimer("pair", *partners, PAPER_FEATURES)
+    features = scorer.feature_set
+    partners = (DimerPartner.from_structure(partner, features) for partner in (receptor, ligand))
+    dimer = Dimer("pair", *partners, feature_names(features))
     return dimer, scorer.score(dimer)
 
 

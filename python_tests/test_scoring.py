@@ -14,7 +14,7 @@ from made_dimers import made_dimer
 from resblock import ResAttnLSTM
 from resblock.errors import InputError
 from resblock.pairs.dataset import PairWindows, standardisation
-from resblock.scoring import FORMAT, LARGEST_DEVIATION, METADATA, WindowScorer, choose_device, load_scorer
+from resblock.scoring import INCLUDED, LARGEST_DEVIATION, METADATA, WindowScorer, choose_device, load_scorer
 from resblock.structure import FEATURE_VERSION
 from resblock.training.split import find_list, read_split
 
@@ -168,8 +168,8 @@ def test_a_file_that_is_no_scorer_is_refused_in_one_line(how, scorer, tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_included_weights_have_not_seen_the_papers_test_set():
-    scorer = load_scorer()
+def test_included_windows_have_not_seen_the_papers_test_set():
+    scorer = load_scorer("windows")
     assert scorer.feature_names[0] == "IC"
     tested = set(read_split(find_list("paper_test")))
     assert len(tested) == 11
@@ -178,12 +178,24 @@ def test_included_weights_have_not_seen_the_papers_test_set():
     assert not {*seen["train"]} & {*seen["validation"]}
 
 
-def test_included_weights_know_the_features_of_this_version():
-    assert load_scorer().card["feature_version"] == FEATURE_VERSION
+def test_the_included_default_has_learned_from_every_complex():
+    scorer = load_scorer()
+    assert scorer.feature_set == "extended"
+    every = set(read_split(find_list("all")))
+    assert len(every) == 175
+    for member in scorer.members:
+        assert set(member.card["complexes"]["train"]) == every
+
+
+@pytest.mark.parametrize("name", INCLUDED)
+def test_included_weights_know_the_features_of_this_version(name):
+    scorer = load_scorer(name)
+    for card in scorer.card.get("members", [scorer.card]):
+        assert card["feature_version"] == FEATURE_VERSION
 
 
 def test_format_is_not_that_of_a_bare_network():
-    assert FORMAT != "resblock.ResAttnLSTM"
+    assert WindowScorer.format != "resblock.ResAttnLSTM"
 
 
 def test_devices():

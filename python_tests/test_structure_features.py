@@ -13,6 +13,7 @@ from synthetic import ALL_TYPES, helix, mmcif, moved, random_rotation, write
 from resblock.errors import InputError
 from resblock.structure import PAPER_FEATURES, features, read_partner, residue_features
 from resblock.structure.frame import canonical_frame
+from resblock.structure.paper import atom_radii
 from resblock.structure.scales import REFERENCE_AREA, RESIDUE_NAMES, UNKNOWN
 from resblock.structure.tessellation import tessellate
 
@@ -42,7 +43,7 @@ def test_golden(tmp_path):
 
 def test_areas_make_up_the_whole_surface_of_the_cells(bundle):
     table = residue_features(bundle)
-    result = tessellate(bundle.coordinates, features.atom_radii(bundle))
+    result = tessellate(bundle.coordinates, atom_radii(bundle))
     surface = result.accessible.copy()
     for (first, second), area in zip(result.pairs, result.areas, strict=True):
         surface[first] += area
@@ -136,8 +137,8 @@ class TestCache:
     def computed(self, monkeypatch):
         """Counts the times that features are computed."""
         calls = []
-        compute = features._paper_features
-        monkeypatch.setattr(features, "_paper_features", lambda partner: calls.append(1) or compute(partner))
+        compute = features.paper_features
+        monkeypatch.setattr(features, "paper_features", lambda partner: calls.append(1) or compute(partner))
         return calls
 
     def test_an_unchanged_partner_is_computed_once(self, cache, bundle, computed):

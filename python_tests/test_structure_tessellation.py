@@ -3,7 +3,7 @@ import pytest
 from synthetic import ALL_TYPES, helix, write
 
 from resblock.structure import read_partner
-from resblock.structure.features import atom_radii
+from resblock.structure.paper import atom_radii
 from resblock.structure.tessellation import PROBE, tessellate
 
 

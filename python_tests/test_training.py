@@ -21,7 +21,7 @@ from resblock.scoring import load_scorer
 from resblock.training.config import PRESETS, TrainingConfig, read_toml, resolve_config
 from resblock.training.data import DimerData, ValidationDimer
 from resblock.training.evaluation import evaluate
-from resblock.training.module import WindowTraining
+from resblock.training.module import Training
 from resblock.training.run import train
 from resblock.training.split import PARTS, codes_of, find_list, part_of, random_split, read_split, write_split
 
@@ -58,16 +58,16 @@ def test_toml_round_trip(preset, tmp_path):
 def test_file_and_settings_replace_fields_in_this_order(tmp_path):
     file = tmp_path / "config.toml"
     file.write_text("[network]\nhidden_size = 16\nnum_layers = 4\n[optimisation]\nlearning_rate = 1\n")
-    config = resolve_config("default", file, ("network.num_layers=6", "data.selection=closest"))
+    config = resolve_config("windows", file, ("network.num_layers=6", "data.selection=closest"))
     assert (config.network.hidden_size, config.network.num_layers) == (16, 6)
     assert config.optimisation.learning_rate == 1.0
     assert config.data.selection == "closest"
-    assert config.optimisation.schedule == PRESETS["default"].optimisation.schedule
+    assert config.optimisation.schedule == PRESETS["windows"].optimisation.schedule
 
 
 BAD_TOML = {
     "[network": "no TOML",
-    "[netwrk]\nhidden_size = 8": "section 'netwrk' is unknown; the sections are data, network, optimisation",
+    "[netwrk]\nhidden_size = 8": "section 'netwrk' is unknown; the sections are data, network, chain, optimisation",
     "network = 3": "'network' is a section",
     "[network]\nlayers = 8": "field network.layers is unknown; .network. has hidden_size",
     "[network]\ninput_size = 8": "field network.input_size is unknown",
@@ -104,7 +104,10 @@ def test_a_bad_setting_is_named(setting):
 def test_missing_file_and_unknown_preset(tmp_path):
     with pytest.raises(InputError, match=r"none\.toml: cannot be read"):
         resolve_config(file=tmp_path / "none.toml")
-    with pytest.raises(InputError, match="preset 'best' is unknown; the presets are paper, default"):
+    with pytest.raises(
+        InputError,
+        match="preset 'best' is unknown; the presets are paper, windows, residues, neighbours, chain",
+    ):
         resolve_config("best")
 
 
@@ -182,7 +185,7 @@ def test_validation_pairs_hold_all_true_ones():
 
 def test_dimers_without_contacts_are_refused():
     without = dataclasses.replace(made_dimer(1), contact_area=np.zeros((14, 9), dtype=np.float32))
-    config = resolve_config("default", None, SMALL)
+    config = resolve_config("windows", None, SMALL)
     with pytest.raises(InputError, match="no validation dimer has a true pair"):
         DimerData([made_dimer(2)], [without], config)
     with pytest.raises(InputError, match="too few true pairs"):
@@ -199,7 +202,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def config():
-    return resolve_config("default", None, SMALL)
+    return resolve_config("windows", None, SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -239,19 +242,19 @@ def test_the_same_run_gives_the_same_weights(finished, prepared, config, tmp_pat
 
 def test_another_seed_gives_other_weights(finished, prepared, tmp_path):
     split = finished[0] / "split.tsv"
-    other = train(prepared, tmp_path / "run", resolve_config("default", None, (*SMALL, "optimisation.seed=2")), split)
+    other = train(prepared, tmp_path / "run", resolve_config("windows", None, (*SMALL, "optimisation.seed=2")), split)
     assert other.weights.read_bytes() != finished[1].weights.read_bytes()
 
 
 def test_every_epoch_draws_other_pairs(prepared, config, tmp_path, monkeypatch):
     seen = {}
-    step = WindowTraining.training_step
+    step = Training.training_step
 
     def recorded(module, batch, index):
         seen.setdefault(module.current_epoch, []).append(batch[0].clone())
         return step(module, batch, index)
 
-    monkeypatch.setattr(WindowTraining, "training_step", recorded)
+    monkeypatch.setattr(Training, "training_step", recorded)
     train(prepared, tmp_path / "run", config)
     first, second, third = (torch.cat(seen[epoch], dim=1) for epoch in range(3))
     assert first.shape == second.shape == third.shape
@@ -261,7 +264,7 @@ def test_every_epoch_draws_other_pairs(prepared, config, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("when", ["on_train_epoch_start", "on_train_epoch_end"])
 def test_an_interrupted_run_goes_on_to_the_same_weights(when, finished, prepared, config, tmp_path, monkeypatch):
-    hook = getattr(WindowTraining, when)
+    hook = getattr(Training, when)
 
     def interrupt(module):
         hook(module)
@@ -271,7 +274,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(when, finished, prepared
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         # A hook of the module's own runs before the callbacks that save.
-        patch.setattr(WindowTraining, when, interrupt)
+        patch.setattr(Training, when, interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(prepared, run, config)
     assert (run / "checkpoints" / "last.ckpt").exists()
@@ -310,7 +313,7 @@ def test_a_finished_run_is_left_alone(finished, prepared, config):
 
 def test_another_runs_directory_is_refused(finished, prepared, config, tmp_path):
     run, _ = finished
-    other = resolve_config("default", None, (*SMALL, "network.num_layers=3"))
+    other = resolve_config("windows", None, (*SMALL, "network.num_layers=3"))
     with pytest.raises(InputError, match=r"holds a run with network.num_layers = 4 \(asked for: 3\)"):
         train(prepared, run, other)
     split = tmp_path / "split"
@@ -329,8 +332,8 @@ def test_a_list_decides(prepared, config, tmp_path):
     split.write_text("D0 train\nD1 train\nD2 validation\nD9 test\n")
     outcome = train(prepared, tmp_path / "run", config, split)
     assert load_scorer(outcome.weights).card["complexes"] == {"train": ["D0", "D1"], "validation": ["D2"]}
-    split.write_text("D0 train\nD2 test\n")
-    with pytest.raises(InputError, match="no complex to use in the part validation"):
+    split.write_text("D0 validation\nD2 test\n")
+    with pytest.raises(InputError, match="no complex in the part train"):
         train(prepared, tmp_path / "other", config, split)
     assert not (tmp_path / "other").exists()
 
@@ -338,7 +341,7 @@ def test_a_list_decides(prepared, config, tmp_path):
 def test_learning_is_seen_in_the_ranking(tmp_path):
     settings = (*SMALL[:2], "optimisation.epochs=20", "optimisation.batch_size=20", "optimisation.learning_rate=0.01")
     prepared = save_dimers(tmp_path / "prepared", 16)
-    outcome = train(prepared, tmp_path / "run", resolve_config("default", None, settings))
+    outcome = train(prepared, tmp_path / "run", resolve_config("windows", None, settings))
     # One feature of each residue in the middle decides; by chance it would be 0.5.
     assert outcome.figures["mean_auroc"] > 0.8
 
@@ -346,7 +349,7 @@ def test_learning_is_seen_in_the_ranking(tmp_path):
 def test_training_stops_early(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr("resblock.training.module.auroc", lambda scores, labels: 0.5)
     settings = (*SMALL, "optimisation.epochs=9", "optimisation.patience=2")
-    outcome = train(prepared, tmp_path / "run", resolve_config("default", None, settings))
+    outcome = train(prepared, tmp_path / "run", resolve_config("windows", None, settings))
     assert load_scorer(outcome.weights).card["epoch"] == 1
     last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["epoch"] == 2
@@ -362,7 +365,7 @@ def test_two_processes_train_together(prepared, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     settings = [word for setting in SMALL for word in ("--set", setting)]
     done = subprocess.run(
-        [*command, "-m", "resblock", "train", prepared, "--out", tmp_path / "run", "--preset", "default", *settings],
+        [*command, "-m", "resblock", "train", prepared, "--out", tmp_path / "run", "--preset", "windows", *settings],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -378,7 +381,7 @@ def test_two_processes_train_together(prepared, tmp_path):
 def test_scores_are_for_the_share_of_true_pairs_that_surfaces_have():
     dimers = [made_dimer(k) for k in (1, 2)]
     data = DimerData(dimers, dimers, TrainingConfig())
-    _, drawn = data._pairs(rank=0).draw(epoch=0)
+    _, drawn = data._shown(rank=0).draw(epoch=0)
     surface = np.concatenate([dimer.labels() for dimer in dimers])
     odds = [labels.mean() / (1 - labels.mean()) for labels in (surface, drawn)]
     assert odds[0] < odds[1]

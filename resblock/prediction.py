@@ -20,7 +20,7 @@ from resblock.errors import InputError
 from resblock.pairs import Dimer, DimerPartner
 from resblock.pairs.ranked import RankedPair
 from resblock.scoring import Progress, Scorer
-from resblock.structure import FEATURE_SETS, Partner, notes, read_partner
+from resblock.structure import Partner, feature_names, notes, read_partner
 
 #: From this many residues of the smaller partner on, a second process saves more time than it takes to start.
 WORTH_A_PROCESS: Final = 700
@@ -135,8 +135,8 @@ def predict(
     with _timed(seconds, "reading"):
         partners = read_partner(receptor, receptor_chains), read_partner(ligand, ligand_chains)
     with _timed(seconds, "features"):
-        first, second = _features(*partners, processes)
-        dimer = Dimer(f"{Path(receptor).name}-{Path(ligand).name}", first, second, FEATURE_SETS["paper"])
+        first, second = _features(*partners, scorer.feature_set, processes)
+        dimer = Dimer(f"{Path(receptor).name}-{Path(ligand).name}", first, second, feature_names(scorer.feature_set))
     pairs = int(first.surface.sum()) * int(second.surface.sum())
     if pairs > MAX_PAIRS:
         raise InputError(
@@ -151,16 +151,16 @@ def predict(
     return Prediction(*partners, dimer, scores, ranking, remarks, seconds)
 
 
-def _features(receptor: Partner, ligand: Partner, processes: int) -> tuple[DimerPartner, DimerPartner]:
+def _features(receptor: Partner, ligand: Partner, features: str, processes: int) -> tuple[DimerPartner, DimerPartner]:
     if processes > 1 and min(len(receptor.residues), len(ligand.residues)) >= WORTH_A_PROCESS:
         try:
             # Spawned, because forking a process that holds torch's threads can hang.
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                other = pool.submit(DimerPartner.from_structure, ligand)
-                return DimerPartner.from_structure(receptor), other.result()
+                other = pool.submit(DimerPartner.from_structure, ligand, features)
+                return DimerPartner.from_structure(receptor, features), other.result()
         except (BrokenProcessPool, OSError):
             pass  # No second process to be had: one after the other, then.
-    return DimerPartner.from_structure(receptor), DimerPartner.from_structure(ligand)
+    return DimerPartner.from_structure(receptor, features), DimerPartner.from_structure(ligand, features)
 
 
 @contextmanager

@@ -66,6 +66,8 @@ class RankingSummary:
         RFPP at the percentiles `PERCENTILES` of the dimers, by their number as a string.
     median_rfpp, median_accuracy_order, median_expected_random_rfpp
         Medians over dimers.
+    geometric_mean_accuracy_order
+        The accuracy order's geometric mean over dimers, less noisy than `ncpd`.
     median_auroc, mean_auroc, mean_precision_top_l5
         Medians and means over dimers.
     """
@@ -77,6 +79,7 @@ class RankingSummary:
     median_rfpp: float | None
     median_accuracy_order: float | None
     median_expected_random_rfpp: float | None
+    geometric_mean_accuracy_order: float | None
     median_auroc: float | None
     mean_auroc: float | None
     mean_precision_top_l5: float | None
@@ -206,15 +209,16 @@ def summary(results: Sequence[DimerResult]) -> RankingSummary:
     def mean(name: str) -> float | None:
         return float(np.mean(values)) if (values := known(name)) else None
 
-    ranks = known("rfpp")
+    ranks, orders = known("rfpp"), known("accuracy_order")
     return RankingSummary(
         dimers=len(results),
         ranked=len(ranks),
-        ncpd=ncpd(known("accuracy_order")),
+        ncpd=ncpd(orders),
         rfpp_percentiles=percentiles(ranks) if ranks else None,
         median_rfpp=median("rfpp"),
         median_accuracy_order=median("accuracy_order"),
         median_expected_random_rfpp=median("expected_random_rfpp"),
+        geometric_mean_accuracy_order=float(np.exp(np.log(orders).mean())) if orders else None,
         median_auroc=median("auroc"),
         mean_auroc=mean("auroc"),
         mean_precision_top_l5=mean("precision_top_l5"),

@@ -73,4 +73,4 @@ def _weights(card: dict[str, object]) -> str:
     complexes = card.get("complexes")
     if not isinstance(complexes, dict):
         return "without a card"
-    return ", ".join(f"{part} on {len(codes)} complexes" for part, codes in complexes.items())
+    return ", ".join(f"{part} on {len(codes)} complexes" for part, codes in complexes.items() if codes)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare).")],
-    weights: Annotated[Path | None, typer.Option(help="Of resblock train; those of the package by default.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Of resblock train, or windows; else those included.")] = None,
     split: Annotated[
         str | None, typer.Option(help="List of codes, those of one part are ranked; all dimers without it.")
     ] = None,
@@ -71,6 +71,7 @@ _LABELS = {
     "median_rfpp": "median RFPP",
     "median_accuracy_order": "median order (per mille)",
     "median_expected_random_rfpp": "median random RFPP",
+    "geometric_mean_accuracy_order": "geometric mean order (per mille)",
     "median_auroc": "median AUROC",
     "mean_auroc": "mean AUROC",
     "mean_precision_top_l5": "mean precision of the top L/5",

@@ -18,6 +18,9 @@ def prepare(
     benchmark_dir: Annotated[Path, typer.Argument(help="CODE/{receptor,ligand}_{unbound,bound}.{pdb,cif}[.gz].")],
     out: Annotated[Path, typer.Option(help="Directory for the prepared dimers, one .npz each.")],
     only: Annotated[Path | None, typer.Option(help="List of codes, one a line; all by default.")] = None,
+    features: Annotated[
+        str, typer.Option(help="paper: its nine; or extended, which the default preset needs.")
+    ] = "paper",
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
 ) -> None:
     """Turn a docking benchmark into prepared dimers: features, labels, windows' neighbours.
@@ -36,7 +39,7 @@ def prepare(
             if entry.status == "failed":
                 remarks.print(f"failed {entry.code}: {escape(entry.reason)}")
 
-        summary = prepare_benchmark(benchmark_dir, out, codes, jobs, show)
+        summary = prepare_benchmark(benchmark_dir, out, codes, jobs, show, features)
     output.print(
         f"{len(summary.complexes)} complexes: {len(summary.done)} prepared, {len(summary.unchanged)} unchanged, "
         f"{len(summary.failed)} failed. Dimers are in {escape(str(out))}."

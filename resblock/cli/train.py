@@ -14,7 +14,10 @@ from resblock.cli.console import extra, output
 def train(
     data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare).")],
     out: Annotated[Path, typer.Option(help="The run's directory. A run found there is resumed.")],
-    preset: Annotated[str, typer.Option(help="paper, or default: the settings of the included weights.")] = "paper",
+    preset: Annotated[
+        str,
+        typer.Option(help="paper; windows (fewer, wider layers); residues, neighbours or chain (whole partners)."),
+    ] = "paper",
     config: Annotated[Path | None, typer.Option(help="TOML file whose fields replace the preset's.")] = None,
     set_field: Annotated[
         list[str] | None,
@@ -44,5 +47,6 @@ def train(
         return
     if outcome.already_finished:
         output.print(f"{escape(str(out))} holds this run already, finished: nothing to do.")
-    output.print(figures_table("Validation", outcome.figures))
+    if outcome.figures:
+        output.print(figures_table("Validation", outcome.figures))
     output.print(f"Weights: {escape(str(outcome.weights))}")

@@ -41,6 +41,9 @@ class ResidualLSTM(nn.Module):
     checkpoint_chunks : int
         Cut training calls into this many chunks of time: they keep little memory and cost one more forward pass
         (see `resblock.residual_lstm`). 0 keeps everything, which is faster where it fits.
+    bidirectional : bool
+        A second stack of the same size, `reverse`, reads each sequence from its last valid step to its first; the
+        outputs of the last layers of both are concatenated.
 
     Attributes
     ----------
@@ -48,9 +51,15 @@ class ResidualLSTM(nn.Module):
         Gates in the order i, f, g, o, layers stacked: five tensors whatever the depth.
     weight_peephole, bias : Parameter, shapes (L, 3, H), (L, 4H)
         Peepholes in the order i, f, o.
+    reverse : ResidualLSTM or None
+        The stack that reads backwards.
 
     Notes
     -----
+    Bidirectional, each direction is a whole stack of its own, and only the last layers' outputs meet. In
+    `torch.nn.LSTM` they meet after every layer: its layers 2 and up see both directions. With one layer the two are
+    the same.
+
     All parameters start uniform in +-1/sqrt(H), as in `torch.nn.LSTM`, but for the forget gate's bias, which starts
     at 1 so that a deep stack remembers from the beginning.
     """
@@ -68,6 +77,7 @@ class ResidualLSTM(nn.Module):
         output_peephole: str = "current",
         residual: bool = True,
         checkpoint_chunks: int = 0,
+        bidirectional: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -84,7 +94,7 @@ class ResidualLSTM(nn.Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, dropout
         self.output_peephole, self.residual = output_peephole, residual
-        self.checkpoint_chunks = checkpoint_chunks
+        self.checkpoint_chunks, self.bidirectional = checkpoint_chunks, bidirectional
 
         def parameter(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(*shape, device=device, dtype=dtype))
@@ -95,6 +105,21 @@ class ResidualLSTM(nn.Module):
         self.weight_hh = parameter(num_layers, gates, hidden_size)
         self.weight_peephole = parameter(num_layers, 3, hidden_size) if peephole else None
         self.bias = parameter(num_layers, gates) if bias else None
+        self.reverse: ResidualLSTM | None = None
+        if bidirectional:
+            self.reverse = ResidualLSTM(
+                input_size,
+                hidden_size,
+                num_layers,
+                bias=bias,
+                dropout=dropout,
+                peephole=peephole,
+                output_peephole=output_peephole,
+                residual=residual,
+                checkpoint_chunks=checkpoint_chunks,
+                device=device,
+                dtype=dtype,
+            )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -102,8 +127,9 @@ class ResidualLSTM(nn.Module):
         bound = 1 / math.sqrt(self.hidden_size)
         for weight in self.parameters():
             nn.init.uniform_(weight, -bound, bound)
-        if self.bias is not None:
-            nn.init.ones_(self.bias[:, self.hidden_size : 2 * self.hidden_size])
+        for stack in (self, self.reverse):
+            if stack is not None and stack.bias is not None:
+                nn.init.ones_(stack.bias[:, self.hidden_size : 2 * self.hidden_size])
 
     def forward(
         self,
@@ -118,16 +144,18 @@ class ResidualLSTM(nn.Module):
         input : Tensor or PackedSequence
             (T, B, I), or (B, T, I) with `batch_first`, or (T, I) for one sequence.
         state : tuple of Tensor, optional
-            (h_0, c_0), each (L, B, H), or (L, H) for one sequence; zeros by default.
+            (h_0, c_0), each (L, B, H), or (L, H) for one sequence; zeros by default. Bidirectional: 2L instead of
+            L, first the layers that read forwards.
         lengths : Tensor of int64, shape (B,), optional
             Valid steps of each sequence, 1 to T. Not with a PackedSequence or a single sequence.
 
         Returns
         -------
         output : Tensor or PackedSequence
-            As `input`, with H features: y of the last layer, zero past a sequence's length.
+            As `input`, with H features: y of the last layer, zero past a sequence's length. Bidirectional: 2H.
         (h_n, c_n) : tuple of Tensor
-            As `state`: h and c of every layer at each sequence's last step. h_n is h, not y.
+            As `state`: h and c of every layer at each sequence's last step, or at its first of the layers that read
+            backwards. h_n is h, not y.
 
         Raises
         ------
@@ -149,6 +177,23 @@ class ResidualLSTM(nn.Module):
         return output.transpose(0, 1) if self.batch_first else output, state
 
     def _run(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+        if self.reverse is None:
+            return self._run_stack(input, state, lengths)
+        ahead: State | None = None
+        back: State | None = None
+        if state is not None:
+            layers = 2 * self.num_layers
+            for name, tensor in zip(("h_0", "c_0"), state, strict=True):
+                if len(tensor) != layers:
+                    raise ValueError(f"{name} has {len(tensor)} layers, expected {layers}, those of both directions")
+            (h_ahead, h_back), (c_ahead, c_back) = (tensor.chunk(2) for tensor in state)
+            ahead, back = (h_ahead, c_ahead), (h_back, c_back)
+        first, (h_first, c_first) = self._run_stack(input, ahead, lengths)
+        second, (h_second, c_second) = self.reverse._run_stack(reversed_in_time(input, lengths), back, lengths)
+        output = torch.cat([first, reversed_in_time(second, lengths)], dim=-1)
+        return output, (torch.cat([h_first, h_second]), torch.cat([c_first, c_second]))
+
+    def _run_stack(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
         units, layers = self.hidden_size, self.num_layers
         if state is None:
             zeros = self.weight_hh.new_zeros(()).expand(layers, input.shape[1], units)
@@ -242,6 +287,10 @@ class ResidualLSTM(nn.Module):
                 f"to_torch: {self.num_layers} layers with residual=True add outputs from layer 4 on, "
                 "and torch.nn.LSTM has no additions"
             )
+        if self.bidirectional:
+            raise ValueError(
+                "to_torch: a bidirectional ResidualLSTM joins its directions once, torch.nn.LSTM everywhere"
+            )
         first = self.weight_ih_first
         lstm = nn.LSTM(
             self.input_size,
@@ -272,6 +321,17 @@ class ResidualLSTM(nn.Module):
             "output_peephole": (self.output_peephole, "current"),
             "residual": (self.residual, True),
             "checkpoint_chunks": (self.checkpoint_chunks, 0),
+            "bidirectional": (self.bidirectional, False),
         }
         changed = [f", {name}={value!r}" for name, (value, default) in options.items() if value != default]
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}" + "".join(changed)
+
+
+def reversed_in_time(input: Tensor, lengths: Tensor | None) -> Tensor:
+    """Reverse the valid steps of each sequence of (T, B, .); what lies past a sequence's length stays there."""
+    if lengths is None:
+        return input.flip(0)
+    steps = torch.arange(len(input), device=input.device).unsqueeze(1)
+    ends = lengths.to(input.device)
+    source = torch.where(steps < ends, ends - 1 - steps, steps)
+    return input.gather(0, source.unsqueeze(-1).expand_as(input))

@@ -34,7 +34,7 @@ def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
     ImportError
         If the package onnx is not installed: it comes with the extra `resblock[onnx]`.
     ValueError
-        If the output gate sees c[t-1]: ONNX's sees c[t]; or if the network is not in float32.
+        If the output gate sees c[t-1]: ONNX's sees c[t]; or if the network is bidirectional or not in float32.
     """
     try:
         import onnx
@@ -42,6 +42,8 @@ def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
         raise ImportError("to_onnx needs the package onnx: pip install 'resblock[onnx]'") from error
     if lstm.output_peephole != "current":
         raise ValueError("to_onnx: output_peephole is 'previous', but the output gate of ONNX's LSTM sees c[t]")
+    if lstm.bidirectional:
+        raise ValueError("to_onnx: the network is bidirectional; export it and its `reverse` one by one")
     if lstm.weight_hh.dtype != torch.float32:
         raise ValueError(f"to_onnx: the network is in {lstm.weight_hh.dtype}, expected torch.float32")
 

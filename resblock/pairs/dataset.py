@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,16 +15,28 @@ from torch.utils.data import IterableDataset, get_worker_info
 from resblock.errors import InputError
 from resblock.pairs.dimer import Dimer, DimerPartner
 from resblock.pairs.windows import neighbours, window_pairs
-
-#: Stands in for the pKa of a residue that does not titrate: neutral water.
-IMPUTED_PKA: Final = 7.0
+from resblock.structure.scales import NEUTRAL_PKA
 
 Pairs = NDArray[np.int64]
+#: Windows, lengths and labels.
+WindowBatch = tuple[Tensor, Tensor, Tensor]
 
 
 def imputed_features(partner: DimerPartner) -> NDArray[np.float32]:
-    """(N, F) features with `IMPUTED_PKA` in place of NaN."""
-    return np.where(np.isnan(partner.features), np.float32(IMPUTED_PKA), partner.features)
+    """(N, F) features with `NEUTRAL_PKA` in place of NaN."""
+    return np.where(np.isnan(partner.features), np.float32(NEUTRAL_PKA), partner.features)
+
+
+def standardised_features(
+    partner: DimerPartner, mean: NDArray[np.float32] | None, scale: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """(N, F) imputed features as z-scores; left as they are where `mean` and `scale` are None."""
+    table = imputed_features(partner)
+    if mean is not None:
+        table = table - mean
+    if scale is not None:
+        table = table / scale
+    return np.asarray(table, dtype=np.float32)
 
 
 def standardisation(dimers: Sequence[Dimer]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -40,7 +52,7 @@ def standardisation(dimers: Sequence[Dimer]) -> tuple[NDArray[np.float32], NDArr
     InputError
         There is no dimer, or they have different features.
     """
-    _same_features(dimers)
+    same_features(dimers)
     surface = np.concatenate(
         [imputed_features(partner)[partner.surface] for dimer in dimers for partner in (dimer.receptor, dimer.ligand)]
     ).astype(np.float64)
@@ -85,21 +97,17 @@ class PairWindows:
         scale: NDArray[np.float32] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        _same_features(dimers)
+        same_features(dimers)
         tables, around, offsets = [], [], []
         rows = 0
         for dimer in dimers:
             for partner in (dimer.receptor, dimer.ligand):
                 near = neighbours(partner.linked)
-                tables.append(imputed_features(partner))
+                tables.append(standardised_features(partner, mean, scale))
                 around.append(np.where(near >= 0, near + rows, -1))
                 offsets.append(rows)
                 rows += len(partner)
         table = np.concatenate(tables)
-        if mean is not None:
-            table = table - mean
-        if scale is not None:
-            table = table / scale
         # Index -1, a step past the end of a window, finds the row of zeros at the end.
         padded = np.concatenate([table, np.zeros_like(table[:1])])
         self._table = torch.from_numpy(padded).to(device)
@@ -196,7 +204,7 @@ class Random:
         return dimer.surface_pairs()[chosen], labels[chosen]
 
 
-class TrainingPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
+class TrainingPairs(IterableDataset[WindowBatch]):
     """Shuffled batches of windows with labels, from several dimers.
 
     An epoch is determined by the seed, the epoch's number and the dimers alone. Every pair is shown
@@ -260,7 +268,7 @@ class TrainingPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         shuffled[swapped] = shuffled[swapped, ::-1]
         return shuffled, np.concatenate(labels)[order]
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[WindowBatch]:
         """Windows (9, P, 2F) float32, lengths (P,) int64, labels (P,) int64."""
         rows, labels = self.draw(self._epoch)
         starts = range(0, len(rows), self._batch_size)
@@ -285,12 +293,10 @@ def _contacts(dimer: Dimer) -> NDArray[np.bool_]:
     return true
 
 
-def _same_features(dimers: Sequence[Dimer]) -> None:
+def same_features(dimers: Sequence[Dimer]) -> None:
+    """Refuse dimers whose features differ, and an empty list (`InputError`)."""
     if not dimers:
         raise InputError("dimers: none given")
     for dimer in dimers:
         if dimer.feature_names != dimers[0].feature_names:
-            raise InputError(
-                f"{dimer.code}: features {', '.join(dimer.feature_names)} differ from those of "
-                f"{dimers[0].code}; prepare them alike"
-            )
+            raise InputError(f"{dimer.code}: its features differ from those of {dimers[0].code}; prepare them alike")

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
+from resblock.structure.backbone import backbone
 from resblock.structure.features import feature_names, residue_features
 from resblock.structure.files import write_atomically
 from resblock.structure.frame import canonical_frame
 from resblock.structure.read import Partner, Residue, one_letter
 
 #: Raise it whenever the meaning of a stored array changes.
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 #: What reading a damaged archive raises.
 _DAMAGED: Final = (
@@ -53,6 +54,9 @@ class DimerPartner:
     centres
         (N, 3) float32, mean heavy-atom position, Angstrom, in the partner's own canonical frame: it
         tells which residues of one partner are near each other, and nothing of the other partner.
+    sides
+        (N, 3) float32, unit vectors from C-alpha to the ideal C-beta in the same frame; zero where
+        the backbone is incomplete.
     """
 
     residues: tuple[Residue, ...]
@@ -60,6 +64,7 @@ class DimerPartner:
     linked: NDArray[np.bool_]
     surface: NDArray[np.bool_]
     centres: NDArray[np.float32]
+    sides: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.residues)
@@ -90,6 +95,7 @@ class DimerPartner:
             linked=partner.linked,
             surface=accessible > 0.0,
             centres=centres.astype(np.float32),
+            sides=backbone(partner).side.astype(np.float32),
         )
 
 
@@ -177,6 +183,9 @@ class Dimer:
             The file is missing, damaged, of another kind or of another format version.
         """
         with _open(path) as arrays:
+            # A name that is damaged would make what may be absent seem to be.
+            if strange := sorted(set(arrays) - _NAMES):
+                raise ValueError(f"holds {strange[0]!r}")
             return cls(
                 code=str(arrays["code"]),
                 receptor=_partner_from(arrays, "receptor"),
@@ -240,6 +249,14 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Mapping[str, NDArray[Any]]]:
         raise InputError(f"{path}: not a usable prepared dimer ({reason}); run `resblock prepare`") from None
 
 
+_RESIDUE_FIELDS: Final = ("chain", "number", "insertion_code", "name", "parent")
+_PARTNER_NAMES: Final = (*_RESIDUE_FIELDS, "features", "linked", "surface", "centres", "sides")
+_NAMES: Final = {
+    *("format_version", "key", "code", "feature_names", "lost_contacts", "contact_area", "distance"),
+    *(f"{side}_{name}" for side in ("receptor", "ligand") for name in _PARTNER_NAMES),
+}
+
+
 def _partner_arrays(partner: DimerPartner) -> dict[str, NDArray[Any]]:
     residues = partner.residues
     return {
@@ -252,16 +269,17 @@ def _partner_arrays(partner: DimerPartner) -> dict[str, NDArray[Any]]:
         "linked": partner.linked,
         "surface": partner.surface,
         "centres": partner.centres,
+        "sides": partner.sides,
     }
 
 
 def _partner_from(arrays: Mapping[str, NDArray[Any]], side: str) -> DimerPartner:
-    fields = ("chain", "number", "insertion_code", "name", "parent")
-    columns = [arrays[f"{side}_{field}"].tolist() for field in fields]
+    columns = [arrays[f"{side}_{field}"].tolist() for field in _RESIDUE_FIELDS]
     return DimerPartner(
         residues=tuple(Residue(*values) for values in zip(*columns, strict=True)),
         features=arrays[f"{side}_features"],
         linked=arrays[f"{side}_linked"],
         surface=arrays[f"{side}_surface"],
         centres=arrays[f"{side}_centres"],
+        sides=arrays[f"{side}_sides"],
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.structure.align import map_residues
-from resblock.structure.features import atom_radii
+from resblock.structure.paper import atom_radii
 from resblock.structure.read import Partner
 from resblock.structure.tessellation import tessellate
 

@@ -1,4 +1,4 @@
-"""The paper's nine numbers for every residue of an unbound partner."""
+"""The features of every residue of an unbound partner, by the name of the feature set."""
 
 from __future__ import annotations
 
@@ -14,31 +14,16 @@ from numpy.typing import NDArray
 
 from resblock.errors import InputError
 from resblock.structure import pka
+from resblock.structure.extended import EXTENDED_FEATURES, extended_features
 from resblock.structure.files import write_atomically
-from resblock.structure.frame import canonical_frame
+from resblock.structure.paper import PAPER_FEATURES, paper_features
 from resblock.structure.read import Partner
-from resblock.structure.scales import (
-    EISENBERG,
-    KYTE_DOOLITTLE,
-    REFERENCE_AREA,
-    SIDE_CHAIN_ATOMS,
-    UNKNOWN,
-    atom_radius,
-)
-from resblock.structure.tessellation import tessellate
+from resblock.structure.scales import SIDE_CHAIN_ATOMS, UNKNOWN
 
 #: Raise it whenever a feature's value changes: cached and prepared data of other versions are redone.
 FEATURE_VERSION: Final = 3
 
-PAPER_FEATURES: Final = ("IC", "EC", "EV", "AESA", "RESA", "HI-E", "HI-KD", "pKa-model", "pKa-PROPKA")
-
-FEATURE_SETS: Final = {"paper": PAPER_FEATURES}
-
-#: Two atoms whose spheres are closer than this touch, Angstrom.
-TOUCHING_GAP: Final = 1.0
-#: A contact goes from touching to void over this width of the gap, Angstrom. A structure file's
-#: rounding moves gaps by 0.001; a sharp limit would then move areas of several square Angstrom.
-GAP_TRANSITION: Final = 0.4
+FEATURE_SETS: Final = {"paper": PAPER_FEATURES, "extended": EXTENDED_FEATURES}
 
 
 def residue_features(partner: Partner, features: str = "paper") -> NDArray[np.float64]:
@@ -52,8 +37,9 @@ def residue_features(partner: Partner, features: str = "paper") -> NDArray[np.fl
     partner
         N residues.
     features
-        Name of the feature set; ``"paper"`` has the columns `PAPER_FEATURES`: areas in square
+        Name of the feature set. ``"paper"`` has the columns `PAPER_FEATURES`: areas in square
         Angstrom, RESA in per cent; the pKa columns are NaN where a residue does not titrate.
+        ``"extended"`` has more of them, `EXTENDED_FEATURES`, which `docs/features.md` lists.
 
     Returns
     -------
@@ -71,11 +57,17 @@ def residue_features(partner: Partner, features: str = "paper") -> NDArray[np.fl
     shape = (len(partner.residues), len(columns))
     table = _load(entry, shape)
     if table is None:
-        table = _paper_features(partner)
+        table = _computed(partner, features)
         # A cache that cannot be written (read-only home, full disk) costs time, nothing else.
         with contextlib.suppress(OSError):
             write_atomically(entry, lambda stream: np.save(stream, table))
     return table
+
+
+def _computed(partner: Partner, features: str) -> NDArray[np.float64]:
+    if features == "paper":
+        return paper_features(partner)
+    return extended_features(partner, residue_features(partner, "paper"))
 
 
 def feature_names(features: str) -> tuple[str, ...]:
@@ -132,59 +124,3 @@ def _load(entry: Path, shape: tuple[int, int]) -> NDArray[np.float64] | None:
     except (OSError, ValueError, EOFError):
         return None
     return table if table.shape == shape and table.dtype == np.float64 else None
-
-
-def atom_radii(partner: Partner) -> NDArray[np.float64]:
-    """(A,) NACCESS radii of a partner's atoms, Angstrom."""
-    return np.array(
-        [
-            atom_radius(partner.residues[k].parent, name, element)
-            for k, name, element in zip(partner.atom_residue, partner.atom_names, partner.elements, strict=True)
-        ]
-    )
-
-
-def _paper_features(partner: Partner) -> NDArray[np.float64]:
-    interior, exterior, void, accessible = _residue_areas(partner)
-    parents = [residue.parent for residue in partner.residues]
-    reference = np.array([REFERENCE_AREA[parent] for parent in parents])
-    return np.column_stack(
-        [
-            interior,
-            exterior,
-            void,
-            accessible,
-            100.0 * accessible / reference,
-            [EISENBERG[parent] for parent in parents],
-            [KYTE_DOOLITTLE[parent] for parent in parents],
-            pka.model_pka(partner),
-            pka.propka_pka(partner),
-        ]
-    )
-
-
-def _residue_areas(partner: Partner) -> tuple[NDArray[np.float64], ...]:
-    """IC, EC, EV and AESA, each (N,): together the whole surface of the cells of N residues."""
-    xyz = canonical_frame(partner.coordinates)
-    radii = atom_radii(partner)
-    result = tessellate(xyz, radii)
-    size = len(partner.residues)
-    first, second = result.pairs.T
-    owner = partner.atom_residue
-    inside = owner[first] == owner[second]
-    gap = np.linalg.norm(xyz[first] - xyz[second], axis=1) - radii[first] - radii[second]
-    touching = np.clip(0.5 + (TOUCHING_GAP - gap) / GAP_TRANSITION, 0.0, 1.0)
-
-    def total(atoms: NDArray[np.int64], areas: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(owner[atoms], areas, size).astype(np.float64)
-
-    def surface(share: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A contact is surface of both of its atoms."""
-        return total(first, result.areas * share) + total(second, result.areas * share)
-
-    return (
-        surface(inside.astype(np.float64)),
-        surface(~inside * touching),
-        surface(~inside * (1.0 - touching)),
-        total(np.arange(len(owner)), result.accessible),
-    )

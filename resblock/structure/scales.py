@@ -83,6 +83,17 @@ MODEL_PKA: Final[Mapping[str, float]] = MappingProxyType(
     {"ASP": 3.8, "GLU": 4.5, "HIS": 6.5, "CYS": 9.0, "TYR": 10.0, "LYS": 10.5, "ARG": 12.5}
 )
 
+#: Stands in for the pKa of a residue that does not titrate: neutral water.
+NEUTRAL_PKA: Final = 7.0
+
+#: Charge of a side chain in neutral water, elementary charges; half-protonated histidine by its model
+#: pKa of 6.5 and the Henderson-Hasselbalch equation.
+CHARGE: Final[Mapping[str, float]] = MappingProxyType({"ARG": 1.0, "LYS": 1.0, "HIS": 0.24, "ASP": -1.0, "GLU": -1.0})
+
+#: Types over-represented in interfaces between proteins that also exist apart: Jones & Thornton,
+#: J. Mol. Biol. 272:121 (1997).
+STICKY: Final = frozenset({"PHE", "TRP", "TYR", "MET", "ILE", "LEU", "VAL", "HIS"})
+
 #: Carbons with three neighbours; every residue's carbonyl C is one more.
 _SP2_CARBONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from resblock.errors import InputError
-from resblock.nn import ResAttnLSTMConfig
+from resblock.nn import ChainNetworkConfig, ResAttnLSTMConfig
 from resblock.ops import OUTPUT_PEEPHOLES
 
 if sys.version_info >= (3, 11):
@@ -25,7 +25,7 @@ else:
 _KINDS: Final = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a string"}
 
 #: Fields of the network that the data decide.
-GIVEN: Final = ("input_size", "num_classes")
+GIVEN: Final = ("input_size", "num_classes", "edge_size")
 
 
 def _check_network(network: ResAttnLSTMConfig) -> None:
@@ -38,6 +38,15 @@ def _check_network(network: ResAttnLSTMConfig) -> None:
     )
 
 
+def _check_chain(chain: ChainNetworkConfig) -> None:
+    _require(chain.size >= 2 and chain.size % 2 == 0, "chain.size", "even and at least 2", chain)
+    _require(chain.pair_size >= 2, "chain.pair_size", "at least 2", chain)
+    _require(chain.lstm_layers >= 1, "chain.lstm_layers", "at least 1", chain)
+    _require(0 <= chain.input_dropout < 1, "chain.input_dropout", "from 0 to below 1", chain)
+    _require(0 <= chain.dropout < 1, "chain.dropout", "from 0 to below 1", chain)
+    chain.blocks()
+
+
 def _require(holds: bool, name: str, wanted: str, config: Any) -> None:
     if not holds:
         raise InputError(f"{name} is {getattr(config, name.partition('.')[2])}; it must be {wanted}")
@@ -47,14 +56,19 @@ def _require(holds: bool, name: str, wanted: str, config: Any) -> None:
 class DataConfig:
     """Which complexes and which of their residue pairs are learned from; the defaults are the paper's."""
 
+    reading: Literal["windows", "chain"] = "windows"
+    """What the network sees: the window of a pair (section `network`), or whole partners residue by residue
+    (section `chain`)."""
     complexes: Literal["dimers", "all"] = "dimers"
     """Train and validate on complexes of two single chains only, or on all."""
     selection: Literal["closest", "random"] = "closest"
-    """Pairs to learn from: the closest in the bound complex, or negatives drawn afresh every epoch."""
+    """With `windows`, pairs to learn from: the closest in the bound complex, or negatives drawn afresh every epoch."""
     closest_per_true_pair: float = 10.0
     """With `closest`: pairs kept, as a multiple of the number of true pairs, before their neighbours are added."""
     negatives_per_true_pair: float = 8.0
     """With `random`: negatives drawn for every true pair."""
+    negatives_per_dimer: int = 2000
+    """With `chain`: negatives drawn afresh every epoch from each dimer, beside all of its true pairs."""
     validation_pairs: int = 3000
     """Surface pairs per validation dimer, besides the true ones, that early stopping ranks after an epoch."""
 
@@ -62,6 +76,7 @@ class DataConfig:
         """Refuse values that mean nothing."""
         _require(self.closest_per_true_pair > 0, "data.closest_per_true_pair", "above 0", self)
         _require(self.negatives_per_true_pair > 0, "data.negatives_per_true_pair", "above 0", self)
+        _require(self.negatives_per_dimer >= 1, "data.negatives_per_dimer", "at least 1", self)
         _require(self.validation_pairs >= 1, "data.validation_pairs", "at least 1", self)
 
 
@@ -75,7 +90,7 @@ class OptimisationConfig:
     weight_decay: float = 0.0
     schedule: Literal["constant", "one-cycle"] = "constant"
     batch_size: int = 500
-    """Pairs per step, shared by all processes."""
+    """Pairs per step, or dimers with the reading `chain`, shared by all processes."""
     epochs: int = 20
     """At most; early stopping may end a run before."""
     patience: int = 5
@@ -84,6 +99,8 @@ class OptimisationConfig:
     """Largest norm of the gradient; 0 leaves it alone."""
     seed: int = 1
     """Of the initial weights, the dropout, the drawn pairs and, without a list, the split."""
+    members: int = 1
+    """Networks trained one after the other with the seeds from `seed` on, and averaged."""
 
     def check(self) -> None:
         """Refuse values with which nothing can be learned."""
@@ -94,6 +111,7 @@ class OptimisationConfig:
         _require(self.patience >= 1, "optimisation.patience", "at least 1", self)
         _require(self.gradient_clip >= 0, "optimisation.gradient_clip", "0 or above", self)
         _require(0 <= self.seed < 2**32, "optimisation.seed", "from 0 to below 2**32", self)
+        _require(self.members >= 1, "optimisation.members", "at least 1", self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,11 +120,13 @@ class TrainingConfig:
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     network: ResAttnLSTMConfig = dataclasses.field(default_factory=ResAttnLSTMConfig)
+    chain: ChainNetworkConfig = dataclasses.field(default_factory=ChainNetworkConfig)
     optimisation: OptimisationConfig = dataclasses.field(default_factory=OptimisationConfig)
 
     def __post_init__(self) -> None:
         self.data.check()
         _check_network(self.network)
+        _check_chain(self.chain)
         self.optimisation.check()
 
     def updated(self, values: Mapping[str, Any]) -> TrainingConfig:
@@ -136,9 +156,25 @@ class TrainingConfig:
         return "\n\n".join(blocks) + "\n"
 
 
+_CHAIN: Final = OptimisationConfig(
+    optimiser="adamw",
+    learning_rate=2e-3,
+    weight_decay=1e-2,
+    schedule="one-cycle",
+    batch_size=4,
+    epochs=20,
+    patience=20,
+    gradient_clip=1.0,
+)
+
+
+def _by_residue(chain: ChainNetworkConfig) -> TrainingConfig:
+    return TrainingConfig(DataConfig(reading="chain", complexes="all"), chain=chain, optimisation=_CHAIN)
+
+
 PRESETS: Final[Mapping[str, TrainingConfig]] = {
     "paper": TrainingConfig(),
-    "default": TrainingConfig(
+    "windows": TrainingConfig(
         data=DataConfig(complexes="all", selection="random"),
         network=ResAttnLSTMConfig(hidden_size=32, num_layers=4, input_dropout=0.1, dropout=0.1),
         optimisation=OptimisationConfig(
@@ -152,6 +188,9 @@ PRESETS: Final[Mapping[str, TrainingConfig]] = {
             gradient_clip=1.0,
         ),
     ),
+    "residues": _by_residue(ChainNetworkConfig()),
+    "neighbours": _by_residue(ChainNetworkConfig(encoder="attention", input_dropout=0.2, dropout=0.3)),
+    "chain": _by_residue(ChainNetworkConfig(encoder="lstm", input_dropout=0.2, dropout=0.3)),
 }
 
 
@@ -165,7 +204,7 @@ def resolve_config(
     preset : str
         A name of `PRESETS`.
     file : path, optional
-        TOML with the sections data, network and optimisation.
+        TOML with the sections data, network, chain and optimisation.
     settings : tuple of str
         Each ``section.field=value``, the value in TOML's notation (a string may lack its quotes).
 

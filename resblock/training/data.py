@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import lightning as L
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from resblock.errors import InputError
 from resblock.pairs import Dimer
 from resblock.pairs.dataset import Closest, Random, Selection, TrainingPairs, standardisation
+from resblock.pairs.residues import TrainingResidues
 from resblock.training.config import DataConfig, TrainingConfig
-
-Batch = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class DimerData(L.LightningDataModule):
         self.world_size = world_size
         self.share = math.ceil(config.optimisation.batch_size / world_size)
         self.train = list(train)
+        self._shown_to: dict[int, TrainingPairs | TrainingResidues] = {}
         self.mean, self.scale = standardisation(self.train)
         seed = config.optimisation.seed
         self.validation = [
@@ -65,34 +65,44 @@ class DimerData(L.LightningDataModule):
             for dimer in validation
             if dimer.labels().any()
         ]
-        if not self.validation:
+        if validation and not self.validation:
             raise InputError("no validation dimer has a true pair; choose another split")
-        pairs, labels = self._pairs(rank=0).draw(epoch=0)
-        self.steps_per_epoch = math.ceil(len(pairs) / self.share) // world_size
-        if not labels.any() or not self.steps_per_epoch:
+        batches, share_shown = self._epoch()
+        self.steps_per_epoch = batches // world_size
+        if not self.steps_per_epoch:
             raise InputError("the training dimers have too few true pairs for a step; choose another split")
-        if labels.all():
+        self.log_odds_shift = _log_odds(_true_share(self.train)) - _log_odds(share_shown)
+
+    def _epoch(self) -> tuple[int, float]:
+        """Batches of an epoch, of all processes, and the share of true pairs, by weight, among those shown."""
+        shown = self._shown(rank=0)
+        if isinstance(shown, TrainingResidues):
+            return shown.batches, 0.5
+        _, labels = shown.draw(epoch=0)
+        if len(labels) and labels.all():
             raise InputError("every training pair is true; raise data.negatives_per_true_pair")
-        self.log_odds_shift = _log_odds(_true_share(self.train)) - _log_odds(float(labels.mean()))
+        # Without a true pair there is nothing to learn: no batches.
+        return math.ceil(len(labels) / self.share) * bool(labels.any()), float(labels.mean()) or 0.5
 
-    def _pairs(self, rank: int) -> TrainingPairs:
-        return TrainingPairs(
-            self.train,
-            selection(self.config.data),
-            self.share,
-            self.mean,
-            self.scale,
-            self.config.optimisation.seed,
-            rank,
-            self.world_size,
-        )
+    def _shown(self, rank: int) -> TrainingPairs | TrainingResidues:
+        """What the process of this rank learns from; made once, as neighbours take time to find."""
+        if rank not in self._shown_to:
+            self._shown_to[rank] = self._new_shown(rank)
+        return self._shown_to[rank]
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def _new_shown(self, rank: int) -> TrainingPairs | TrainingResidues:
+        data, seed = self.config.data, self.config.optimisation.seed
+        given = (self.share, self.mean, self.scale, seed, rank, self.world_size)
+        if data.reading == "chain":
+            return TrainingResidues(self.train, data.negatives_per_dimer, *given)
+        return TrainingPairs(self.train, selection(data), *given)
+
+    def train_dataloader(self) -> DataLoader[Any]:
         """Batches of the current epoch; the trainer asks again for every epoch."""
         assert self.trainer is not None
-        pairs = self._pairs(self.trainer.global_rank)
-        pairs.set_epoch(self.trainer.current_epoch)
-        return DataLoader(pairs, batch_size=None)
+        shown = self._shown(self.trainer.global_rank)
+        shown.set_epoch(self.trainer.current_epoch)
+        return DataLoader(shown, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[int]:
         """Indices into `validation`; the processes get equally many, the last ones may lie past the end."""

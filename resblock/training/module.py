@@ -6,39 +6,38 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import MeanMetric
 
 from resblock.ranking import auroc
-from resblock.scoring import WindowScorer
+from resblock.scoring import NetworkScorer
 from resblock.training.config import OptimisationConfig
-from resblock.training.data import Batch, DimerData
+from resblock.training.data import DimerData
 
 #: The ranking metric that decides which weights are best, and when to stop: mean over validation dimers.
 MONITOR = "validation_auroc"
 
 
-class WindowTraining(L.LightningModule):
-    """Cross-entropy on windows; AUROC over the pairs of each validation dimer.
+class Training(L.LightningModule):
+    """The scorer's own loss; AUROC over the pairs of each validation dimer.
 
     Parameters
     ----------
-    scorer : WindowScorer
+    scorer : NetworkScorer
         With the network to train.
     config : OptimisationConfig
     total_steps : int
         Steps of the whole run, for the one-cycle schedule.
     """
 
-    def __init__(self, scorer: WindowScorer, config: OptimisationConfig, total_steps: int) -> None:
+    def __init__(self, scorer: NetworkScorer, config: OptimisationConfig, total_steps: int) -> None:
         super().__init__()
         self.scorer = scorer
         self.config = config
         self.total_steps = total_steps
-        self.loss = nn.CrossEntropyLoss()
         self.validation_auroc = MeanMetric()
 
-    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+    def on_train_batch_start(self, batch: Any, index: int) -> None:
         """Seed an epoch's dropout by epoch and process: a resumed run draws what the uninterrupted one would.
 
         Not before the first batch, as starting the dataloader draws a number too.
@@ -49,11 +48,11 @@ class WindowTraining(L.LightningModule):
         seeds = torch.randint(2**62, (self.current_epoch + 1, self.trainer.world_size), generator=generator)
         torch.manual_seed(int(seeds[-1, self.global_rank]))
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Cross-entropy of one batch."""
-        windows, lengths, labels = batch
-        loss: Tensor = self.loss(self.scorer(windows, lengths), labels)
-        self.log("training_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        """Loss of one batch."""
+        loss = self.scorer.loss(batch)
+        pairs = len(batch[2])  # the labels, in either kind of batch
+        self.log("training_loss", loss, on_step=False, on_epoch=True, batch_size=pairs, sync_dist=True)
         return loss
 
     def validation_step(self, dimer_index: int, index: int) -> None:

@@ -4,7 +4,9 @@ RUN/config.toml            the resolved configuration
 RUN/split.tsv              the part of every complex
 RUN/checkpoints/           the last epoch and the best one
 RUN/csv, RUN/tensorboard   logs, one version_N for each time the run was started
-RUN/weights.safetensors    the best epoch's scorer, written when the run has finished
+RUN/weights.safetensors    the best epoch's scorer (without validation the last one's), written at the end
+
+A run of several members holds a run of each, RUN/member-1 and so on, and their average as weights.safetensors.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import logging
 import os
 import pickle
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,15 +28,24 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 import resblock
 from resblock.errors import InputError
-from resblock.nn import ResAttnLSTM
+from resblock.nn import ChainNetwork, ResAttnLSTM
 from resblock.pairs import Dimer, load_dimers
+from resblock.pairs.graph import EDGE_SIZE
 from resblock.ranking import summary
-from resblock.scoring import WindowScorer, choose_device
+from resblock.scoring import (
+    ChainScorer,
+    EnsembleScorer,
+    NetworkScorer,
+    Scorer,
+    WindowScorer,
+    choose_device,
+    load_scorer,
+)
 from resblock.structure import FEATURE_VERSION
 from resblock.training.config import TrainingConfig, read_toml
 from resblock.training.data import DimerData
 from resblock.training.evaluation import evaluate
-from resblock.training.module import MONITOR, WindowTraining
+from resblock.training.module import MONITOR, Training
 from resblock.training.split import PARTS, Part, Split, codes_of, random_split, read_split, write_split
 
 CONFIG: Final = "config.toml"
@@ -83,7 +94,8 @@ def train(
     config : TrainingConfig
     split_file : path, optional
         List for `resblock.training.split.read_split`; complexes it leaves out are not used.
-        Without it the complexes are divided 6:2:2 by the seed.
+        Without it the complexes are divided 6:2:2 by the seed. Where it has no validation part, the last epoch
+        counts.
     device : {"auto", "cpu", "cuda"}
 
     Raises
@@ -93,22 +105,55 @@ def train(
     KeyboardInterrupt
         If interrupted; the finished epochs are kept.
     """
-    run = Path(out)
     chosen_device = choose_device(device)
     split, dimers = _divide(data, config, split_file)
     parts = {part: [dimers[code] for code in codes_of(split, part) if code in dimers] for part in PARTS}
+    return train_parts(Path(out), config, split, parts, chosen_device)
+
+
+def train_parts(
+    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Dimer]], device: torch.device
+) -> Outcome:
+    """Train on dimers that are loaded and divided already; otherwise as `train`."""
+    train_run = _train_one if config.optimisation.members == 1 else _train_members
+    return train_run(run, config, split, parts, device)
+
+
+def _train_members(
+    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Dimer]], device: torch.device
+) -> Outcome:
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise InputError("optimisation.members: several members train in one process; start it without torchrun")
+    _claim(run, config, split)
+    if (run / WEIGHTS).exists():
+        return _finished(run)
+    optimisation = config.optimisation
+    for number in range(optimisation.members):
+        seeded = dataclasses.replace(optimisation, seed=optimisation.seed + number, members=1)
+        member = dataclasses.replace(config, optimisation=seeded)
+        _train_one(run / f"member-{number + 1}", member, split, parts, device)
+    paths = [run / f"member-{number + 1}" / WEIGHTS for number in range(optimisation.members)]
+    members = [scorer for path in paths if isinstance(scorer := load_scorer(path), NetworkScorer)]
+    ensemble = EnsembleScorer(members)
+    figures = _save(run, ensemble, parts["validation"], _card(config, parts))
+    return Outcome(run / WEIGHTS, False, figures, leader=True)
+
+
+def _train_one(
+    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Dimer]], device: torch.device
+) -> Outcome:
     batches = DimerData(parts["train"], parts["validation"], config, int(os.environ.get("WORLD_SIZE", 1)))
     leader = int(os.environ.get("RANK", 0)) == 0
     if leader:
         _claim(run, config, split)
     if (run / WEIGHTS).exists():
-        return Outcome(run / WEIGHTS, True, WindowScorer.load(run / WEIGHTS).card["validation"], leader)
+        return _finished(run, leader)
     last = run / CHECKPOINTS / f"{LAST}.ckpt"
     resume_from = last if last.exists() else None
     if resume_from is not None:
         _load_checkpoint(resume_from)
     with _quiet():
-        trainer = _trainer(run, batches, config, chosen_device)
+        trainer = _trainer(run, batches, config, device)
         module = _module(batches, config)
         _fit(trainer, module, batches, resume_from)
         figures = {}
@@ -116,6 +161,10 @@ def train(
             figures = _finish(run, module.scorer, parts["validation"], _card(config, parts))
         trainer.strategy.barrier("the weights are written")
     return Outcome(run / WEIGHTS, False, figures, leader)
+
+
+def _finished(run: Path, leader: bool = True) -> Outcome:
+    return Outcome(run / WEIGHTS, True, load_scorer(run / WEIGHTS).card["validation"], leader)
 
 
 def _divide(
@@ -131,8 +180,10 @@ def _divide(
         return random_split(list(dimers), config.optimisation.seed), dimers
     split = {code: part for code, part in listed.items() if part == "test" or code in dimers}
     for part in ("train", "validation"):
-        if part not in split.values():
+        if part in listed.values() and part not in split.values():
             raise InputError(f"{split_file}: no complex to use in the part {part}")
+    if "train" not in split.values():
+        raise InputError(f"{split_file}: no complex in the part train")
     return split, dimers
 
 
@@ -166,15 +217,22 @@ def _difference(theirs: TrainingConfig, config: TrainingConfig) -> str:
     )
 
 
-def _module(batches: DimerData, config: TrainingConfig) -> WindowTraining:
-    names = batches.train[0].feature_names
-    network = dataclasses.replace(config.network, input_size=2 * len(names))
+def _module(batches: DimerData, config: TrainingConfig) -> Training:
     torch.manual_seed(config.optimisation.seed)
-    scorer = WindowScorer(
-        ResAttnLSTM.from_config(network), batches.mean, batches.scale, names, log_odds_shift=batches.log_odds_shift
-    )
+    scorer = new_scorer(config, batches)
     total_steps = config.optimisation.epochs * batches.steps_per_epoch
-    return WindowTraining(scorer, config.optimisation, total_steps)
+    return Training(scorer, config.optimisation, total_steps)
+
+
+def new_scorer(config: TrainingConfig, batches: DimerData) -> NetworkScorer:
+    """Build an untrained scorer of the kind that the configuration asks for, for the features of the data."""
+    names = batches.train[0].feature_names
+    given = (batches.mean, batches.scale, names)
+    if config.data.reading == "chain":
+        chain = dataclasses.replace(config.chain, input_size=len(names), edge_size=EDGE_SIZE)
+        return ChainScorer(ChainNetwork(chain), *given, log_odds_shift=batches.log_odds_shift)
+    network = dataclasses.replace(config.network, input_size=2 * len(names))
+    return WindowScorer(ResAttnLSTM.from_config(network), *given, log_odds_shift=batches.log_odds_shift)
 
 
 def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: torch.device) -> L.Trainer:
@@ -196,14 +254,22 @@ def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: torc
         enable_model_summary=False,
         log_every_n_steps=batches.steps_per_epoch,
         logger=[CSVLogger(run, "csv"), TensorBoardLogger(run, "tensorboard")],
+        limit_val_batches=None if batches.validation else 0,
         callbacks=[
-            EarlyStopping(MONITOR, patience=optimisation.patience, mode="max"),
+            *(_selection(run, optimisation.patience) if batches.validation else ()),
             LearningRateMonitor("epoch"),
-            _checkpoint(run, BEST, monitor=MONITOR, mode="max"),
-            _checkpoint(run, LAST),  # behind the other, whose state it holds
+            _checkpoint(run, LAST),  # behind the others, whose state it holds
             EpochBar(leave=True),
         ],
     )
+
+
+def _selection(run: Path, patience: int) -> list[L.Callback]:
+    """What the validation dimers decide: when to stop, and which epoch is the best."""
+    return [
+        EarlyStopping(MONITOR, patience=patience, mode="max"),
+        _checkpoint(run, BEST, monitor=MONITOR, mode="max"),
+    ]
 
 
 def _checkpoint(run: Path, name: str, **options: Any) -> ModelCheckpoint:
@@ -212,7 +278,7 @@ def _checkpoint(run: Path, name: str, **options: Any) -> ModelCheckpoint:
     )
 
 
-def _fit(trainer: L.Trainer, module: WindowTraining, batches: DimerData, resume_from: Path | None) -> None:
+def _fit(trainer: L.Trainer, module: Training, batches: DimerData, resume_from: Path | None) -> None:
     try:
         trainer.fit(module, datamodule=batches, ckpt_path=resume_from, weights_only=True)
     except SystemExit:
@@ -222,13 +288,18 @@ def _fit(trainer: L.Trainer, module: WindowTraining, batches: DimerData, resume_
         raise
 
 
-def _finish(run: Path, scorer: WindowScorer, validation: Sequence[Dimer], card: dict[str, Any]) -> dict[str, Any]:
-    """Write the best epoch's scorer, with how well it ranks all pairs of the validation dimers."""
-    best = _load_checkpoint(run / CHECKPOINTS / f"{BEST}.ckpt")
-    prefix = "scorer."
-    scorer.load_state_dict({k.removeprefix(prefix): v for k, v in best["state_dict"].items() if k.startswith(prefix)})
-    figures = dataclasses.asdict(summary(evaluate(scorer, validation)))
-    scorer.card = {**card, "epoch": best["epoch"] + 1, "validation": figures}
+def _finish(run: Path, scorer: NetworkScorer, validation: Sequence[Dimer], card: dict[str, Any]) -> dict[str, Any]:
+    """Write the scorer of the epoch that counts."""
+    checkpoint = _load_checkpoint(run / CHECKPOINTS / f"{BEST if validation else LAST}.ckpt")
+    state, prefix = checkpoint["state_dict"], "scorer."
+    scorer.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return _save(run, scorer, validation, {**card, "epoch": checkpoint["epoch"] + 1})
+
+
+def _save(run: Path, scorer: Scorer, validation: Sequence[Dimer], card: dict[str, Any]) -> dict[str, Any]:
+    """Write a scorer with how well it ranks all pairs of the validation dimers."""
+    figures = dataclasses.asdict(summary(evaluate(scorer, validation))) if validation else {}
+    scorer.card = {**card, "validation": figures}
     scorer.save(run / WEIGHTS)
     return figures
 
@@ -242,7 +313,7 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _card(config: TrainingConfig, parts: dict[Part, list[Dimer]]) -> dict[str, Any]:
+def _card(config: TrainingConfig, parts: Mapping[Part, list[Dimer]]) -> dict[str, Any]:
     return {
         "resblock": resblock.__version__,
         "torch": torch.__version__,

@@ -1,0 +1,54 @@
+"""The paper's reading: each pair is the sequence of the 3 x 3 pairs around it (Liu & Gong 2019, "Input")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from resblock.nn import ResAttnLSTM
+from resblock.pairs import Dimer
+from resblock.pairs.dataset import PairWindows, WindowBatch
+from resblock.scoring.base import LARGEST_DEVIATION, NetworkScorer
+
+
+class WindowScorer(NetworkScorer):
+    """A `ResAttnLSTM` of two classes and input size 2F on windows.
+
+    The score of a pair is the mean, over both orders of the partners, of the probability that the network gives it,
+    for the share of true pairs that surfaces have.
+    """
+
+    format = "resblock.WindowScorer"
+    format_version = 2
+
+    @staticmethod
+    def build_network(config: Mapping[str, Any]) -> ResAttnLSTM:
+        """Build a `ResAttnLSTM`."""
+        return ResAttnLSTM.from_config(config)
+
+    def forward(self, windows: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (P, 2) of windows (9, P, 2F) of z-scores with their lengths (P,)."""
+        logits: Tensor = self.network(windows.clamp(-LARGEST_DEVIATION, LARGEST_DEVIATION), lengths)
+        return logits
+
+    def loss(self, batch: WindowBatch) -> Tensor:
+        """Cross-entropy, the paper's loss."""
+        windows, lengths, labels = batch
+        return nn.functional.cross_entropy(self(windows, lengths), labels)
+
+    def pair_scores(self, dimer: Dimer, batches: Iterable[NDArray[np.int64]]) -> Iterator[Tensor]:
+        """Mean probabilities over both orders of the partners."""
+        windows = PairWindows([dimer], self.mean.cpu().numpy(), self.scale.cpu().numpy(), self.mean.device)
+        for pairs in batches:
+            rows = windows.rows(0, pairs)
+            orders = [self._probability(*windows.gather(order)) for order in (rows, rows[:, ::-1])]
+            yield (orders[0] + orders[1]) / 2
+
+    def _probability(self, windows: Tensor, lengths: Tensor) -> Tensor:
+        logits = self(windows, lengths)
+        return torch.sigmoid(logits[:, 1] - logits[:, 0] + self.log_odds_shift)

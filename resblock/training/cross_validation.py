@@ -1,0 +1,196 @@
+"""Cross-validation: every dimer is ranked by networks that have not learned from it.
+
+OUT/NAME/seed-S/fold-K     the training run (`resblock.training.run`) whose test part is fold K
+OUT/figures.json           all figures
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from resblock.errors import InputError
+from resblock.pairs import Dimer, load_dimers
+from resblock.ranking import DimerResult, summary
+from resblock.scoring import EnsembleScorer, NetworkScorer, choose_device, load_scorer
+from resblock.structure.files import write_atomically
+from resblock.training.config import TrainingConfig
+from resblock.training.evaluation import evaluate
+from resblock.training.homology import Homologues, read_homologues
+from resblock.training.run import WEIGHTS, train_parts
+from resblock.training.split import Part, Split, find_list
+
+FIGURES: Final = "figures.json"
+#: Name of the row for the average of all models.
+AVERAGE: Final = "average"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Out-of-fold ranking by one model.
+
+    Attributes
+    ----------
+    name
+        Of the configuration and the seed, or `AVERAGE`.
+    results
+        One of each dimer.
+    without_homologues
+        Codes of the dimers that have no homologue among the complexes that were learned from.
+    """
+
+    name: str
+    results: tuple[DimerResult, ...]
+    without_homologues: frozenset[str]
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """Summaries over all dimers and over those without a homologue."""
+        alone = [result for result in self.results if result.code in self.without_homologues]
+        return {
+            "all": dataclasses.asdict(summary(self.results)),
+            "without homologues": dataclasses.asdict(summary(alone)),
+        }
+
+
+def cross_validate(
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    configs: Mapping[str, TrainingConfig],
+    seeds: Sequence[int],
+    folds_file: str | os.PathLike[str] | None = None,
+    homologues_file: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    progress: Callable[[str], object] | None = None,
+) -> list[Row]:
+    """Train every configuration with every seed on all folds but one, in turn, and rank the dimers left out.
+
+    Runs that are finished are not done again; an interrupted one is resumed. There is no validation part: the last
+    epoch counts.
+
+    Parameters
+    ----------
+    data : path
+        Directory of prepared dimers. Complexes in no fold are learned from every time, if the configuration takes
+        complexes of more than two chains.
+    out : path
+        Directory of the runs; made if missing.
+    configs : mapping
+        Training configurations by name.
+    seeds : sequence of int
+        In place of that of the configurations.
+    folds_file, homologues_file : path, optional
+        For `read_folds` and `resblock.training.homology.read_homologues`; those of the package without.
+    device : {"auto", "cpu", "cuda"}
+    progress : callable, optional
+        Called with the name of each training run before it begins.
+
+    Returns
+    -------
+    list of Row
+        Every configuration and seed, and at last their average if there are several.
+
+    Raises
+    ------
+    InputError
+        If data, lists and configurations do not fit together.
+    """
+    if not configs or not seeds:
+        raise InputError("nothing to cross-validate; name a preset and a seed")
+    chosen_device = choose_device(device)
+    folds = read_folds(folds_file or find_list("folds"))
+    homologues = read_homologues(homologues_file or find_list("homologues"))
+    dimers = {dimer.code: dimer for dimer in load_dimers(data)}
+    missing = [code for code in folds if code not in dimers]
+    if missing:
+        raise InputError(f"{data}: no prepared dimer {missing[0]}, which is in a fold; run `resblock prepare`")
+    models = {f"{name}, seed {seed}": (name, config, seed) for name, config in configs.items() for seed in seeds}
+    scorers: dict[str, dict[int, NetworkScorer | EnsembleScorer]] = {}
+    learned: dict[str, dict[int, frozenset[str]]] = {}
+    for label, (name, config, seed) in models.items():
+        seeded = dataclasses.replace(config, optimisation=dataclasses.replace(config.optimisation, seed=seed))
+        scorers[label], learned[label] = {}, {}
+        for fold in sorted(set(folds.values())):
+            if progress is not None:
+                progress(f"{label}, fold {fold}")
+            split, parts = _left_out(dimers, folds, fold, config)
+            run = Path(out) / name / f"seed-{seed}" / f"fold-{fold}"
+            train_parts(run, seeded, split, parts, chosen_device)
+            scorers[label][fold] = load_scorer(run / WEIGHTS, chosen_device)
+            learned[label][fold] = frozenset(dimer.code for dimer in parts["train"])
+    rows = [_row(label, scorers[label], dimers, folds, learned[label], homologues) for label in models]
+    if len(models) > 1:
+        together = {fold: EnsembleScorer.of([scorers[label][fold] for label in models]) for fold in set(folds.values())}
+        all_learned = {fold: frozenset().union(*(learned[label][fold] for label in models)) for fold in together}
+        rows.append(_row(AVERAGE, together, dimers, folds, all_learned, homologues))
+    _write(Path(out) / FIGURES, rows)
+    return rows
+
+
+def read_folds(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Read a list of folds: a code a line, and after white space the number of its fold.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or there are fewer than two folds.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    folds: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if len(words) != 2 or not words[1].isdecimal() or words[0] in folds:
+            raise InputError(f"{path}, line {number}: {line.strip()!r}; write a code, once, and a fold's number")
+        folds[words[0]] = int(words[1])
+    if len(set(folds.values())) < 2:
+        raise InputError(f"{path}: lists fewer than two folds")
+    return folds
+
+
+def _left_out(
+    dimers: Mapping[str, Dimer], folds: Mapping[str, int], fold: int, config: TrainingConfig
+) -> tuple[Split, dict[Part, list[Dimer]]]:
+    """Fold `fold` as test part, everything else that the configuration takes as training part."""
+    split: dict[str, Part] = {}
+    for code, dimer in dimers.items():
+        if folds.get(code) == fold:
+            split[code] = "test"
+        elif code in folds or config.data.complexes == "all" or dimer.is_dimer:
+            split[code] = "train"
+    return split, {
+        "train": [dimers[code] for code, part in split.items() if part == "train"],
+        "validation": [],
+        "test": [dimers[code] for code, part in split.items() if part == "test"],
+    }
+
+
+def _row(
+    label: str,
+    scorers: Mapping[int, NetworkScorer | EnsembleScorer],
+    dimers: Mapping[str, Dimer],
+    folds: Mapping[str, int],
+    learned: Mapping[int, frozenset[str]],
+    homologues: Homologues,
+) -> Row:
+    results: list[DimerResult] = []
+    for fold, scorer in sorted(scorers.items()):
+        results += evaluate(scorer, [dimers[code] for code in sorted(folds) if folds[code] == fold])
+    alone = frozenset(code for code, fold in folds.items() if not homologues.get(code, frozenset()) & learned[fold])
+    return Row(label, tuple(results), alone)
+
+
+def _write(path: Path, rows: Sequence[Row]) -> None:
+    report = [
+        {"model": row.name, **row.figures(), "dimers": [dataclasses.asdict(result) for result in row.results]}
+        for row in rows
+    ]
+    content = json.dumps(report, indent=1, allow_nan=False) + "\n"
+    write_atomically(path, lambda stream: stream.write(content.encode()))
