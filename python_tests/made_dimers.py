@@ -1,8 +1,13 @@
 """Dimers made from random numbers, with contacts that the features tell: something to learn in seconds."""
 
 import numpy as np
+import torch
 
+from resblock.nn import ChainNetwork, ChainNetworkConfig
 from resblock.pairs import Dimer, DimerPartner
+from resblock.pairs.dataset import standardisation
+from resblock.pairs.graph import EDGE_SIZE
+from resblock.scoring import ChainScorer
 from resblock.structure import PAPER_FEATURES, Residue
 
 
@@ -43,3 +48,11 @@ def save_dimers(directory, count=8):
     for k in range(count):
         made_dimer(k, f"D{k}").save(directory / f"D{k}.npz")
     return directory
+
+
+def made_scorer(dimer, seed=2, encoder="attention lstm"):
+    """A small `ChainScorer` that has learned nothing."""
+    torch.manual_seed(seed)
+    config = ChainNetworkConfig(input_size=9, edge_size=EDGE_SIZE, size=8, pair_size=8, encoder=encoder)
+    given = (*standardisation([dimer]), dimer.feature_names)
+    return ChainScorer(ChainNetwork(config), *given, {"seed": seed}, log_odds_shift=-3.0)

@@ -16,6 +16,7 @@ from resblock.cli import app, main
 from resblock.cli.train import train as train_command
 from resblock.errors import InputError
 from resblock.report.tables import PAIR_COLUMNS
+from resblock.scoring import load_scorer
 from resblock.training.config import PRESETS, resolve_config
 
 EXAMPLE = Path(resblock.__file__).parent / "example"
@@ -343,6 +344,12 @@ def test_cross_validate(run, tmp_path):
     assert status == 0
     for row in ("residues, seed 1", "chain, seed 1", "average", "All dimers", "homologue"):
         assert row in text
+    weights, figures = tmp_path / "cv/chain/seed-1/fold-1/weights.safetensors", tmp_path / "cv/figures.json"
+    correct = ("calibrate", weights, "--figures", figures, "--out", tmp_path / "corrected", "--model")
+    assert "log-odds x" in run(*correct, "chain, seed 1")[1]
+    row = next(row for row in json.loads(figures.read_text()) if row["model"] == "chain, seed 1")
+    assert load_scorer(tmp_path / "corrected").card["calibration"] == row["calibration"]
+    assert_refused(run(*correct, "chain"), figures, "has no model 'chain'")
     refused = run("cross-validate", data, "--out", tmp_path / "cv", *presets, "--seeds", "1,1")
     assert_refused(refused, "seeds '1,1'", "different whole numbers")
 

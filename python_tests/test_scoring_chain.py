@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from made_dimers import made_dimer
+from made_dimers import made_dimer, made_scorer
 
 from resblock import ResAttnLSTM
 from resblock.errors import InputError
-from resblock.nn import ChainNetwork, ChainNetworkConfig
 from resblock.pairs.dataset import standardisation
-from resblock.pairs.graph import EDGE_SIZE
 from resblock.scoring import METADATA, ChainScorer, EnsembleScorer, WindowScorer, load_scorer
-from resblock.scoring.ensemble import log_odds
+from resblock.scoring.calibration import log_odds
 
 # float32 sums in another order: batches of another size.
 ROUNDING = 1e-6
@@ -24,13 +22,6 @@ ROUNDING = 1e-6
 @pytest.fixture
 def dimer():
     return made_dimer(1)
-
-
-def made_scorer(dimer, seed=2, encoder="attention lstm"):
-    torch.manual_seed(seed)
-    config = ChainNetworkConfig(input_size=9, edge_size=EDGE_SIZE, size=8, pair_size=8, encoder=encoder)
-    given = (*standardisation([dimer]), dimer.feature_names)
-    return ChainScorer(ChainNetwork(config), *given, {"seed": seed}, log_odds_shift=-3.0)
 
 
 def swapped(dimer):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from resblock.cli.average import average
+from resblock.cli.calibrate import calibrate
 from resblock.cli.cross_validate import cross_validate, homologues
 from resblock.cli.doctor import doctor
 from resblock.cli.evaluate import evaluate
@@ -18,7 +19,7 @@ from resblock.cli.train import train
 from resblock.errors import InputError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for _command in (predict, prepare, train, evaluate, average, cross_validate, homologues, doctor):
+for _command in (predict, prepare, train, evaluate, average, cross_validate, homologues, calibrate, doctor):
     app.command()(_command)
 
 # typer brings its own copy of click or uses the installed one, depending on its version.

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from resblock.errors import InputError
 from resblock.pairs import Dimer
 from resblock.pairs.dataset import surface_batches
+from resblock.scoring.calibration import Calibration
 from resblock.scoring.files import Stored, unusable, write_weights
 from resblock.structure.features import FEATURE_SETS
 
@@ -39,6 +40,9 @@ class Scorer(Protocol):
 
     def score(self, dimer: Dimer, progress: Progress | None = None) -> NDArray[np.float32]:
         """Score all pairs of surface residues, (n_surface_receptor, n_surface_ligand), 0 to 1."""
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Correct the log-odds of all scores from now on."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file for `load_scorer`, all or nothing."""
@@ -63,6 +67,8 @@ class NetworkScorer(nn.Module, ABC):
     log_odds_shift : float
         Added to the network's log-odds: training shows it far more true pairs than a surface has, and this takes
         the share among all surface pairs in place of the share among those shown (Elkan, IJCAI 2001, theorem 2).
+    log_odds_scale : float
+        Multiplies the network's log-odds before; see `calibrate`.
     """
 
     #: Names the kind of scorer in a file.
@@ -74,6 +80,7 @@ class NetworkScorer(nn.Module, ABC):
     mean: Tensor
     scale: Tensor
     log_odds_shift: Tensor
+    log_odds_scale: Tensor
 
     def __init__(
         self,
@@ -83,12 +90,14 @@ class NetworkScorer(nn.Module, ABC):
         feature_names: Sequence[str],
         card: Mapping[str, Any] | None = None,
         log_odds_shift: float = 0.0,
+        log_odds_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("mean", torch.from_numpy(mean.copy()))
         self.register_buffer("scale", torch.from_numpy(scale.copy()))
         self.register_buffer("log_odds_shift", torch.tensor(log_odds_shift))
+        self.register_buffer("log_odds_scale", torch.tensor(log_odds_scale))
         self.feature_names = tuple(feature_names)
         self.card = dict(card or {})
 
@@ -104,6 +113,15 @@ class NetworkScorer(nn.Module, ABC):
     @abstractmethod
     def pair_scores(self, dimer: Dimer, batches: Iterable[NDArray[np.int64]]) -> Iterator[Tensor]:
         """Probabilities (P,) of each batch of (P, 2) residue pairs; called in evaluation mode, without gradients."""
+
+    def probability(self, log_odds: Tensor) -> Tensor:
+        """Turn the network's log-odds into probabilities for the share of true pairs that surfaces have."""
+        return torch.sigmoid(self.log_odds_scale * log_odds + self.log_odds_shift)
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Correct the log-odds of all scores from now on; the order of pairs stays."""
+        self.log_odds_scale *= calibration.scale
+        self.log_odds_shift.mul_(calibration.scale).add_(calibration.shift)
 
     def score(self, dimer: Dimer, progress: Progress | None = None) -> NDArray[np.float32]:
         """Score all pairs of surface residues; the same weights, dimer and device give the same bits.
@@ -203,6 +221,7 @@ class NetworkScorer(nn.Module, ABC):
                 description["feature_names"],
                 description["card"],
                 float(state["log_odds_shift"]),
+                float(state["log_odds_scale"]),
             )
             scorer.load_state_dict(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

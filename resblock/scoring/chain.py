@@ -20,7 +20,7 @@ class ChainScorer(NetworkScorer):
     """A `ChainNetwork`, which treats both orders of the partners alike."""
 
     format = "resblock.ChainScorer"
-    format_version = 1
+    format_version = 2
     network: ChainNetwork
 
     @staticmethod
@@ -49,7 +49,7 @@ class ChainScorer(NetworkScorer):
         receptor, ligand = encoded[: starts[0, 1]], encoded[starts[0, 1] :]
         for pairs in batches:
             rows, columns = torch.from_numpy(np.ascontiguousarray(pairs.T)).to(device)
-            yield torch.sigmoid(self.network.head(receptor, ligand, (rows, columns)) + self.log_odds_shift)
+            yield self.probability(self.network.head(receptor, ligand, (rows, columns)))
 
 
 def _cut(residues: Residues) -> Residues:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from resblock.errors import InputError
 from resblock.pairs import Dimer
 from resblock.scoring.base import NetworkScorer, Progress
+from resblock.scoring.calibration import Calibration, log_odds
 from resblock.scoring.files import Stored, write_weights
 
 FORMAT: Final = "resblock.EnsembleScorer"
 FORMAT_VERSION: Final = 1
-#: Probabilities are kept this far from 0 and 1, where float32 has no log-odds.
-_SMALLEST: Final = 1e-7
 
 
 class EnsembleScorer:
@@ -76,6 +75,11 @@ class EnsembleScorer:
         mean = total / len(self.members)
         return np.asarray(1.0 / (1.0 + np.exp(-mean)), dtype=np.float32)
 
+    def calibrate(self, calibration: Calibration) -> None:
+        """Correct the log-odds of all scores from now on: that of the mean is the mean of the members'."""
+        for member in self.members:
+            member.calibrate(calibration)
+
     def stored(self) -> Stored:
         """What a file holds: the members' descriptions, and their tensors under their numbers."""
         parts = [member.stored() for member in self.members]
@@ -102,9 +106,3 @@ def member_parts(stored: Stored) -> list[Stored]:
         )
         for k, description in enumerate(stored.description["members"])
     ]
-
-
-def log_odds(probability: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Logarithm of p / (1 - p)."""
-    kept = np.clip(probability.astype(np.float64), _SMALLEST, 1.0 - _SMALLEST)
-    return np.asarray(np.log(kept) - np.log1p(-kept))

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -24,7 +23,7 @@ class WindowScorer(NetworkScorer):
     """
 
     format = "resblock.WindowScorer"
-    format_version = 2
+    format_version = 3
 
     @staticmethod
     def build_network(config: Mapping[str, Any]) -> ResAttnLSTM:
@@ -51,4 +50,4 @@ class WindowScorer(NetworkScorer):
 
     def _probability(self, windows: Tensor, lengths: Tensor) -> Tensor:
         logits = self(windows, lengths)
-        return torch.sigmoid(logits[:, 1] - logits[:, 0] + self.log_odds_shift)
+        return self.probability(logits[:, 1] - logits[:, 0])

@@ -13,13 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from resblock.errors import InputError
 from resblock.pairs import Dimer, load_dimers
 from resblock.ranking import DimerResult, summary
 from resblock.scoring import EnsembleScorer, NetworkScorer, choose_device, load_scorer
+from resblock.scoring.calibration import Calibration, Reliability, fit_calibration, reliability
 from resblock.structure.files import write_atomically
 from resblock.training.config import TrainingConfig
-from resblock.training.evaluation import evaluate
+from resblock.training.evaluation import rank
 from resblock.training.homology import Homologues, read_homologues
 from resblock.training.run import WEIGHTS, train_parts
 from resblock.training.split import Part, Split, find_list
@@ -41,11 +45,17 @@ class Row:
         One of each dimer.
     without_homologues
         Codes of the dimers that have no homologue among the complexes that were learned from.
+    calibration
+        The correction under which the scores of all pairs of all dimers fit best.
+    reliability
+        Of the scores corrected so.
     """
 
     name: str
     results: tuple[DimerResult, ...]
     without_homologues: frozenset[str]
+    calibration: Calibration
+    reliability: tuple[Reliability, ...]
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """Summaries over all dimers and over those without a homologue."""
@@ -130,6 +140,25 @@ def cross_validate(
     return rows
 
 
+def read_calibration(path: str | os.PathLike[str], model: str) -> Calibration:
+    """Read the correction of a model's scores from the figures that `cross_validate` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has no such model.
+    """
+    try:
+        report = {row["model"]: Calibration(**row["calibration"]) for row in json.loads(Path(path).read_bytes())}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: no figures of resblock cross-validate; give its {FIGURES}") from None
+    if model not in report:
+        raise InputError(f"{path}: has no model {model!r}; it has {', '.join(report)}")
+    return report[model]
+
+
 def read_folds(path: str | os.PathLike[str]) -> dict[str, int]:
     """Read a list of folds: a code a line, and after white space the number of its fold.
 
@@ -181,15 +210,29 @@ def _row(
     homologues: Homologues,
 ) -> Row:
     results: list[DimerResult] = []
+    scores: list[NDArray[np.float32]] = []
+    labels: list[NDArray[np.bool_]] = []
     for fold, scorer in sorted(scorers.items()):
-        results += evaluate(scorer, [dimers[code] for code in sorted(folds) if folds[code] == fold])
+        for dimer in (dimers[code] for code in sorted(folds) if folds[code] == fold):
+            scores.append(scorer.score(dimer).reshape(-1))
+            labels.append(dimer.labels())
+            results.append(rank(dimer, scores[-1]))
+    together, touching = np.concatenate(scores), np.concatenate(labels)
+    calibration = fit_calibration(together, touching)
+    reliable = reliability(calibration(together), touching)
     alone = frozenset(code for code, fold in folds.items() if not homologues.get(code, frozenset()) & learned[fold])
-    return Row(label, tuple(results), alone)
+    return Row(label, tuple(results), alone, calibration, tuple(reliable))
 
 
 def _write(path: Path, rows: Sequence[Row]) -> None:
     report = [
-        {"model": row.name, **row.figures(), "dimers": [dataclasses.asdict(result) for result in row.results]}
+        {
+            "model": row.name,
+            **row.figures(),
+            "calibration": dataclasses.asdict(row.calibration),
+            "reliability": [dataclasses.asdict(bin) for bin in row.reliability],
+            "dimers": [dataclasses.asdict(result) for result in row.results],
+        }
         for row in rows
     ]
     content = json.dumps(report, indent=1, allow_nan=False) + "\n"

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from resblock.pairs import Dimer
 from resblock.ranking import DimerResult, dimer_result
 from resblock.scoring import Scorer
+
+
+def rank(dimer: Dimer, scores: NDArray[np.float32]) -> DimerResult:
+    """Rank a dimer's surface pairs by scores (n_surface_receptor, n_surface_ligand)."""
+    smaller = min(int(partner.surface.sum()) for partner in (dimer.receptor, dimer.ligand))
+    return dimer_result(dimer.code, scores.reshape(-1), dimer.labels(), smaller)
 
 
 def evaluate(
@@ -29,9 +38,7 @@ def evaluate(
     """
     results = []
     for dimer in dimers:
-        labels = dimer.labels()
-        smaller = min(int(partner.surface.sum()) for partner in (dimer.receptor, dimer.ligand))
-        results.append(dimer_result(dimer.code, scorer.score(dimer).reshape(-1), labels, smaller))
+        results.append(rank(dimer, scorer.score(dimer)))
         if progress is not None:
             progress(results[-1])
     return results
