@@ -313,6 +313,10 @@ def test_train_and_evaluate(run, tmp_path):
     }  # fmt: skip
     assert f"{figures['dimers'][0]['auroc']:.3f}" in text
     assert figures["dimers"][0]["code"] in text
+    assert not figures["diverse"]
+    status, text, _ = run("evaluate", data, "--weights", out / "weights.safetensors", "--diverse", "--json", report)
+    assert "diversified" in text
+    assert json.loads(report.read_text())["diverse"]
 
 
 def test_average(run, tmp_path):

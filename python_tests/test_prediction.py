@@ -36,6 +36,21 @@ def example(scorer):
 # The ranking
 
 
+def test_a_diverse_ranking_leaves_a_place_before_it_comes_back():
+    dimer = made_dimer(1)
+    rows, columns = (np.flatnonzero(partner.surface) for partner in (dimer.receptor, dimer.ligand))
+    centres = np.zeros((len(dimer.receptor), 3), dtype=np.float32)
+    centres[rows[3:]] = 1000.0
+    apart = dataclasses.replace(dimer, receptor=dataclasses.replace(dimer.receptor, centres=centres))
+    scores = np.full((len(rows), len(columns)), 0.01, dtype=np.float32)
+    scores[0, 0], scores[1, 0], scores[4, 0] = 0.30, 0.29, 0.28
+    by_score, diverse = ([(pair.receptor, pair.score) for pair in Ranking(apart, scores, d)] for d in (False, True))
+    residues = dimer.receptor.residues
+    assert [residue for residue, _ in by_score[:3]] == [residues[rows[k]] for k in (0, 1, 4)]
+    assert [residue for residue, _ in diverse[:3]] == [residues[rows[k]] for k in (0, 4, 1)]
+    assert sorted(diverse, key=str) == sorted(by_score, key=str)
+
+
 def test_ranking_is_by_score_and_then_in_the_order_of_the_files():
     dimer = made_dimer(1)
     shape = dimer.receptor.surface.sum(), dimer.ligand.surface.sum()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from resblock.errors import InputError
 from resblock.pairs import Dimer, DimerPartner
 from resblock.pairs.ranked import RankedPair
-from resblock.scoring import Progress, Scorer
+from resblock.scoring import Progress, Scorer, diverse_order
 from resblock.structure import Partner, feature_names, notes, read_partner
 
 #: From this many residues of the smaller partner on, a second process saves more time than it takes to start.
@@ -38,13 +38,15 @@ class Ranking(Sequence[RankedPair]):
     ----------
     dimer : Dimer
     scores : (n_surface_receptor, n_surface_ligand) array
+    diverse : bool
+        In the order of `resblock.scoring.diverse_order` instead of that of the scores.
     """
 
-    def __init__(self, dimer: Dimer, scores: NDArray[np.float32]) -> None:
+    def __init__(self, dimer: Dimer, scores: NDArray[np.float32], diverse: bool = False) -> None:
         self._receptor = [dimer.receptor.residues[k] for k in np.flatnonzero(dimer.receptor.surface)]
         self._ligand = [dimer.ligand.residues[k] for k in np.flatnonzero(dimer.ligand.surface)]
         self._scores = scores.reshape(-1)
-        self._order = np.argsort(-self._scores, kind="stable")
+        self._order = diverse_order(dimer, scores) if diverse else np.argsort(-self._scores, kind="stable")
 
     def __len__(self) -> int:
         return len(self._order)
@@ -109,6 +111,7 @@ def predict(
     ligand_chains: Sequence[str] | None = None,
     processes: int = 1,
     progress: Progress | None = None,
+    diverse: bool = False,
 ) -> Prediction:
     """Rank all pairs of surface residues of two unbound structures.
 
@@ -125,6 +128,8 @@ def predict(
         ``if __name__ == "__main__"`` then: the second process imports the calling script.
     progress : callable, optional
         Called with the number of pairs scored so far and of all pairs.
+    diverse : bool
+        List likely pairs that lie apart first (`resblock.scoring.diverse_order`).
 
     Raises
     ------
@@ -146,7 +151,7 @@ def predict(
     with _timed(seconds, "scoring"):
         scores = scorer.score(dimer, progress)
     with _timed(seconds, "ranking"):
-        ranking = Ranking(dimer, scores)
+        ranking = Ranking(dimer, scores, diverse)
     remarks = tuple(line for partner in partners for line in notes(partner))
     return Prediction(*partners, dimer, scores, ranking, remarks, seconds)
 

@@ -26,6 +26,7 @@ def evaluate(
     part: Annotated[str, typer.Option(help="train, validation or test; codes without a part are test.")] = "test",
     json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures as JSON.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    diverse: Annotated[bool, typer.Option("--diverse", help="Rank as predict --diverse does.")] = False,
 ) -> None:
     """Rank all surface pairs of prepared dimers and say how good the ranking is."""
     from resblock.pairs import load_dimers
@@ -40,12 +41,12 @@ def evaluate(
     dimers = load_dimers(data, codes)
     with progress_bar() as bar:
         task = bar.add_task("ranking", total=len(dimers))
-        results = rank(scorer, dimers, lambda result: bar.update(task, advance=1, description=result.code))
+        results = rank(scorer, dimers, lambda result: bar.update(task, advance=1, description=result.code), diverse)
     figures = dataclasses.asdict(summary(results))
-    output.print(_dimers_table(results))
+    output.print(_dimers_table(results, diverse))
     output.print(figures_table("Summary", figures))
     if json_file is not None:
-        report = {"summary": figures, "dimers": [dataclasses.asdict(result) for result in results]}
+        report = {"diverse": diverse, "summary": figures, "dimers": [dataclasses.asdict(result) for result in results]}
         content = json.dumps(report, indent=2, allow_nan=False) + "\n"
         write_atomically(json_file, lambda stream: stream.write(content.encode()))
 
@@ -78,8 +79,8 @@ _LABELS = {
 }
 
 
-def _dimers_table(results: list[DimerResult]) -> Table:
-    table = Table(title="Surface pairs ranked by score")
+def _dimers_table(results: list[DimerResult], diverse: bool) -> Table:
+    table = Table(title=f"Surface pairs ranked by score{', diversified' * diverse}")
     table.add_column("dimer")
     for heading in ("pairs", "true", "RFPP", "order (per mille)", "random RFPP", "AUROC", "top L/5"):
         table.add_column(heading, justify="right")

@@ -35,6 +35,9 @@ def predict(
     weights: Annotated[Path | None, typer.Option(help="Of resblock train, or windows; else those included.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Pairs in pairs.csv; all by default.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    diverse: Annotated[
+        bool, typer.Option("--diverse", help="First likely pairs that lie apart: finds an interface sooner.")
+    ] = False,
     example: Annotated[bool, typer.Option("--example", help="Use the included model of a leucine zipper.")] = False,
 ) -> None:
     """Rank the pairs of surface residues of two unbound structures by how likely they touch.
@@ -53,7 +56,7 @@ def predict(
         if receptor is None or ligand is None:
             raise InputError("two structures are needed; give RECEPTOR and LIGAND, or --example")
         check_replaceable(out, _ALWAYS, _FILES, [receptor, ligand])
-        _predict((receptor, ligand), (receptor_chains, ligand_chains), out, weights, top, device)
+        _predict((receptor, ligand), (receptor_chains, ligand_chains), out, weights, top, device, diverse)
 
 
 def _predict(
@@ -63,6 +66,7 @@ def _predict(
     weights: Path | None,
     top: int | None,
     device: str,
+    diverse: bool,
 ) -> None:
     start = time.perf_counter()
     from resblock.prediction import predict as rank
@@ -78,7 +82,7 @@ def _predict(
             bar.update(task, description="scoring pairs", completed=done, total=total)
 
         receptor_chains, ligand_chains = (None if names is None else names.split(",") for names in chains)
-        prediction = rank(*structures, scorer, receptor_chains, ligand_chains, processes=2, progress=show)
+        prediction = rank(*structures, scorer, receptor_chains, ligand_chains, 2, show, diverse)
     for note in prediction.notes:
         remarks.print(f"note: {escape(note)}")
     start = time.perf_counter()

@@ -6,6 +6,7 @@
 from resblock.scoring.base import LARGEST_DEVIATION, NetworkScorer, Progress, Scorer
 from resblock.scoring.chain import ChainScorer
 from resblock.scoring.device import DEVICES, choose_device
+from resblock.scoring.diverse import diverse_order
 from resblock.scoring.ensemble import EnsembleScorer
 from resblock.scoring.files import METADATA
 from resblock.scoring.loading import INCLUDED, load_scorer
@@ -23,5 +24,6 @@ __all__ = [
     "Scorer",
     "WindowScorer",
     "choose_device",
+    "diverse_order",
     "load_scorer",
 ]

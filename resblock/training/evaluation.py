@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from resblock.pairs import Dimer
 from resblock.ranking import DimerResult, dimer_result
-from resblock.scoring import Scorer
+from resblock.scoring import Scorer, diverse_order
 
 
-def rank(dimer: Dimer, scores: NDArray[np.float32]) -> DimerResult:
-    """Rank a dimer's surface pairs by scores (n_surface_receptor, n_surface_ligand)."""
+def rank(dimer: Dimer, scores: NDArray[np.float32], diverse: bool = False) -> DimerResult:
+    """Rank a dimer's surface pairs by scores (n_surface_receptor, n_surface_ligand), or by `diverse_order` of them."""
+    values: ArrayLike = scores.reshape(-1)
+    if diverse:
+        places = np.empty(scores.size)
+        places[diverse_order(dimer, scores)] = np.arange(scores.size)
+        values = -places
     smaller = min(int(partner.surface.sum()) for partner in (dimer.receptor, dimer.ligand))
-    return dimer_result(dimer.code, scores.reshape(-1), dimer.labels(), smaller)
+    return dimer_result(dimer.code, values, dimer.labels(), smaller)
 
 
 def evaluate(
-    scorer: Scorer, dimers: Sequence[Dimer], progress: Callable[[DimerResult], object] | None = None
+    scorer: Scorer,
+    dimers: Sequence[Dimer],
+    progress: Callable[[DimerResult], object] | None = None,
+    diverse: bool = False,
 ) -> list[DimerResult]:
     """Rank every dimer's surface pairs.
 
@@ -30,6 +38,8 @@ def evaluate(
         With known contacts.
     progress : callable, optional
         Called with each result.
+    diverse : bool
+        In the order of `resblock.scoring.diverse_order` instead of that of the scores.
 
     Raises
     ------
@@ -38,7 +48,7 @@ def evaluate(
     """
     results = []
     for dimer in dimers:
-        results.append(rank(dimer, scorer.score(dimer)))
+        results.append(rank(dimer, scorer.score(dimer), diverse))
         if progress is not None:
             progress(results[-1])
     return results
