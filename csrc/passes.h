@@ -2,6 +2,7 @@
 // forward(arguments, problem) and backward(arguments, problem) for every storage type.
 #pragma once
 #include "arguments.h"
+#include "kept_memory.h"
 
 namespace resblock {
 
@@ -40,7 +41,12 @@ inline int64_t saved_size(const Sizes& size) { return size.L * saved_per_layer(s
 
 // What the backward pass of a problem of this size needs of its forward pass.
 inline Tensor empty_saved(const Arguments& a, const Sizes& size) {
-  return a.empty({saved_size(size)}, a.arithmetic_type());
+  const Shape shape = {saved_size(size)}, strides = {1};
+  const size_t bytes = size_t(shape[0]) * (a.arithmetic_type() == ScalarType::Double ? sizeof(double) : sizeof(float));
+  if (!a.input.is_cpu() || !cpu::wants_huge_pages(bytes)) return a.empty(shape, a.arithmetic_type());
+  const KeptMemory::Block block = KeptMemory::instance().take(bytes);
+  return torch::stable::from_blob(block.data, shape, strides, a.input.device(), a.arithmetic_type(),
+                                  [block](void*) { KeptMemory::instance().give_back(block); });
 }
 
 // Without `saved` no backward pass can follow.
