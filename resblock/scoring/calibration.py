@@ -87,6 +87,5 @@ def reliability(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> list[
 
 
 def log_odds(probability: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Logarithm of p / (1 - p)."""
-    kept = np.clip(probability.astype(np.float64), _SMALLEST, 1.0 - _SMALLEST)
-    return np.asarray(np.log(kept) - np.log1p(-kept))
+    """Logarithm of p / (1 - p), of the same shape."""
+    return np.asarray(torch.logit(torch.from_numpy(probability.astype(np.float64)), eps=_SMALLEST).numpy())
