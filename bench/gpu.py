@@ -115,19 +115,10 @@ def device_limits() -> tuple[float, float]:
 
 def caller(module: nn.Module, work: Workload) -> Callable[[], object]:
     """Give the call that is timed."""
+    from peers import torch_call
+
     x = torch.randn(work.steps, work.batch, INPUTS, device="cuda", dtype=work.dtype)
-    module = module.to("cuda", work.dtype)
-
-    def infer() -> object:
-        with torch.inference_mode():
-            return module(x)
-
-    def train() -> object:
-        module.zero_grad()
-        output, _ = module(x)
-        return output.sum().backward()
-
-    return train if work.training else infer
+    return torch_call(module.to("cuda", work.dtype), x, "training" if work.training else "inference")
 
 
 def measure(work: Workload) -> dict[str, float]:

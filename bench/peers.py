@@ -25,7 +25,7 @@ def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
     # torch.nn.LSTM has neither peepholes nor additions: it does less.
     module = {OURS: ResidualLSTM, TORCH: nn.LSTM}[participant.peer](INPUTS, size.units, size.layers)
     dtype: torch.dtype = getattr(torch, participant.dtype)
-    return _torch_call(
+    return torch_call(
         module.to(dtype), input_of(size).to(dtype), mode or ("training" if size.training else "inference")
     )
 
@@ -35,7 +35,9 @@ def input_of(size: Size) -> Tensor:
     return torch.randn(size.steps, size.batch, INPUTS, generator=torch.Generator().manual_seed(0))
 
 
-def _torch_call(module: nn.Module, x: Tensor, mode: str) -> Call:
+def torch_call(module: nn.Module, x: Tensor, mode: str) -> Call:
+    """Give the call of a module that is timed: inference, with a graph, or a training step."""
+
     def infer() -> object:
         with torch.inference_mode():
             return module(x)

@@ -144,9 +144,10 @@ def grid_table(record: Record) -> str:
             below = sum(ratio < GRID_FLOOR for ratio in of_kind)
             kind = "training step" if training else "forward"
             figures = (min(of_kind), statistics.median(of_kind), max(of_kind))
-            rows.append([kind, str(len(of_kind)), str(below), *(f"{figure:.2f}" for figure in figures)])
+            layers = ", ".join(map(str, sorted({size.layers for size in ratios if size.training == training})))
+            rows.append([kind, layers, str(len(of_kind)), str(below), *(f"{figure:.2f}" for figure in figures)])
     below_name = f"below {GRID_FLOOR}"
-    summary = markdown(["torch.nn.LSTM / ours, 1 thread", "sizes", below_name, "least", "median", "most"], rows)
+    summary = markdown(["torch.nn.LSTM / ours, 1 thread", "L", "sizes", below_name, "least", "median", "most"], rows)
     if not rows:
         return summary
     worst = sorted(ratios.items(), key=lambda item: item[1][0])[:WORST]

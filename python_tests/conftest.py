@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from resblock.cli import main
+
 # The references are loops of tiny operations, which threads only slow down.
 torch.set_num_threads(1)
 
@@ -32,3 +34,16 @@ def db5():
     if not (directory / "index.tsv").is_file():
         pytest.skip(f"no docking benchmark at {directory}; set RESBLOCK_DB5 to have it")
     return directory
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line; gives exit status, standard output and standard error."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return left.value.code, captured.out, captured.err
+
+    return run

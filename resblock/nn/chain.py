@@ -9,6 +9,7 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from resblock.errors import InputError
+from resblock.nn.config import config_from
 from resblock.nn.encoder import ChainLSTM, NeighbourAttention
 from resblock.nn.pair_head import PairHead
 
@@ -84,11 +85,7 @@ class ChainNetwork(nn.Module):
         InputError
             If a field is unknown.
         """
-        known = [field.name for field in dataclasses.fields(ChainNetworkConfig)]
-        for name in values:
-            if name not in known:
-                raise InputError(f"network option {name!r} is unknown; the options are {', '.join(known)}")
-        return cls(ChainNetworkConfig(**values))
+        return cls(config_from(ChainNetworkConfig, values))
 
     def encode(self, features: Tensor, neighbours: Tensor, edges: Tensor, lengths: Tensor) -> Tensor:
         """Encode R residues of any number of partners.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from resblock.errors import InputError
 from resblock.nn.attention import AttentionPooling
+from resblock.nn.config import config_from
 from resblock.nn.lstm import ResidualLSTM
 
 
@@ -40,21 +41,6 @@ class ResAttnLSTMConfig:
     checkpoint_chunks: int = 0
     """Chunks of time that training is cut into to save memory, at the cost of one more forward pass; 0: none."""
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ResAttnLSTMConfig:
-        """Build from names and values.
-
-        Raises
-        ------
-        InputError
-            If a name is unknown.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in values:
-            if name not in known:
-                raise InputError(f"network option {name!r} is unknown; the options are {', '.join(known)}")
-        return cls(**values)
-
 
 class ResAttnLSTM(nn.Module):
     """Input dropout, `ResidualLSTM`, `AttentionPooling`, `Linear`: logits per sequence (Liu & Gong 2019, fig. 3).
@@ -71,7 +57,7 @@ class ResAttnLSTM(nn.Module):
         self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None, **options: Any
     ) -> None:
         super().__init__()
-        config = self.config = ResAttnLSTMConfig.from_dict(options)
+        config = self.config = config_from(ResAttnLSTMConfig, options)
         self.input_dropout = nn.Dropout(config.input_dropout)
         self.lstm = ResidualLSTM(
             config.input_size,

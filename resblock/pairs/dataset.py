@@ -271,17 +271,21 @@ class TrainingPairs(IterableDataset[WindowBatch]):
     def __iter__(self) -> Iterator[WindowBatch]:
         """Windows (9, P, 2F) float32, lengths (P,) int64, labels (P,) int64."""
         rows, labels = self.draw(self._epoch)
-        starts = range(0, len(rows), self._batch_size)
-        if self._world_size > 1:
-            starts = starts[: len(starts) // self._world_size * self._world_size]
-            starts = starts[self._rank :: self._world_size]
-        worker = get_worker_info()
-        if worker is not None:
-            starts = starts[worker.id :: worker.num_workers]
-        for start in starts:
-            batch = slice(start, start + self._batch_size)
+        for batch in batches_here(len(rows), self._batch_size, self._rank, self._world_size):
             windows, lengths = self._windows.gather(rows[batch])
             yield windows, lengths, torch.from_numpy(labels[batch].astype(np.int64))
+
+
+def batches_here(count: int, batch_size: int, rank: int, world_size: int) -> Iterator[slice]:
+    """Batches of `count` examples that fall to this rank and worker: every n-th, the same number for all ranks."""
+    starts = range(0, count, batch_size)
+    if world_size > 1:
+        starts = starts[: len(starts) // world_size * world_size][rank::world_size]
+    worker = get_worker_info()
+    if worker is not None:
+        starts = starts[worker.id :: worker.num_workers]
+    for start in starts:
+        yield slice(start, start + batch_size)
 
 
 def _contacts(dimer: Dimer) -> NDArray[np.bool_]:

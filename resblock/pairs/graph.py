@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.pairs.dimer import DimerPartner
-from resblock.structure.neighbourhood import distances, neighbour_means
-from resblock.structure.shape import NORMAL_RADIUS
+from resblock.structure.neighbourhood import distances
+from resblock.structure.shape import surface_normals
 
 #: Nearest residues that a residue looks at.
 NEIGHBOURS: Final = 16
@@ -47,14 +47,11 @@ def nearest_residues(partner: DimerPartner, count: int = NEIGHBOURS) -> tuple[ND
     centres = partner.centres.astype(np.float64)
     sides = partner.sides.astype(np.float64)
     distance = distances(centres)
+    normals = surface_normals(distance, centres)
     np.fill_diagonal(distance, np.inf)
     found = np.argsort(distance, axis=1, kind="stable")[:, : min(count, size - 1)]
     neighbours = np.full((size, count), -1)
     neighbours[:, : found.shape[1]] = found
-    offset = centres - neighbour_means(
-        np.where(np.isinf(distance), 0.0, distance), NORMAL_RADIUS, np.ones(size), centres
-    )
-    normals = offset / np.sqrt((offset**2).sum(axis=1, keepdims=True) + 1.0)
     near = np.take_along_axis(distance, found, axis=1)[..., None]
     way = (centres[found] - centres[:, None]) / np.maximum(near, 1e-3)
     along = np.cumsum(~partner.linked)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
-from resblock.pairs.dataset import same_features, standardised_features
+from resblock.pairs.dataset import batches_here, same_features, standardised_features
 from resblock.pairs.dimer import Dimer, DimerPartner
 from resblock.pairs.graph import nearest_residues
 
@@ -160,15 +160,8 @@ class TrainingResidues(IterableDataset[ResidueBatch]):
     def __iter__(self) -> Iterator[ResidueBatch]:
         """Batches of this rank and worker."""
         order = np.random.default_rng([self._seed, self._epoch]).permutation(len(self._true)).tolist()
-        starts = range(0, len(order), self._batch_size)
-        if self._world_size > 1:
-            starts = starts[: len(starts) // self._world_size * self._world_size]
-            starts = starts[self._rank :: self._world_size]
-        worker = get_worker_info()
-        if worker is not None:
-            starts = starts[worker.id :: worker.num_workers]
-        for start in starts:
-            yield self._batch(order[start : start + self._batch_size])
+        for batch in batches_here(len(order), self._batch_size, self._rank, self._world_size):
+            yield self._batch(order[batch])
 
     def _batch(self, indices: Sequence[int]) -> ResidueBatch:
         assert self._tables is not None

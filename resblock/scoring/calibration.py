@@ -25,7 +25,7 @@ class Calibration:
     shift: float = 0.0
 
     def __call__(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Correct scores."""
+        """Correct scores, (P,) probabilities; the order stays where `scale` is above 0."""
         corrected = torch.from_numpy(self.scale * log_odds(scores) + self.shift)
         return np.asarray(torch.sigmoid(corrected).numpy(), dtype=np.float32)
 
@@ -71,7 +71,10 @@ def fit_calibration(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> C
 
 
 def reliability(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> list[Reliability]:
-    """Compare scores with the share of true pairs, between `LIMITS`; ranges without a pair are left out."""
+    """Compare scores (P,) with the share of true pairs by their labels (P,), between `LIMITS`.
+
+    Ranges without a pair are left out.
+    """
     limits = (0.0, *LIMITS, 1.0)
     place = np.searchsorted(LIMITS, scores, side="right")
     rows = []
@@ -84,6 +87,5 @@ def reliability(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> list[
 
 
 def log_odds(probability: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Logarithm of p / (1 - p)."""
-    kept = np.clip(probability.astype(np.float64), _SMALLEST, 1.0 - _SMALLEST)
-    return np.asarray(np.log(kept) - np.log1p(-kept))
+    """Logarithm of p / (1 - p), of the same shape."""
+    return np.asarray(torch.logit(torch.from_numpy(probability.astype(np.float64)), eps=_SMALLEST).numpy())

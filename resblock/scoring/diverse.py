@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from resblock.pairs import Dimer
@@ -49,5 +50,6 @@ def diverse_order(dimer: Dimer, scores: NDArray[np.float32]) -> NDArray[np.int64
 
 
 def _nearness(positions: NDArray[np.float32]) -> NDArray[np.float32]:
-    squares = np.square(positions[:, None] - positions[None]).sum(2)
-    return np.asarray(np.exp2(-squares / HALF_NEAR**2), dtype=np.float32)
+    points = torch.from_numpy(positions)
+    squares = torch.square(torch.cdist(points, points) / HALF_NEAR)
+    return np.asarray(torch.exp2(-squares).numpy(), dtype=np.float32)

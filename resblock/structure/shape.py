@@ -74,6 +74,19 @@ def convexity(centres: _Table, side: _Table, radii: tuple[int, ...]) -> _Table:
     return np.column_stack(columns)
 
 
+def surface_normals(distance: _Table, centres: _Table) -> _Table:
+    """(N, 3) directions in which residues stand out, of length below 1: shorter where little stands out.
+
+    Parameters
+    ----------
+    distance, centres
+        (N, N) of `resblock.structure.neighbourhood.distances` and (N, 3), Angstrom.
+    """
+    offset = centres - neighbour_means(distance, NORMAL_RADIUS, np.ones(len(centres)), centres)
+    # The length added in the denominator keeps the direction from jumping where nothing stands out.
+    return np.asarray(offset / np.sqrt((offset**2).sum(axis=1, keepdims=True) + 1.0))
+
+
 def flatness(centres: _Table, weight: _Table, radii: tuple[int, ...]) -> _Table:
     """How flat the exposed residues around each residue lie.
 
@@ -94,9 +107,7 @@ def flatness(centres: _Table, weight: _Table, radii: tuple[int, ...]) -> _Table:
         negative on a knob, positive in a pocket).
     """
     distance = distances(centres)
-    offset = centres - neighbour_means(distance, NORMAL_RADIUS, np.ones(len(centres)), centres)
-    # The length added in the denominator keeps the direction from jumping where nothing stands out.
-    normal = offset / np.sqrt((offset**2).sum(axis=1, keepdims=True) + 1.0)
+    normal = surface_normals(distance, centres)
     products = (centres[:, :, None] * centres[:, None, :]).reshape(-1, 9)
     columns = []
     for radius in radii:

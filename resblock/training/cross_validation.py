@@ -149,7 +149,8 @@ def read_calibration(path: str | os.PathLike[str], model: str) -> Calibration:
         If the file cannot be read, or has no such model.
     """
     try:
-        report = {row["model"]: Calibration(**row["calibration"]) for row in json.loads(Path(path).read_bytes())}
+        fitted = {row["model"]: row["calibration"] for row in json.loads(Path(path).read_bytes())}
+        report = {name: Calibration(float(of["scale"]), float(of["shift"])) for name, of in fitted.items()}
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError):

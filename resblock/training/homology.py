@@ -12,6 +12,7 @@ from Bio.Align import PairwiseAligner, substitution_matrices
 
 from resblock.errors import InputError
 from resblock.pairs import Dimer, DimerPartner
+from resblock.structure.files import write_atomically
 from resblock.structure.read import one_letter
 
 #: Identical residues over the columns of the local alignment, gaps too, from which on two chains are homologues ...
@@ -54,7 +55,8 @@ def write_homologues(path: Path, homologues: Homologues) -> None:
     rule = f"{IDENTITY:.0%} identity over {COLUMNS} columns or more of a local alignment that scores {SCORE:.0f}"
     lines = [f"# Complexes and their homologues: {rule} (BLOSUM62, gaps 11 and 1). Written by resblock homologues."]
     lines += ["\t".join([code, " ".join(sorted(others))]).rstrip() for code, others in sorted(homologues.items())]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    content = "\n".join(lines) + "\n"
+    write_atomically(path, lambda stream: stream.write(content.encode()))
 
 
 def read_homologues(path: str | os.PathLike[str]) -> dict[str, frozenset[str]]:

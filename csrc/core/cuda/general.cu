@@ -6,7 +6,7 @@
 
 #include "core/cell.h"
 #include "core/cuda/launch_kernel.h"
-#include "core/cuda/sequence.h"
+#include "core/cuda/layer_inputs.h"
 
 namespace resblock::cuda {
 namespace {

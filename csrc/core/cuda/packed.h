@@ -3,7 +3,7 @@
 #pragma once
 #include <cuda_runtime.h>
 
-#include "core/cuda/sequence.h"
+#include "core/cuda/layer_inputs.h"
 
 namespace resblock::cuda {
 

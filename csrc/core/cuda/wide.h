@@ -9,7 +9,7 @@
 #include <type_traits>
 
 #include "core/cuda/launch_kernel.h"
-#include "core/cuda/sequence.h"
+#include "core/cuda/layer_inputs.h"
 
 namespace resblock::cuda {
 

@@ -1,4 +1,4 @@
-// What all kernels ask about a problem.
+// What the inputs of a layer meet: the dropout mask and weights.
 #pragma once
 #include <cuda_runtime.h>
 

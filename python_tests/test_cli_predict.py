@@ -1,0 +1,213 @@
+"""`resblock predict` as a user meets it: its files, and what it refuses or leaves alone."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from command_line import assert_refused, contents
+from synthetic import helix, write
+
+import resblock
+from resblock.report.tables import PAIR_COLUMNS
+
+EXAMPLE = Path(resblock.__file__).parent / "example"
+EDGE_CASES = Path(__file__).parent / "edge_cases"
+SEQUENCE = "MKALEKWFHRDELVQKIS"
+
+
+def test_the_example_end_to_end(run, tmp_path):
+    out = tmp_path / "deep" / "out"
+    status, text, err = run("predict", "--example", "--out", out)
+    assert (status, err) == (0, "")
+    assert {p.name for p in out.iterdir()} == {"pairs.csv", "receptor.pdb", "ligand.cif", "view.pml", "view.cxc"}
+    with (out / "pairs.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert tuple(rows[0]) == PAIR_COLUMNS
+    assert [row[0] for row in rows[1:]] == [str(k) for k in range(1, len(rows))]
+    scores = [float(row[1]) for row in rows[1:]]
+    assert scores == sorted(scores, reverse=True)
+    for rank in range(1, 11):
+        assert f"{scores[rank - 1]:.4f}" in text
+    for stage in ("loading", "reading", "features", "scoring", "ranking", "writing"):
+        assert stage in text
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_top_limits_the_table_on_disk(run, tmp_path):
+    status, text, _ = run("predict", "--example", "--out", tmp_path / "out", "--top", "3")
+    assert status == 0
+    assert len((tmp_path / "out" / "pairs.csv").read_text().splitlines()) == 4
+    assert "3 of 1089 pairs" in text
+
+
+def test_the_same_files_every_time(run, tmp_path):
+    for name in ("one", "two"):
+        assert run("predict", "--example", "--out", tmp_path / name)[0] == 0
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_chains_of_either_partner(run, tmp_path):
+    two = EDGE_CASES / "two_chains.pdb"
+    chosen = ("--receptor-chains", "A", "--ligand-chains", "B")
+    status, _, _ = run("predict", two, two, "--out", tmp_path / "out", *chosen)
+    assert status == 0
+    with (tmp_path / "out" / "pairs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["receptor_chain"], row["ligand_chain"]) for row in rows} == {("A", "B")}
+    assert_refused(run("predict", two, two, "--out", tmp_path / "o", "--ligand-chains", "A,X"), two, "X", "A, B")
+
+
+def test_remarks_go_to_stderr(run, tmp_path):
+    status, _, err = run(
+        "predict", EDGE_CASES / "unknown_residues.pdb", EXAMPLE / "ligand.cif", "--out", tmp_path / "o"
+    )
+    assert status == 0
+    assert err.startswith("note: ")
+    assert "XYZ" in err
+
+
+REFUSED = {
+    "alpha_trace.pdb": "C-alpha",
+    "empty.pdb": "empty",
+    "header_only.cif": "",
+    "letters_in_coordinates.pdb": "1.2O4",
+    "letters_in_residue_number.pdb": "1O",
+    "nan.pdb": "not numbers",
+    "not_a_structure.pdb": "",
+    "not_text.pdb": "",
+    "one_residue.pdb": "only one protein residue",
+    "placeholder.pdb": "9999",
+    "truncated.cif": "",
+    "truncated.pdb": "",
+    "truncated.pdb.gz": "gzip",
+    "twin_atoms.pdb": "lies on atom",
+    "waters_only.pdb": "no protein residues",
+    "missing.pdb": "no such file",
+    ".": "directory",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("side", ["receptor", "ligand"])
+def test_a_bad_structure_is_refused_in_one_line(run, tmp_path, name, side):
+    bad, good = EDGE_CASES / name, EXAMPLE / "ligand.cif"
+    pair = (bad, good) if side == "receptor" else (good, bad)
+    assert_refused(run("predict", *pair, "--out", tmp_path / "out"), bad, REFUSED[name])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_atoms_are_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("resblock.structure.read.MAX_ATOMS", 100)
+    receptor = write(tmp_path / "in" / "receptor.pdb", helix(SEQUENCE))
+    assert_refused(run("predict", receptor, receptor, "--out", tmp_path / "out"), receptor, "more than the 100")
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_pairs_are_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("resblock.prediction.MAX_PAIRS", 1000)
+    result = run("predict", "--example", "--out", tmp_path / "out")
+    assert_refused(result, "receptor.pdb", "ligand.cif", "1089 pairs", "more than the 1000")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_weights_are_refused(run, tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    weights.write_text("none")
+    result = run("predict", "--example", "--out", tmp_path / "out", "--weights", weights)
+    assert_refused(result, weights, "no usable weights")
+    resblock.ResAttnLSTM(num_layers=2).save(weights)
+    assert_refused(run("predict", "--example", "--out", tmp_path / "out", "--weights", weights), weights)
+    assert [p.name for p in tmp_path.iterdir()] == [weights.name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["predict"], ["--out"]),
+        (["predict", "--out", "o"], ["--example"]),
+        (["predict", "a.pdb", "--out", "o"], ["two structures"]),
+        (["predict", "a.pdb", "b.pdb", "--example", "--out", "o"], ["takes no files"]),
+        (["predict", "a.pdb", "b.pdb", "--out", "o"], ["a.pdb", "no such file"]),
+        (["predict", "--example", "--out", "o", "--device", "tpu"], ["tpu", "auto, cpu, cuda"]),
+        (["predict", "--example", "--out", "o", "--top", "0"], ["--top"]),
+        (["predict", "--example", "--out", "o", "--top", "many"], ["--top"]),
+        (["predict", "--example", "--out", "o", "--bogus"], ["--bogus"]),
+        (["bogus"], ["bogus"]),
+        (["evaluate", "nowhere"], ["nowhere", "resblock prepare"]),
+        (["evaluate", "nowhere", "--split", "nolist"], ["nolist"]),
+        (["train", "nowhere", "--out", "o"], ["nowhere"]),
+        (
+            ["train", "nowhere", "--out", "o", "--preset", "best"],
+            ["best", "paper, windows, residues, neighbours, chain"],
+        ),
+        (["train", "nowhere", "--out", "o", "--set", "network.depth=3"], ["network.depth"]),
+        (["prepare", "nowhere", "--out", "o"], ["nowhere"]),
+        (["prepare", "nowhere", "--out", "o", "--only", "nolist"], ["nolist"]),
+    ],
+)
+def test_wrong_arguments_are_refused(run, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(run(*arguments), *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+# The directory of the results
+
+
+def test_an_earlier_prediction_is_replaced(run, tmp_path):
+    out = tmp_path / "out"
+    assert run("predict", "--example", "--out", out, "--top", "5")[0] == 0
+    before = contents(out)
+    assert run("predict", "--example", "--out", out)[0] == 0
+    assert len((out / "pairs.csv").read_text()) > len(before["pairs.csv"])
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_empty_directory_is_used(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert run("predict", "--example", "--out", tmp_path / "out")[0] == 0
+
+
+def test_what_someone_else_wrote_stays(run, tmp_path):
+    out = tmp_path / "out"
+    assert run("predict", "--example", "--out", out)[0] == 0
+    (out / "notes.txt").write_text("mine")
+    before = contents(tmp_path)
+    assert_refused(run("predict", "--example", "--out", out), out, "notes.txt")
+    assert contents(tmp_path) == before
+
+
+def test_the_users_own_structures_stay(run, tmp_path):
+    receptor = write(tmp_path / "receptor.pdb", helix(SEQUENCE))
+    before = contents(tmp_path)
+    assert_refused(run("predict", receptor, EXAMPLE / "ligand.cif", "--out", tmp_path), tmp_path)
+    # Not even where an earlier prediction lies, whose structures could be the input.
+    out = tmp_path / "out"
+    assert run("predict", "--example", "--out", out)[0] == 0
+    assert_refused(run("predict", out / "receptor.pdb", out / "ligand.cif", "--out", out), "receptor.pdb")
+    assert {name: content for name, content in contents(tmp_path).items() if "/" not in name} == before
+
+
+def test_a_file_in_the_way_stays(run, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    assert_refused(run("predict", "--example", "--out", tmp_path / "out"), "no directory")
+    assert_refused(run("predict", "--example", "--out", tmp_path / "out" / "in"), tmp_path / "out")
+    assert contents(tmp_path) == {"out": b"mine"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 2), (ArithmeticError(), 1)],
+)
+def test_nothing_is_left_when_writing_fails(run, tmp_path, monkeypatch, error, status):
+    def fail(*arguments):
+        raise error
+
+    assert run("predict", "--example", "--out", tmp_path / "out")[0] == 0
+    before = contents(tmp_path)
+    monkeypatch.setattr("resblock.report.files.write_chimerax_script", fail)
+    for out in ("out", "other"):
+        found, _, err = run("predict", "--example", "--out", tmp_path / out)
+        assert found == status
+        assert len(err.splitlines()) == 1
+    assert contents(tmp_path) == before
