@@ -116,6 +116,7 @@ TEST(long_sequences_agree_with_the_scalar_reference) {
     compare_with_reference<float>({{300, 2, 5, 8, 5}, variant(bits), 1});
     compare_with_reference<double>({{70, 40, 5, 3, 4}, variant(bits), 1});
     compare_with_reference<float>({{600, 1, 3, std::vector<int64_t>{2, 7, 13, 20}[bits / 4], 17}, variant(bits), 1});
+    compare_with_reference<float>({{bits + 1, 2, 5, 32, 4}, variant(bits), 1});
   }
 }
 

@@ -212,6 +212,73 @@ struct Wave {
     }
   }
 
+  // Where the weights of a layer fill the first-level cache: the products with its inputs, a block of steps at a time,
+  // so that a weight is loaded once for several of them. Every step adds up one vector of the sums of the next block.
+  static constexpr bool looks_ahead = !paired && sizeof(Weights) > 32768;
+  static constexpr int block = 4 * P;
+
+  // Steps [from, from + block) of a layer; `last` is the last row of its input.
+  struct Block {
+    const Weights* weights;
+    const A* in;
+    int64_t from, last;
+    A* start;  // (block, 4 P W)
+
+    // Vector n of one share, of P, of the rows.
+    RESBLOCK_INLINE void multiply(int64_t n, int share) const {
+      constexpr int rows = block / P;
+      const A* x[rows];
+      V sum[rows];
+      RESBLOCK_UNROLL
+      for (int r = 0; r < rows; ++r) {
+        const int64_t row = from + share * rows + r;
+        x[r] = in + (row < last ? row : last) * units;
+        sum[r] = V::load(&weights->bias[0][0][0] + n * W);
+      }
+      const A* column = &weights->x[0][0][0][0] + n * W;
+      for (int k = 0; k < units; ++k, column += start_row) {
+        const V weight = V::load(column);
+        RESBLOCK_UNROLL
+        for (int r = 0; r < rows; ++r) sum[r] += weight * V(x[r][k]);
+      }
+      RESBLOCK_UNROLL
+      for (int r = 0; r < rows; ++r) sum[r].store(start + (share * rows + r) * start_row + n * W);
+    }
+
+    void multiply_all() const {
+      for (int n = 0; n < block; ++n)
+        for (int share = 0; share < P; ++share) multiply(n, share);
+    }
+  };
+
+  // Steps [d0, d1) of a layer on its own. Sums begin with what the block before has multiplied, in `room` for two.
+  template <bool previous>
+  __attribute__((noinline)) static void advance_looking_ahead(Together t, A* room, int64_t d0, int64_t d1) {
+    A* turns[] = {room, room + block * start_row};
+    t.start_step = start_row;
+    Block{t.weights, t.in, d0, d1 - 1, turns[0]}.multiply_all();
+    for (int64_t from = d0; from < d1; from += block) {
+      const Block ahead = {t.weights, t.in, from + block, d1 - 1, turns[1]};
+      t.start = turns[0] - from * start_row;
+      for (int64_t d = from; d < d1 && d < ahead.from; ++d) {
+        const Step now = step_of(t, 0, d);
+        Sums sums;
+        begin(now, sums);
+        for (int p = 0; p < P; ++p) multiply_h(now, p, sums);
+        const Cells<previous, false> cells(t, d, now, sums);
+        RESBLOCK_UNROLL
+        for (int p = 0; p < P; ++p) {
+          const auto half = cells.first_half(p);
+          if (ahead.from < d1) ahead.multiply(d - from, p);
+          cells.second_half(p, half);
+        }
+        write_row<false>(t, d);
+      }
+      turns[1] = turns[0];
+      turns[0] = ahead.start;
+    }
+  }
+
   template <bool previous, bool partial>
   static void advance(const Together& t, int64_t d0, int64_t d1) {
     if (t.groups > 1)

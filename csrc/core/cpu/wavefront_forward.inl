@@ -194,6 +194,17 @@ struct WaveSegment {
                 p.output + (t * p.size.B + sequence) * p.size.H);
   }
 
+  void advance(const typename Wave::Together& together, int64_t pair, int64_t d0, int64_t d1) const {
+    const bool previous = p.options.output_peephole_previous;
+    if constexpr (Wave::looks_ahead) {
+      const auto run =
+          previous ? Wave::template advance_looking_ahead<true> : Wave::template advance_looking_ahead<false>;
+      if (pair > 0) return d0 < d1 ? run(together, scratch.start, d0, d1) : void();
+    }
+    const auto run = previous ? Wave::template advance<true> : Wave::template advance<false>;
+    run(together, d0, d1);
+  }
+
   void run_pair(int64_t pair) const {
     const int64_t group = pairs.first_group(pair), lag = pairs.lag(pair, p.size);
     const int64_t d0 = end(pair, chunk - 1), d1 = end(pair, chunk);
@@ -215,10 +226,7 @@ struct WaveSegment {
       together.in = scratch.zeros;
       together.in_row = 0;
     }
-    if (p.options.output_peephole_previous)
-      Wave::template advance<true>(together, d0, d1);
-    else
-      Wave::template advance<false>(together, d0, d1);
+    advance(together, pair, d0, d1);
     if (pair + 1 == pairs.count && d1 > lag) store_output(d0 > lag ? d0 - lag : 0, d1 - lag);
   }
 
