@@ -212,6 +212,18 @@ def test_dropout_has_its_rate_mean_and_seed() -> None:
         assert not any(torch.equal(slices[0], other) for other in slices[1:])
 
 
+def test_what_training_kept_serves_the_next_call_and_never_two_at_once() -> None:
+    cases = [Case(150, 40, 8, 8, 4, seed=seed) for seed in (1, 2)]  # large enough to wait for the next call
+    alone = []
+    for case in cases:
+        tensors = case.tensors(torch.float32)
+        alone.append(gradients(case.run(tensors), tensors))
+    both = [case.tensors(torch.float32) for case in cases]
+    outputs = [case.run(tensors) for case, tensors in zip(cases, both, strict=True)]
+    for of, tensors, expected in zip(reversed(outputs), reversed(both), reversed(alone), strict=True):
+        assert all(torch.equal(a, e) for a, e in zip(gradients(of, tensors), expected, strict=True))
+
+
 def test_without_gradients_nothing_is_saved() -> None:
     arguments = operator_arguments(Case())
     assert torch.ops.resblock.residual_lstm(*arguments[:-1], None)[3].numel() == 0
