@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -227,10 +227,45 @@ def _detached(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     return [t.detach().requires_grad_() for t in tensors]
 
 
-torch.library.register_autograd("resblock::residual_lstm", _gradient_of_forward, setup_context=_save_for_backward)
-torch.library.register_autograd(
-    "resblock::residual_lstm_backward", _gradient_of_backward, setup_context=_save_for_double_backward
-)
+_Setup = Callable[[Any, tuple[Any, ...], tuple[Tensor, ...]], None]
+_Gradient = Callable[..., tuple[Tensor | None, ...]]
+
+
+def _register_autograd(name: str, setup_context: _Setup, gradient: _Gradient) -> None:
+    """Do as `torch.library.register_autograd`, which also walks over the schema in every call.
+
+    That takes longer than the call itself where the network is small.
+    """
+    operator = getattr(torch.ops.resblock, name).default
+
+    def call(keyset: Any, arguments: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        with torch._C._AutoDispatchBelowAutograd():
+            output: tuple[Tensor, ...] = operator.redispatch(keyset & torch._C._after_autograd_keyset, *arguments)
+        return output
+
+    class Differentiable(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, keyset: Any, *arguments: Any) -> tuple[Tensor, ...]:
+            output = call(keyset, arguments)
+            setup_context(ctx, arguments, output)
+            return output
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            return None, *gradient(ctx, *grads)
+
+    def autograd(keyset: Any, *arguments: Any) -> Any:
+        if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
+            return Differentiable.apply(keyset, *arguments)  # type: ignore[no-untyped-call]
+        return call(keyset, arguments)
+
+    _LIBRARY.impl(name, autograd, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
+
+
+# What is registered with it lasts as long as it does.
+_LIBRARY = torch.library.Library("resblock", "FRAGMENT")  # type: ignore[no-untyped-call]
+_register_autograd("residual_lstm", _save_for_backward, _gradient_of_forward)
+_register_autograd("residual_lstm_backward", _save_for_double_backward, _gradient_of_backward)
 
 
 def _register_autocast(device: str, key: str) -> None:
