@@ -2,27 +2,30 @@
 // step.
 #include "core/cell.h"
 #include "core/cuda/wide_rows.h"
+#include "core/cuda/wide_tensor.h"
 
 namespace resblock::cuda {
 namespace {
 
 constexpr int partial_sums = 17;  // four gates of four sequences, and one that keeps threads off each other's banks
 
-template <class A>
+template <class S, class A = Arithmetic<S>>
 struct Workspace {
-  A* W;        // (4H, inputs), if it has to be converted
-  A* x;        // (T B, inputs)
-  A* z;        // (T B, 4H)
-  A* y[2];     // (T B, H)  of the layer at hand and the one below; which is which changes from layer to layer
-  A* h;        // (2, H, 4 quads)  h[t-1] and h[t], sequences side by side; step by step (B, H)
-  A* c;        // (H, 4 quads); step by step (B, H)
-  A* z_h;      // (B, 4H)  U h[t-1], step by step
-  int* flags;  // (blocks,)
-  int64_t flag_count;
+  A* W;          // (4H, inputs), if it has to be converted
+  A* x;          // (T B, inputs)
+  A* z;          // (T B, 4H)
+  A* y[2];       // (T B, H)  of the layer at hand and the one below; which is which changes from layer to layer
+  A* h;          // (2, H, 4 quads)  h[t-1] and h[t], sequences side by side; step by step (B, H)
+  A* c;          // (H, 4 quads); step by step and on tensor cores (B, H)
+  A* z_h;        // (B, 4H)  U h[t-1], step by step
+  S* exchange;   // (2, an Exchange)  h[t-1] and h[t] on tensor cores
+  int* flags;    // (blocks,)
+  int* cleared;  // what has to be zero at the start: flags and exchange
+  int64_t cleared_count;
 
-  template <class S>
   static size_t layout(const Sizes& s, const WideCut& cut, void* memory, Workspace* to) {
     const int64_t rows = s.T * s.B, widest = std::max(s.I, s.H), states = s.H * sequence_quads(s) * 4;
+    const bool on_tensors = on_tensor_cores<S> && cut.blocks();
     A* next = static_cast<A*>(memory);
     auto take = [&](int64_t count) {
       A* taken = next;
@@ -30,18 +33,21 @@ struct Workspace {
       return taken;
     };
     Workspace w;
-    w.h = take(2 * states);
+    w.h = take(on_tensors ? 0 : 2 * states);
     w.c = take(states);
     w.W = take(std::is_same_v<S, A> ? 0 : 4 * s.H * widest);
     w.x = take(rows * widest);
     w.z = take(rows * 4 * s.H);
-    w.z_h = take(cut.blocks ? 0 : s.B * 4 * s.H);
+    w.z_h = take(cut.blocks() ? 0 : s.B * 4 * s.H);
     w.y[0] = take(rows * s.H);
     w.y[1] = take(rows * s.H);
-    w.flags = reinterpret_cast<int*>(next);
-    w.flag_count = cut.blocks;
+    w.exchange = reinterpret_cast<S*>(next);
+    const int64_t exchanged = on_tensors ? 2 * Exchange(s).numbers(1) / 2 : 0;
+    w.cleared = reinterpret_cast<int*>(next);
+    w.cleared_count = exchanged + cut.blocks();
+    w.flags = w.cleared + exchanged;
     if (to) *to = w;
-    return size_t(reinterpret_cast<char*>(next) - static_cast<char*>(memory)) + size_t(cut.blocks) * sizeof(int);
+    return size_t(reinterpret_cast<char*>(next) - static_cast<char*>(memory)) + size_t(w.cleared_count) * sizeof(int);
   }
 };
 
@@ -75,9 +81,9 @@ __device__ void run_cell(const Forward<S>& p, int64_t layer, int64_t t, int64_t 
 // All steps of one layer. A task is a unit of the block and four sequences; wide_parts threads share its sums.
 template <bool previous, class S, class A = Arithmetic<S>>
 __global__ void __launch_bounds__(wide_threads, 2)
-    cells_kernel(Forward<S> p, Workspace<A> w, A* y, int64_t layer, int64_t units) {
+    cells_kernel(Forward<S> p, Workspace<S> w, A* y, int64_t layer, WideCut cut) {
   const Sizes& s = p.size;
-  const int64_t H = s.H, quads = sequence_quads(s), lanes = 4 * quads;
+  const int64_t H = s.H, units = cut.units, quads = sequence_quads(s), lanes = 4 * quads;
   const int64_t first = blockIdx.x * units, count = H - first < units ? H - first : units;
   auto* U = reinterpret_cast<Quad<A>*>(shared_memory());  // (H, units) of four gates
   A* partial = reinterpret_cast<A*>(U + H * units);
@@ -92,11 +98,11 @@ __global__ void __launch_bounds__(wide_threads, 2)
     w.h[u * lanes + b] = load(p.h_0[(layer * s.B + b) * H + u]);
     w.c[u * lanes + b] = load(p.c_0[(layer * s.B + b) * H + u]);
   }
-  tell_all(w.flags, start);
+  tell_all(w.flags + blockIdx.x, start);
   for (int64_t t = 0; t < s.T; ++t) {
     const A* before = w.h + (t & 1) * H * lanes;
     A* after = w.h + ((t + 1) & 1) * H * lanes;
-    wait_for_all(w.flags, start + int(t));
+    wait_for_all(w.flags, cut.unit_blocks, start + int(t));
     for (int64_t from = 0; from < count * quads; from += wide_threads / wide_parts) {
       const int64_t task = from + me / wide_parts;
       Quad<A> sum[4] = {};
@@ -127,7 +133,7 @@ __global__ void __launch_bounds__(wide_threads, 2)
       }
       __syncthreads();
     }
-    tell_all(w.flags, start + int(t) + 1);
+    tell_all(w.flags + blockIdx.x, start + int(t) + 1);
   }
   const A* last = w.h + (s.T & 1) * H * lanes;
   for (int64_t e = me; e < count * s.B; e += wide_threads) {
@@ -137,14 +143,64 @@ __global__ void __launch_bounds__(wide_threads, 2)
   }
 }
 
+// The same on tensor cores: h goes from step to step in 16 bits.
+template <bool previous, class S>
+__global__ void __launch_bounds__(wide_threads, 2)
+    tensor_cells_kernel(Forward<S> p, Workspace<S> w, float* y, int64_t layer, WideCut cut) {
+  const Sizes& s = p.size;
+  const int64_t H = s.H, B = s.B, plane = Exchange(s).numbers(1);
+  const TensorBlock block(s, cut, w.flags);
+  S* U = reinterpret_cast<S*>(shared_memory());
+  auto* partial = reinterpret_cast<CellSums<4>*>(U + tensor_weights(s, cut.units));
+  const int start = int(layer * (s.T + 1)) + 1;
+
+  block.load_weights(p.weights.hh + layer * 4 * H * H, 1, H, U);
+  block.for_each_cell([&](const TensorCell& cell) {
+    if (!cell.exists) return;
+    const int64_t state = (layer * B + cell.b) * H + cell.u;
+    w.exchange[block.exchange.place(1, 0, cell.u, cell.b)] = p.h_0[state];
+    w.c[cell.b * H + cell.u] = load(p.c_0[state]);
+  });
+  block.tell(start);
+  for (int64_t t = 0; t < s.T; ++t) {
+    const S* before = w.exchange + (t & 1) * plane;
+    S* after = w.exchange + ((t + 1) & 1) * plane;
+    block.wait(start + int(t));
+    block.for_each_cell([&](const TensorCell& cell) {
+      Gates<float> gate = {0, 0, 0, 0};
+      if (cell.exists) {
+        const float* z = w.z + (t * B + cell.b) * 4 * H + cell.u;
+        gate = {z[0], z[H], z[2 * H], z[3 * H]};
+      }
+      const CellSums<4> sum = block.multiply(cell, before, U, partial);
+      if (!cell.exists) return;
+      gate = {gate.i + sum.of[0], gate.f + sum.of[1], gate.g + sum.of[2], gate.o + sum.of[3]};
+      const int64_t place = block.exchange.place(1, 0, cell.u, cell.b);
+      float h;
+      run_cell<previous, S>(p, layer, t, cell.b, cell.u, gate, y, load(before[place]), h, w.c[cell.b * H + cell.u]);
+      store(after + place, h);
+    });
+    block.tell(start + int(t) + 1);
+  }
+  block.for_each_cell([&](const TensorCell& cell) {
+    if (!cell.exists) return;
+    const int64_t state = (layer * B + cell.b) * H + cell.u;
+    p.h_n[state] = w.exchange[(s.T & 1) * plane + block.exchange.place(1, 0, cell.u, cell.b)];
+    store(p.c_n + state, w.c[cell.b * H + cell.u]);
+  });
+}
+
 template <class S>
 auto cells(const Options& o) {
-  return o.output_peephole_previous ? cells_kernel<true, S> : cells_kernel<false, S>;
+  if constexpr (on_tensor_cores<S>)
+    return o.output_peephole_previous ? tensor_cells_kernel<true, S> : tensor_cells_kernel<false, S>;
+  else
+    return o.output_peephole_previous ? cells_kernel<true, S> : cells_kernel<false, S>;
 }
 
 // One step, whose z is that of the inputs and z_h.
 template <bool previous, class S, class A = Arithmetic<S>>
-__global__ void step_kernel(Forward<S> p, Workspace<A> w, A* y, int64_t layer, int64_t t) {
+__global__ void step_kernel(Forward<S> p, Workspace<S> w, A* y, int64_t layer, int64_t t) {
   const int64_t H = p.size.H, B = p.size.B;
   RESBLOCK_EACH_ELEMENT(e, B * H) {
     const int64_t b = e / H, u = e % H;
@@ -156,7 +212,7 @@ __global__ void step_kernel(Forward<S> p, Workspace<A> w, A* y, int64_t layer, i
 
 // All steps of one layer, one after the other.
 template <class S, class A = Arithmetic<S>>
-const char* run_steps(const Forward<S>& p, const Context& context, const Workspace<A>& w, A* y, int64_t layer) {
+const char* run_steps(const Forward<S>& p, const Context& context, const Workspace<S>& w, A* y, int64_t layer) {
   const Sizes& s = p.size;
   const int64_t states = s.B * s.H, first = layer * states;
   const Shape shape = elements_shape(states);
@@ -178,7 +234,7 @@ const char* run_steps(const Forward<S>& p, const Context& context, const Workspa
 
 // x W^T of one layer, into z.
 template <class S, class A = Arithmetic<S>>
-const char* project(const Forward<S>& p, const Context& context, const Workspace<A>& w, int64_t layer) {
+const char* project(const Forward<S>& p, const Context& context, const Workspace<S>& w, int64_t layer) {
   const Sizes& s = p.size;
   const int64_t rows = s.T * s.B, inputs = layer ? s.H : s.I;
   const A *x = w.x, *W = nullptr;
@@ -186,7 +242,7 @@ const char* project(const Forward<S>& p, const Context& context, const Workspace
   if (error) return error;
   if (layer == 0)
     error = launch_kernel(context, elements_shape(rows * inputs), valid_rows_kernel<S, S>, p, p.input, inputs, w.x,
-                          w.flags, w.flag_count);
+                          w.cleared, w.cleared_count);
   else if (p.options.dropout > 0)
     error = launch_kernel(context, elements_shape(rows * inputs), dropped_rows_kernel<S>, p, context.seed, layer,
                           w.y[(layer - 1) & 1], w.x);
@@ -201,26 +257,30 @@ const char* project(const Forward<S>& p, const Context& context, const Workspace
 template <class S>
 WideCut WideForward<S>::cut(const Sizes& s) {
   const Options any = {};
-  return cut_wide<Arithmetic<S>>(s, reinterpret_cast<const void*>(cells<S>(any)), partial_sums);
+  const auto* kernel = reinterpret_cast<const void*>(cells<S>(any));
+  if constexpr (on_tensor_cores<S>)
+    return cut_tensor(s, kernel, 4);
+  else
+    return cut_wide<S>(s, kernel, partial_sums);
 }
 
 template <class S>
 size_t WideForward<S>::workspace(const Forward<S>& p) {
-  return Workspace<Arithmetic<S>>::template layout<S>(p.size, cut(p.size), nullptr, nullptr);
+  return Workspace<S>::layout(p.size, cut(p.size), nullptr, nullptr);
 }
 
 template <class S>
 const char* WideForward<S>::launch(const Forward<S>& p, const Context& context, void* workspace) {
   using A = Arithmetic<S>;
   const WideCut c = cut(p.size);
-  Workspace<A> w;
-  w.template layout<S>(p.size, c, workspace, &w);
+  Workspace<S> w;
+  w.layout(p.size, c, workspace, &w);
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
     A* y = w.y[layer & 1];
     if (const char* error = project(p, context, w, layer)) return error;
-    if (const char* error = c.blocks ? launch_kernel(context, {c.blocks, wide_warps, c.shared_floats, true},
-                                                     cells<S>(p.options), p, w, y, layer, c.units)
-                                     : run_steps(p, context, w, y, layer))
+    if (const char* error = c.blocks() ? launch_kernel(context, {c.blocks(), wide_warps, c.shared_floats, true},
+                                                       cells<S>(p.options), p, w, y, layer, c)
+                                       : run_steps(p, context, w, y, layer))
       return error;
   }
   return nullptr;

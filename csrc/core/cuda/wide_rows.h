@@ -30,11 +30,11 @@ __global__ void convert_kernel(const From* from, To* to, int64_t count) {
   RESBLOCK_EACH_ELEMENT(e, count) store(to + e, Arithmetic<To>(load(from[e])));
 }
 
-// rows (T B, width) = source where a sequence runs, else 0: padding may hold anything. Clears the flags too.
+// rows (T B, width) = source where a sequence runs, else 0: padding may hold anything. Clears what blocks share, too.
 template <class S, class From>
-__global__ void valid_rows_kernel(Inputs<S> p, const From* source, int64_t width, Arithmetic<S>* rows, int* flags,
-                                  int64_t flag_count) {
-  RESBLOCK_EACH_ELEMENT(e, flag_count) flags[e] = 0;
+__global__ void valid_rows_kernel(Inputs<S> p, const From* source, int64_t width, Arithmetic<S>* rows, int* cleared,
+                                  int64_t cleared_count) {
+  RESBLOCK_EACH_ELEMENT(e, cleared_count) cleared[e] = 0;
   RESBLOCK_EACH_ELEMENT(e, p.size.T * p.size.B * width)
   rows[e] = is_active(p, step_of_row(p.size, e / width)) ? Arithmetic<S>(load(source[e])) : Arithmetic<S>(0);
 }
