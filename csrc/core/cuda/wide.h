@@ -1,12 +1,11 @@
 // The wide schedule: for layers of more units than a warp has lanes. Layer after layer, all that does not hang on the
-// step before is one matrix product over all steps, by the caller's library; what remains is one kernel per layer whose
-// blocks are resident together. Each block has some units of the layer: it keeps their recurrent weights in shared
-// memory for all steps, and after each step gives its part to all others, through global memory and a counter; types of
-// 16 bits take tensor cores for it (wide_tensor.h). Where the weights do not fit, each step is a matrix product by the
-// library and a small kernel. Both directions save as the general schedule does.
+// step before is one matrix product over all steps, by the caller's library, in the storage type; what remains is one
+// kernel per layer whose blocks are resident together. Each block has some units of the layer: it keeps their recurrent
+// weights in shared memory for all steps, and after each step gives its part to all others, through global memory and a
+// counter; types of 16 bits take tensor cores for it (wide_tensor.h). Where the weights do not fit, each step is a
+// matrix product by the library and a small kernel. Both directions save as the general schedule does.
 #pragma once
 #include <algorithm>
-#include <type_traits>
 
 #include "core/cuda/launch_kernel.h"
 #include "core/cuda/layer_inputs.h"
@@ -52,6 +51,19 @@ WideCut cut_wide(const Sizes& s, const void* kernel, int sums) {
   }
   return {};
 }
+
+// Cuts the workspace into arrays, each on a boundary of 16 bytes.
+struct WideArrays {
+  char* base;
+  size_t used = 0;
+
+  template <class V>
+  V* take(int64_t count) {
+    V* array = base ? reinterpret_cast<V*>(base + used) : nullptr;
+    used += (size_t(count) * sizeof(V) + 15) / 16 * 16;
+    return array;
+  }
+};
 
 // Sequences in fours, so that a thread reads four states at once.
 RESBLOCK_INLINE int64_t sequence_quads(const Sizes& s) { return (s.B + 3) / 4; }

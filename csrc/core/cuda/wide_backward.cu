@@ -9,52 +9,41 @@ namespace {
 
 constexpr int partial_sums = 5;  // four sequences, and one that keeps threads off each other's banks
 
+// A matrix that meets a product is of the storage type.
 template <class S, class A = Arithmetic<S>>
 struct Workspace {
-  A* W;          // (4H, inputs), if it has to be converted
-  A* grad;       // (4H, inputs), gradient of weights that have to be converted
-  A* x;          // (T B, inputs)
-  A* dx;         // (T B, inputs)
-  A* dz;         // (T B, 4H)
-  A* h_before;   // (T B, H)
+  S* x;          // (T B, inputs)
+  S* dx;         // (T B, H)
+  S* dz;         // (T B, 4H)
+  S* h_before;   // (T B, H)
   A* dy[2];      // (T B, H)  gradient of y of the layer at hand and of the one above; which is which changes
-  A* later;      // (2, 4, H, 4 quads)  dz of this step and of the next, sequences side by side
-  A* dc;         // (H, 4 quads); step by step and on tensor cores (B, H)
-  A* dh;         // (B, H)  U^T dz of the step after, step by step
-  S* exchange;   // (2, an Exchange of four gates)  dz of this step and of the next on tensor cores
+  S* exchange;   // (2, 4, H, 4 quads)  dz of this step and of the next; on tensor cores (2, an Exchange of four gates)
+  A* dc;         // (H, 4 quads); on tensor cores and step by step (B, H)
+  S* dh;         // (B, H)  U^T dz of the step after, step by step
   int* flags;    // (blocks,)
-  int* cleared;  // what has to be zero at the start: flags and exchange
+  int* cleared;  // what has to be zero at the start: flags, and exchange, of which tiles may be filled in part
   int64_t cleared_count;
 
   static size_t layout(const Sizes& s, const WideCut& cut, void* memory, Workspace* to) {
-    const int64_t rows = s.T * s.B, widest = std::max(s.I, s.H), states = s.H * sequence_quads(s) * 4;
-    const int64_t converted = std::is_same_v<S, A> ? 0 : 4 * s.H * widest;
-    const bool on_tensors = on_tensor_cores<S> && cut.blocks();
-    A* next = static_cast<A*>(memory);
-    auto take = [&](int64_t count) {
-      A* taken = next;
-      next += (count + 3) / 4 * 4;
-      return taken;
-    };
+    const int64_t rows = s.T * s.B, states = s.H * sequence_quads(s) * 4;
+    const int64_t exchanged = 2 * (on_tensor_cores<S> ? Exchange(s).numbers(4) : 4 * states);
+    WideArrays arrays = {static_cast<char*>(memory)};
     Workspace w;
-    w.later = take(on_tensors ? 0 : 8 * states);
-    w.dc = take(states);
-    w.W = take(converted);
-    w.grad = take(converted);
-    w.x = take(rows * widest);
-    w.dx = take(rows * widest);
-    w.dz = take(rows * 4 * s.H);
-    w.h_before = take(rows * s.H);
-    w.dh = take(cut.blocks() ? 0 : s.B * s.H);
-    w.dy[0] = take(rows * s.H);
-    w.dy[1] = take(rows * s.H);
-    w.exchange = reinterpret_cast<S*>(next);
-    const int64_t exchanged = on_tensors ? 2 * Exchange(s).numbers(4) / 2 : 0;
-    w.cleared = reinterpret_cast<int*>(next);
-    w.cleared_count = exchanged + cut.blocks();
-    w.flags = w.cleared + exchanged;
+    w.x = arrays.take<S>(rows * std::max(s.I, s.H));
+    w.dx = arrays.take<S>(rows * s.H);
+    w.dz = arrays.take<S>(rows * 4 * s.H);
+    w.h_before = arrays.take<S>(rows * s.H);
+    w.dy[0] = arrays.take<A>(rows * s.H);
+    w.dy[1] = arrays.take<A>(rows * s.H);
+    w.dc = arrays.take<A>(states);
+    w.dh = arrays.take<S>(cut.blocks() ? 0 : s.B * s.H);
+    const size_t cleared = arrays.used;
+    w.exchange = arrays.take<S>(cut.blocks() ? exchanged : 0);
+    w.flags = arrays.take<int>(cut.blocks());
+    w.cleared = reinterpret_cast<int*>(w.exchange);
+    w.cleared_count = int64_t((arrays.used - cleared) / sizeof(int));
     if (to) *to = w;
-    return size_t(reinterpret_cast<char*>(next) - static_cast<char*>(memory)) + size_t(w.cleared_count) * sizeof(int);
+    return arrays.used;
   }
 };
 
@@ -89,12 +78,12 @@ __device__ Gates<A> run_cell(const Backward<S>& p, const Workspace<S>& w, const 
   }
   A h_before = 0;
   if (t < steps) d = cell_gradients<previous, S>(p, layer, t, b, u, dy[row * H + u] + dh, dc, h_before);
-  w.h_before[row * H + u] = h_before;
-  A* dz = w.dz + row * 4 * H + u;
-  dz[0] = d.i;
-  dz[H] = d.f;
-  dz[2 * H] = d.g;
-  dz[3 * H] = d.o;
+  store(w.h_before + row * H + u, h_before);
+  S* dz = w.dz + row * 4 * H + u;
+  store(dz, d.i);
+  store(dz + H, d.f);
+  store(dz + 2 * H, d.g);
+  store(dz + 3 * H, d.o);
   return d;
 }
 
@@ -122,8 +111,8 @@ __global__ void __launch_bounds__(wide_threads, 2)
   __syncthreads();
   for (int64_t turn = 0; turn <= s.T; ++turn) {
     const int64_t t = s.T - 1 - turn;
-    const A* later = w.later + ((turn + 1) & 1) * 4 * H * lanes;
-    A* now = w.later + (turn & 1) * 4 * H * lanes;
+    const A* later = w.exchange + ((turn + 1) & 1) * 4 * H * lanes;
+    A* now = w.exchange + (turn & 1) * 4 * H * lanes;
     if (turn > 0) wait_for_all(w.flags, cut.unit_blocks, start + int(turn) - 1);
     for (int64_t from = 0; from < count * quads; from += wide_threads / wide_parts) {
       const int64_t task = from + me / wide_parts;
@@ -159,7 +148,7 @@ __global__ void __launch_bounds__(wide_threads, 2)
   }
 }
 
-// The same on tensor cores: dz goes from step to step in 16 bits; what the weights and the layer below get of it, not.
+// The same on tensor cores, to which dz goes from step to step in tiles.
 template <bool previous, class S>
 __global__ void __launch_bounds__(wide_threads, 2)
     tensor_cells_kernel(Backward<S> p, Workspace<S> w, const float* dy, int64_t layer, WideCut cut) {
@@ -206,7 +195,8 @@ auto cells(const Options& o) {
 template <bool previous, class S, class A = Arithmetic<S>>
 __global__ void step_kernel(Backward<S> p, Workspace<S> w, const A* dy, int64_t layer, int64_t t) {
   const int64_t H = p.size.H;
-  RESBLOCK_EACH_ELEMENT(e, p.size.B * H) run_cell<previous, S>(p, w, dy, layer, t, e / H, e % H, w.dh[e], w.dc[e]);
+  RESBLOCK_EACH_ELEMENT(e, p.size.B * H)
+  run_cell<previous, S>(p, w, dy, layer, t, e / H, e % H, load(w.dh[e]), w.dc[e]);
 }
 
 // All steps of one layer, one after the other.
@@ -216,17 +206,16 @@ const char* run_steps(const Backward<S>& p, const Context& context, const Worksp
   const int64_t states = s.B * s.H;
   const Shape shape = elements_shape(states);
   const auto step = p.options.output_peephole_previous ? step_kernel<true, S> : step_kernel<false, S>;
-  const A *U = nullptr, *dy = w.dy[layer & 1];
+  const S* U = p.weights.hh + layer * 4 * s.H * s.H;
+  const A* dy = w.dy[layer & 1];
   if (const char* error =
           launch_kernel(context, shape, convert_kernel<A, S>, p.grad_c_n + layer * states, w.dc, states))
     return error;
-  if (const char* error = as_arithmetic(context, p.weights.hh + layer * 4 * s.H * s.H, 4 * s.H * s.H, w.W, &U))
-    return error;
   for (int64_t t = s.T - 1; t >= -1; --t) {
-    const A* dz_after = w.dz + (t + 1) * s.B * 4 * s.H;
+    const S* dz_after = w.dz + (t + 1) * s.B * 4 * s.H;
     if (t + 1 < s.T)
       if (const char* error =
-              context.matrices.multiply(MatrixProduct<A>{w.dh, dz_after, U, s.B, s.H, 4 * s.H, false, false}))
+              context.matrices.multiply(MatrixProduct<S>{w.dh, dz_after, U, s.B, s.H, 4 * s.H, false, false}))
         return error;
     if (const char* error = launch_kernel(context, shape, step, p, w, dy, layer, t)) return error;
   }
@@ -235,7 +224,7 @@ const char* run_steps(const Backward<S>& p, const Context& context, const Worksp
 
 // The gradients of bias and peepholes: a block per row of z sums over all steps of all sequences, in a fixed order.
 template <bool previous, class S, class A = Arithmetic<S>>
-__global__ void unit_gradients_kernel(Backward<S> p, const A* dz, int64_t layer) {
+__global__ void unit_gradients_kernel(Backward<S> p, const S* dz, int64_t layer) {
   const Sizes& s = p.size;
   const int64_t H = s.H, B = s.B, gate = blockIdx.x / H, u = blockIdx.x % H;
   const A* c = saved_layer(p.saved, s, layer).c + u;
@@ -244,7 +233,7 @@ __global__ void unit_gradients_kernel(Backward<S> p, const A* dz, int64_t layer)
   for (int64_t row = threadIdx.x; row < s.T * B; row += wide_threads) {
     const int64_t t = row / B, b = row % B;
     if (t >= running_steps(p, b)) continue;
-    const double d = dz[row * 4 * H + blockIdx.x];
+    const double d = load(dz[row * 4 * H + blockIdx.x]);
     bias += d;
     const bool current = gate == 3 && !previous;
     const A seen = current ? c[row * H] : t ? c[(row - B) * H] : A(load(p.c_0[(layer * B + b) * H + u]));
@@ -264,17 +253,11 @@ __global__ void unit_gradients_kernel(Backward<S> p, const A* dz, int64_t layer)
   store(p.grad_weights.peephole + (layer * 3 + (gate == 3 ? 2 : gate)) * H + u, A(sums[wide_threads]));
 }
 
-// dz^T rows, into the gradient of a weight.
-template <class S, class A = Arithmetic<S>>
-const char* multiply_weights(const Sizes& s, const Context& context, const Workspace<S>& w, const A* rows,
+// dz^T rows, the gradient of a weight.
+template <class S>
+const char* multiply_weights(const Sizes& s, const Context& context, const Workspace<S>& w, const S* rows,
                              int64_t columns, S* to) {
-  A* product = w.grad;
-  if constexpr (std::is_same_v<S, A>) product = to;
-  const char* error =
-      context.matrices.multiply(MatrixProduct<A>{product, w.dz, rows, 4 * s.H, columns, s.T * s.B, true, false});
-  if (error || std::is_same_v<S, A>) return error;
-  const int64_t count = 4 * s.H * columns;
-  return launch_kernel(context, elements_shape(count), convert_kernel<S, A>, w.grad, to, count);
+  return context.matrices.multiply(MatrixProduct<S>{to, w.dz, rows, 4 * s.H, columns, s.T * s.B, true, false});
 }
 
 template <class S, class A = Arithmetic<S>>
@@ -282,7 +265,6 @@ const char* layer_backward(const Backward<S>& p, const Context& context, const W
                            int64_t layer) {
   const Sizes& s = p.size;
   const int64_t rows = s.T * s.B, inputs = layer ? s.H : s.I;
-  const A* W = nullptr;
   const A* dy = w.dy[layer & 1];
   if (const char* error = cut.blocks() ? launch_kernel(context, {cut.blocks(), wide_warps, cut.shared_floats, true},
                                                        cells<S>(p.options), p, w, dy, layer, cut)
@@ -297,22 +279,18 @@ const char* layer_backward(const Backward<S>& p, const Context& context, const W
                                 : launch_kernel(context, elements_shape(rows * inputs), valid_rows_kernel<S, S>, p,
                                                 p.input, inputs, w.x, w.cleared, int64_t(0)))
     return error;
-  if (const char* error = multiply_weights<S>(s, context, w, w.x, inputs, input_weights(p.grad_weights, s, layer)))
+  if (const char* error = multiply_weights(s, context, w, w.x, inputs, input_weights(p.grad_weights, s, layer)))
     return error;
-  if (const char* error =
-          multiply_weights<S>(s, context, w, w.h_before, s.H, p.grad_weights.hh + layer * 4 * s.H * s.H))
+  if (const char* error = multiply_weights(s, context, w, w.h_before, s.H, p.grad_weights.hh + layer * 4 * s.H * s.H))
     return error;
-  if (const char* error = as_arithmetic(context, input_weights(p.weights, s, layer), 4 * s.H * inputs, w.W, &W))
+  const S* W = input_weights(p.weights, s, layer);
+  S* dx = layer ? w.dx : p.grad_input;
+  if (const char* error = context.matrices.multiply(MatrixProduct<S>{dx, w.dz, W, rows, inputs, 4 * s.H, false, false}))
     return error;
-  if (const char* error =
-          context.matrices.multiply(MatrixProduct<A>{w.dx, w.dz, W, rows, inputs, 4 * s.H, false, false}))
-    return error;
-  if (layer == 0)
-    return launch_kernel(context, elements_shape(rows * inputs), convert_kernel<S, A>, w.dx, p.grad_input,
-                         rows * inputs);
+  if (layer == 0) return nullptr;
   const bool passed_on = layer + 1 < s.L && has_shortcut(p.options, layer + 1);
   return launch_kernel(context, elements_shape(rows * s.H), gradient_below_kernel<S>, p, context.seed, layer, passed_on,
-                       w.dx, w.dy[(layer + 1) & 1]);
+                       dx, w.dy[(layer + 1) & 1]);
 }
 
 }  // namespace
@@ -339,8 +317,8 @@ const char* WideBackward<S>::launch(const Backward<S>& p, const Context& context
   Workspace<S> w;
   w.layout(s, c, workspace, &w);
   const int64_t outputs = s.T * s.B * s.H;
-  if (const char* error = launch_kernel(context, elements_shape(outputs), valid_rows_kernel<S, S>, p, p.grad_output,
-                                        s.H, w.dy[(s.L - 1) & 1], w.cleared, w.cleared_count))
+  if (const char* error = launch_kernel(context, elements_shape(outputs), valid_rows_kernel<S, Arithmetic<S>>, p,
+                                        p.grad_output, s.H, w.dy[(s.L - 1) & 1], w.cleared, w.cleared_count))
     return error;
   for (int64_t layer = s.L - 1; layer >= 0; --layer)
     if (const char* error = layer_backward(p, context, w, c, layer)) return error;

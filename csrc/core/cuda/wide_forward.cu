@@ -9,45 +9,37 @@ namespace {
 
 constexpr int partial_sums = 17;  // four gates of four sequences, and one that keeps threads off each other's banks
 
+// A matrix that meets a product is of the storage type.
 template <class S, class A = Arithmetic<S>>
 struct Workspace {
-  A* W;          // (4H, inputs), if it has to be converted
-  A* x;          // (T B, inputs)
-  A* z;          // (T B, 4H)
+  S* x;          // (T B, inputs)
+  S* z;          // (T B, 4H)
   A* y[2];       // (T B, H)  of the layer at hand and the one below; which is which changes from layer to layer
-  A* h;          // (2, H, 4 quads)  h[t-1] and h[t], sequences side by side; step by step (B, H)
-  A* c;          // (H, 4 quads); step by step and on tensor cores (B, H)
-  A* z_h;        // (B, 4H)  U h[t-1], step by step
-  S* exchange;   // (2, an Exchange)  h[t-1] and h[t] on tensor cores
+  S* h;          // (2, H, 4 quads)  h[t-1] and h[t]; on tensor cores (2, an Exchange); step by step (B, H)
+  A* c;          // (H, 4 quads); on tensor cores and step by step (B, H)
+  S* z_h;        // (B, 4H)  U h[t-1], step by step
   int* flags;    // (blocks,)
-  int* cleared;  // what has to be zero at the start: flags and exchange
+  int* cleared;  // what has to be zero at the start: flags, and h, of which tiles may be filled in part
   int64_t cleared_count;
 
   static size_t layout(const Sizes& s, const WideCut& cut, void* memory, Workspace* to) {
-    const int64_t rows = s.T * s.B, widest = std::max(s.I, s.H), states = s.H * sequence_quads(s) * 4;
-    const bool on_tensors = on_tensor_cores<S> && cut.blocks();
-    A* next = static_cast<A*>(memory);
-    auto take = [&](int64_t count) {
-      A* taken = next;
-      next += (count + 3) / 4 * 4;
-      return taken;
-    };
+    const int64_t rows = s.T * s.B, states = s.H * sequence_quads(s) * 4;
+    const int64_t h = 2 * (on_tensor_cores<S> ? Exchange(s).numbers(1) : states);
+    WideArrays arrays = {static_cast<char*>(memory)};
     Workspace w;
-    w.h = take(on_tensors ? 0 : 2 * states);
-    w.c = take(states);
-    w.W = take(std::is_same_v<S, A> ? 0 : 4 * s.H * widest);
-    w.x = take(rows * widest);
-    w.z = take(rows * 4 * s.H);
-    w.z_h = take(cut.blocks() ? 0 : s.B * 4 * s.H);
-    w.y[0] = take(rows * s.H);
-    w.y[1] = take(rows * s.H);
-    w.exchange = reinterpret_cast<S*>(next);
-    const int64_t exchanged = on_tensors ? 2 * Exchange(s).numbers(1) / 2 : 0;
-    w.cleared = reinterpret_cast<int*>(next);
-    w.cleared_count = exchanged + cut.blocks();
-    w.flags = w.cleared + exchanged;
+    w.x = arrays.take<S>(rows * std::max(s.I, s.H));
+    w.z = arrays.take<S>(rows * 4 * s.H);
+    w.z_h = arrays.take<S>(cut.blocks() ? 0 : s.B * 4 * s.H);
+    w.y[0] = arrays.take<A>(rows * s.H);
+    w.y[1] = arrays.take<A>(rows * s.H);
+    w.c = arrays.take<A>(states);
+    const size_t cleared = arrays.used;
+    w.h = arrays.take<S>(h);
+    w.flags = arrays.take<int>(cut.blocks());
+    w.cleared = reinterpret_cast<int*>(w.h);
+    w.cleared_count = int64_t((arrays.used - cleared) / sizeof(int));
     if (to) *to = w;
-    return size_t(reinterpret_cast<char*>(next) - static_cast<char*>(memory)) + size_t(w.cleared_count) * sizeof(int);
+    return arrays.used;
   }
 };
 
@@ -76,6 +68,13 @@ __device__ void run_cell(const Forward<S>& p, int64_t layer, int64_t t, int64_t 
   gates[3 * H] = gate.o;
   saved.c[row * H + u] = now.c;
   saved.y[row * H + u] = out;
+}
+
+// Of (rows, 4H).
+template <class S, class A = Arithmetic<S>>
+__device__ Gates<A> gates_of(const S* z, int64_t row, int64_t H, int64_t u) {
+  z += row * 4 * H + u;
+  return {load(z[0]), load(z[H]), load(z[2 * H]), load(z[3 * H])};
 }
 
 // All steps of one layer. A task is a unit of the block and four sequences; wide_parts threads share its sums.
@@ -122,8 +121,7 @@ __global__ void __launch_bounds__(wide_threads, 2)
       __syncthreads();
       const int64_t mine = from + me / 4, b = mine % quads * 4 + me % 4, u = first + mine / quads;
       if (me < wide_threads / wide_parts * 4 && mine < count * quads && b < s.B) {
-        const A* z = w.z + (t * s.B + b) * 4 * H + u;
-        Gates<A> gate = {z[0], z[H], z[2 * H], z[3 * H]};
+        Gates<A> gate = gates_of(w.z, t * s.B + b, H, u);
         for (int part = 0; part < wide_parts; ++part) {
           const A* sums = partial + (me / 4 * wide_parts + part) * partial_sums + me % 4;
           gate = {gate.i + sums[0], gate.f + sums[4], gate.g + sums[8], gate.o + sums[12]};
@@ -143,7 +141,7 @@ __global__ void __launch_bounds__(wide_threads, 2)
   }
 }
 
-// The same on tensor cores: h goes from step to step in 16 bits.
+// The same on tensor cores, to which h goes from step to step in tiles.
 template <bool previous, class S>
 __global__ void __launch_bounds__(wide_threads, 2)
     tensor_cells_kernel(Forward<S> p, Workspace<S> w, float* y, int64_t layer, WideCut cut) {
@@ -158,20 +156,17 @@ __global__ void __launch_bounds__(wide_threads, 2)
   block.for_each_cell([&](const TensorCell& cell) {
     if (!cell.exists) return;
     const int64_t state = (layer * B + cell.b) * H + cell.u;
-    w.exchange[block.exchange.place(1, 0, cell.u, cell.b)] = p.h_0[state];
+    w.h[block.exchange.place(1, 0, cell.u, cell.b)] = p.h_0[state];
     w.c[cell.b * H + cell.u] = load(p.c_0[state]);
   });
   block.tell(start);
   for (int64_t t = 0; t < s.T; ++t) {
-    const S* before = w.exchange + (t & 1) * plane;
-    S* after = w.exchange + ((t + 1) & 1) * plane;
+    const S* before = w.h + (t & 1) * plane;
+    S* after = w.h + ((t + 1) & 1) * plane;
     block.wait(start + int(t));
     block.for_each_cell([&](const TensorCell& cell) {
       Gates<float> gate = {0, 0, 0, 0};
-      if (cell.exists) {
-        const float* z = w.z + (t * B + cell.b) * 4 * H + cell.u;
-        gate = {z[0], z[H], z[2 * H], z[3 * H]};
-      }
+      if (cell.exists) gate = gates_of(w.z, t * B + cell.b, H, cell.u);
       const CellSums<4> sum = block.multiply(cell, before, U, partial);
       if (!cell.exists) return;
       gate = {gate.i + sum.of[0], gate.f + sum.of[1], gate.g + sum.of[2], gate.o + sum.of[3]};
@@ -185,7 +180,7 @@ __global__ void __launch_bounds__(wide_threads, 2)
   block.for_each_cell([&](const TensorCell& cell) {
     if (!cell.exists) return;
     const int64_t state = (layer * B + cell.b) * H + cell.u;
-    p.h_n[state] = w.exchange[(s.T & 1) * plane + block.exchange.place(1, 0, cell.u, cell.b)];
+    p.h_n[state] = w.h[(s.T & 1) * plane + block.exchange.place(1, 0, cell.u, cell.b)];
     store(p.c_n + state, w.c[cell.b * H + cell.u]);
   });
 }
@@ -204,9 +199,11 @@ __global__ void step_kernel(Forward<S> p, Workspace<S> w, A* y, int64_t layer, i
   const int64_t H = p.size.H, B = p.size.B;
   RESBLOCK_EACH_ELEMENT(e, B * H) {
     const int64_t b = e / H, u = e % H;
-    const A *z = w.z + (t * B + b) * 4 * H + u, *z_h = w.z_h + b * 4 * H + u;
-    const Gates<A> gate = {z[0] + z_h[0], z[H] + z_h[H], z[2 * H] + z_h[2 * H], z[3 * H] + z_h[3 * H]};
-    run_cell<previous, S>(p, layer, t, b, u, gate, y, w.h[e], w.h[e], w.c[e]);
+    const Gates<A> x = gates_of(w.z, t * B + b, H, u), h = gates_of(w.z_h, b, H, u);
+    A after;
+    run_cell<previous, S>(p, layer, t, b, u, {x.i + h.i, x.f + h.f, x.g + h.g, x.o + h.o}, y, load(w.h[e]), after,
+                          w.c[e]);
+    store(w.h + e, after);
   }
 }
 
@@ -217,39 +214,31 @@ const char* run_steps(const Forward<S>& p, const Context& context, const Workspa
   const int64_t states = s.B * s.H, first = layer * states;
   const Shape shape = elements_shape(states);
   const auto step = p.options.output_peephole_previous ? step_kernel<true, S> : step_kernel<false, S>;
-  const A* U = nullptr;
-  if (const char* error = launch_kernel(context, shape, convert_kernel<A, S>, p.h_0 + first, w.h, states)) return error;
+  const S* U = p.weights.hh + layer * 4 * s.H * s.H;
+  if (const char* error = launch_kernel(context, shape, convert_kernel<S, S>, p.h_0 + first, w.h, states)) return error;
   if (const char* error = launch_kernel(context, shape, convert_kernel<A, S>, p.c_0 + first, w.c, states)) return error;
-  // The weights of the inputs, which may lie there, have been used.
-  if (const char* error = as_arithmetic(context, p.weights.hh + layer * 4 * s.H * s.H, 4 * s.H * s.H, w.W, &U))
-    return error;
   for (int64_t t = 0; t < s.T; ++t) {
-    if (const char* error = context.matrices.multiply(MatrixProduct<A>{w.z_h, w.h, U, s.B, 4 * s.H, s.H, false, true}))
+    if (const char* error = context.matrices.multiply(MatrixProduct<S>{w.z_h, w.h, U, s.B, 4 * s.H, s.H, false, true}))
       return error;
     if (const char* error = launch_kernel(context, shape, step, p, w, y, layer, t)) return error;
   }
-  if (const char* error = launch_kernel(context, shape, convert_kernel<S, A>, w.h, p.h_n + first, states)) return error;
+  if (const char* error = launch_kernel(context, shape, convert_kernel<S, S>, w.h, p.h_n + first, states)) return error;
   return launch_kernel(context, shape, convert_kernel<S, A>, w.c, p.c_n + first, states);
 }
 
 // x W^T of one layer, into z.
-template <class S, class A = Arithmetic<S>>
+template <class S>
 const char* project(const Forward<S>& p, const Context& context, const Workspace<S>& w, int64_t layer) {
   const Sizes& s = p.size;
   const int64_t rows = s.T * s.B, inputs = layer ? s.H : s.I;
-  const A *x = w.x, *W = nullptr;
-  const char* error = as_arithmetic(context, input_weights(p.weights, s, layer), 4 * s.H * inputs, w.W, &W);
-  if (error) return error;
-  if (layer == 0)
-    error = launch_kernel(context, elements_shape(rows * inputs), valid_rows_kernel<S, S>, p, p.input, inputs, w.x,
-                          w.cleared, w.cleared_count);
-  else if (p.options.dropout > 0)
-    error = launch_kernel(context, elements_shape(rows * inputs), dropped_rows_kernel<S>, p, context.seed, layer,
-                          w.y[(layer - 1) & 1], w.x);
-  else
-    x = w.y[(layer - 1) & 1];
-  if (error) return error;
-  return context.matrices.multiply(MatrixProduct<A>{w.z, x, W, rows, 4 * s.H, inputs, false, true});
+  const Shape shape = elements_shape(rows * inputs);
+  if (const char* error = layer ? launch_kernel(context, shape, dropped_rows_kernel<S>, p, context.seed, layer,
+                                                w.y[(layer - 1) & 1], w.x)
+                                : launch_kernel(context, shape, valid_rows_kernel<S, S>, p, p.input, inputs, w.x,
+                                                w.cleared, w.cleared_count))
+    return error;
+  return context.matrices.multiply(
+      MatrixProduct<S>{w.z, w.x, input_weights(p.weights, s, layer), rows, 4 * s.H, inputs, false, true});
 }
 
 }  // namespace
