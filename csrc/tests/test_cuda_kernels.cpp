@@ -213,6 +213,9 @@ TEST(wide_layers_on_tensor_cores_agree_with_the_cpu) {
   cuda_on_host::set_device({9, 1, true});
   compare_wide_halves_with_cpu<float16>(cases[2]);
   use_the_usual_device();
+  check_parts(
+      ProblemData<float16>({9, 5, 3, 40, 3}, variant(15)), 4, [](const Forward<float16>& p) { run_forward(p); },
+      [](const Backward<float16>& p) { run_backward(p); }, 4 * rounding(float16()));
 }
 
 // The recurrent weights cannot be resident.
