@@ -51,8 +51,8 @@ inline WideCut cut_tensor(const Sizes& s, const void* kernel, int sums) {
 
 // A thread's cell in one of the groups of its block, and the tiles that meet for the group.
 struct TensorCell {
-  int64_t units, sequence_tile;  // the group: which of the block's, and where its sequences begin
-  int tiles;                     // that hold sequences, of group_tiles
+  int64_t unit_group, sequence_tile;  // the group: which of the block's by units, and where its sequences begin
+  int tiles;                          // that hold sequences, of group_tiles
   int64_t b, u;
   bool exists;
 };
@@ -94,7 +94,7 @@ struct TensorBlock {
       for (int64_t n = 0; n < units && first_unit + n < H; n += group_units) {
         const int64_t b = s + tile * tile_rows + row_of_sum(lane, number);
         const int64_t u = first_unit + n + column_of_sum(lane, number);
-        act(TensorCell{n / group_units, s / tile_rows, B - s > tile_rows ? 2 : 1, b, u, b < B && u < H});
+        act(TensorCell{n / group_units, s / tile_rows, B - s > tile_rows ? group_tiles : 1, b, u, b < B && u < H});
       }
   }
 
@@ -120,7 +120,7 @@ struct TensorBlock {
     const int lane = threadIdx.x % warp_lanes, warp = warp_index();
     const int64_t k_tiles = exchange.unit_tiles * 4 / matrices;
     from += cell.sequence_tile * tile_a;
-    weights += cell.units * exchange.unit_tiles * 4 * tile_b;
+    weights += cell.unit_group * exchange.unit_tiles * 4 * tile_b;
     FragmentSum sum[group_tiles][matrices] = {};
     for (int64_t k = warp; k < k_tiles; k += wide_warps) {
       FragmentA a[group_tiles] = {};  // a branch around the products would cost more than the products by zero
