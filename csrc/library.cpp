@@ -36,13 +36,12 @@ struct OnCuda {
   }
 
   // cuBLAS on the current stream, with torch's settings: tf32 if they allow it.
-  template <class A>
-  static const char* multiply(void* input, const cuda::MatrixProduct<A>& p) {
+  template <class S>
+  static const char* multiply(void* input, const cuda::MatrixProduct<S>& p) {
     const Tensor& like = *static_cast<const Tensor*>(input);
-    const ScalarType type = sizeof(A) == sizeof(double) ? ScalarType::Double : ScalarType::Float;
-    auto matrix = [&](const A* data, int64_t rows, int64_t columns, bool transposed) {
+    auto matrix = [&](const S* data, int64_t rows, int64_t columns, bool transposed) {
       const Shape sizes = {rows, columns}, strides = transposed ? Shape{1, rows} : Shape{columns, 1};
-      return torch::stable::from_blob(const_cast<A*>(data), sizes, strides, like.device(), type);
+      return torch::stable::from_blob(const_cast<S*>(data), sizes, strides, like.device(), like.scalar_type());
     };
     Tensor to = matrix(p.to, p.m, p.n, false);
     torch::stable::copy_(
@@ -54,7 +53,7 @@ struct OnCuda {
     const bool reads_seed = a.options.dropout > 0 && a.dropout_seed->is_cuda();
     return {stream.get(),
             reads_seed ? a.dropout_seed->const_data_ptr<int64_t>() : nullptr,
-            {const_cast<Tensor*>(&a.input), multiply<float>, multiply<double>}};
+            {const_cast<Tensor*>(&a.input), multiply<float>, multiply<double>, multiply<bfloat16>, multiply<float16>}};
   }
 
   template <class S>

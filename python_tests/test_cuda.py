@@ -224,8 +224,9 @@ def test_does_not_wait_for_the_device() -> None:
 def test_compute_sanitizer_finds_nothing(tool: str, schedule: str) -> None:
     script = (
         "import torch; from networks import Case, gradients; from resblock.ops import residual_lstm\n"
-        "for case in (Case(20, 5, 18, 8, 4), Case(12, 3, 18, 20, 3)):\n"
-        "    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors(torch.float32)]\n"
+        "cases = [Case(20, 5, 18, 8, 4), Case(12, 3, 18, 20, 3), Case(6, 40, 18, 40, 2)]\n"
+        "for case, dtype in [(c, d) for c in cases for d in (torch.float32, torch.bfloat16)]:\n"
+        "    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors(dtype)]\n"
         "    residual_lstm(*tensors)[0].sum().backward()\n"
         "torch.cuda.synchronize()\n"
     )

@@ -53,6 +53,27 @@ T shuffle_bits(unsigned lanes, T value, unsigned source_lane) {
   return value;
 }
 
+// sum (16, 8) += a (16, 16) b (16, 8), by a whole warp: each lane has the elements that PTX gives it of a fragment for
+// mma.m16n8k16 with 16-bit types. A word has two of them, the lower half the first.
+template <class Number>
+void multiply_m16n8k16(const uint32_t (&a)[4], const uint32_t (&b)[2], float (&sum)[4], Number number) {
+  Brought mine;
+  memcpy(mine.words, a, sizeof a);
+  memcpy(mine.words + 2, b, sizeof b);
+  const Brought* met = meet(~0u, mine);
+  auto element = [&](unsigned group, unsigned in_group, unsigned first, unsigned i) {
+    return number(uint16_t(met[group * 4 + in_group].words[(first + i) / 4] >> (first + i) % 4 * 16));
+  };
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = lane() / 4 + (i < 2 ? 0 : 8), column = lane() % 4 * 2 + (i & 1);
+    for (unsigned k = 0; k < 16; ++k) {
+      const unsigned in_group = k % 8 / 2, of_a = (k & 1) + (row < 8 ? 0 : 2) + (k < 8 ? 0 : 4);
+      const unsigned of_b = (k & 1) + (k < 8 ? 0 : 2);
+      sum[i] += element(row % 8, in_group, 0, of_a) * element(column, in_group, 8, of_b);
+    }
+  }
+}
+
 // Flags in global memory, for threads of blocks that are resident together.
 inline int load_acquire(const int* flag) {
   before_poll();

@@ -73,14 +73,16 @@ double relative_error(const std::vector<V>& found, const std::vector<W>& expecte
   return difference / largest;
 }
 
-// Rounding of the stored result, and what errors of the arithmetic have grown to by the end.
+// `roundings` to the storage type, of the stored result or on the way there, and what errors of the arithmetic have
+// grown to by the end.
 template <class S, class R>
-void check_close(const Results<S>& found, const R& expected, double growth, const std::string& about) {
+void check_close(const Results<S>& found, const R& expected, double growth, const std::string& about,
+                 double roundings = 1) {
   found.visit_with(expected, [&](const char* name, const auto& a, const auto& b) {
     using V = typename std::decay_t<decltype(a)>::value_type;
     if (!strcmp(name, "saved")) return;  // each schedule has its own layout
     const double error = relative_error(a, b);
-    const double bound = rounding(V{}) + growth * rounding(resblock::Arithmetic<V>{});
+    const double bound = roundings * rounding(V{}) + growth * rounding(resblock::Arithmetic<V>{});
     CHECK_ABOUT(error <= bound,
                 StorageName<S>::text + about + name + ": " + std::to_string(error / bound) + " times the bound");
   });

@@ -3,22 +3,23 @@
 #pragma once
 #include "tests/grid.h"
 
-// run_forward(Forward<float>) and run_backward(Backward<float>) are the kernels'.
-template <class RunForward, class RunBackward>
-void check_parts(const ProblemData<float>& data, int64_t cut, const RunForward& run_forward,
-                 const RunBackward& run_backward) {
+// run_forward(Forward<S>) and run_backward(Backward<S>) are the kernels'. Results may differ by `tolerance`,
+// relatively: what goes from part to part is rounded to the storage type.
+template <class S, class RunForward, class RunBackward>
+void check_parts(const ProblemData<S>& data, int64_t cut, const RunForward& run_forward,
+                 const RunBackward& run_backward, double tolerance = 1e-5) {
   const resblock::Sizes& s = data.size;
   resblock::Sizes first = s, second = s;
   first.T = cut;
   second.T = s.T - cut;
-  Results<float> whole(s), early(first), late(second);
+  Results<S> whole(s), early(first), late(second);
   run_forward(data.forward(whole));
   run_backward(data.backward(whole));
 
-  resblock::Forward<float> p = data.forward(early);
+  resblock::Forward<S> p = data.forward(early);
   p.size = first;
   run_forward(p);
-  resblock::Forward<float> q = data.forward(late);
+  resblock::Forward<S> q = data.forward(late);
   q.size = second;
   q.options.first_step = cut;
   q.input += cut * s.B * s.I;
@@ -26,27 +27,28 @@ void check_parts(const ProblemData<float>& data, int64_t cut, const RunForward& 
   q.c_0 = early.c_n.data();
   run_forward(q);
 
-  resblock::Backward<float> back = data.backward(late), front = data.backward(early);
-  static_cast<resblock::Inputs<float>&>(back) = q;
-  static_cast<resblock::Inputs<float>&>(front) = p;
+  resblock::Backward<S> back = data.backward(late), front = data.backward(early);
+  static_cast<resblock::Inputs<S>&>(back) = q;
+  static_cast<resblock::Inputs<S>&>(front) = p;
   back.grad_output += cut * s.B * s.H;
   front.grad_h_n = late.grad_h_0.data();
   front.grad_c_n = late.grad_c_0.data();
   run_backward(back);
   run_backward(front);
 
-  auto check = [&](const char* name, const std::vector<float>& found, const std::vector<float>& expected) {
+  auto check = [&](const char* name, const std::vector<S>& found, const std::vector<S>& expected) {
     const double error = relative_error(found, expected);
-    CHECK_ABOUT(error < 1e-5, describe(s, {}) + "in parts, " + name + " differs by " + std::to_string(error));
+    CHECK_ABOUT(error < tolerance, describe(s, {}) + "in parts, " + name + " differs by " + std::to_string(error));
   };
-  auto check_joined = [&](const char* name, std::vector<float> found, const std::vector<float>& rest,
-                          const std::vector<float>& expected) {
+  auto check_joined = [&](const char* name, std::vector<S> found, const std::vector<S>& rest,
+                          const std::vector<S>& expected) {
     found.insert(found.end(), rest.begin(), rest.end());
     check(name, found, expected);
   };
-  auto check_summed = [&](const char* name, std::vector<float> found, const std::vector<float>& rest,
-                          const std::vector<float>& expected) {
-    for (size_t k = 0; k < found.size(); ++k) found[k] += rest[k];
+  auto check_summed = [&](const char* name, std::vector<S> found, const std::vector<S>& rest,
+                          const std::vector<S>& expected) {
+    for (size_t k = 0; k < found.size(); ++k)
+      resblock::store(&found[k], resblock::load(found[k]) + resblock::load(rest[k]));
     check(name, found, expected);
   };
   check_joined("output", early.output, late.output, whole.output);

@@ -75,6 +75,28 @@ __global__ void warp_functions(int* out) {
 
 __global__ void shuffle_double(double* out) { out[threadIdx.x] = __shfl_xor_sync(~0u, threadIdx.x + 0.5, 1); }
 
+// Whole numbers, so that any order of additions gives the same.
+int element_of_a(int row, int k) { return (row * 5 + k * 3) % 11 - 4; }
+int element_of_b(int k, int column) { return (k * 7 + column) % 13 - 6; }
+
+// Fragments as the tables of PTX (mma.m16n8k16, 16-bit types) have them: a0..a7, b0..b3, c0..c3.
+__global__ void multiply_matrices(float* out) {
+  const int lane = int(threadIdx.x) % 32, group = lane / 4, in_group = lane % 4;
+  const int rows[8] = {group, group, group + 8, group + 8, group, group, group + 8, group + 8};
+  uint32_t a[4] = {}, b[2] = {};
+  for (int i = 0; i < 8; ++i) {
+    const int k = in_group * 2 + (i & 1) + (i < 4 ? 0 : 8);
+    a[i / 2] |= uint32_t(uint16_t(element_of_a(rows[i], k))) << i % 2 * 16;
+  }
+  for (int i = 0; i < 4; ++i) {
+    const int k = in_group * 2 + (i & 1) + (i < 2 ? 0 : 8);
+    b[i / 2] |= uint32_t(uint16_t(element_of_b(k, group))) << i % 2 * 16;
+  }
+  float sum[4] = {0.5, 0.5, 0.5, 0.5};
+  cuda_on_host::multiply_m16n8k16(a, b, sum, [](uint16_t bits) { return float(int16_t(bits)); });
+  for (int i = 0; i < 4; ++i) out[threadIdx.x / 32 * 128 + rows[2 * (i / 2)] * 8 + in_group * 2 + i % 2] = sum[i];
+}
+
 // Block k waits for block k - 1, adds one to what it left, and passes it on.
 __global__ void relay(int* flag, int* value) {
   const int k = int(blockIdx.x);
@@ -156,6 +178,19 @@ TEST(warp_functions_follow_their_definition) {
     std::vector<double> doubles(32);
     start(1, 32, 0, false, shuffle_double, doubles.data());
     for (int lane = 0; lane < 32; ++lane) CHECK(doubles[size_t(lane)] == (lane ^ 1) + 0.5);
+  }
+}
+
+TEST(warps_multiply_matrices) {
+  for (const auto& schedule : schedules) {
+    cuda_on_host::set_schedule(schedule);
+    std::vector<float> out(2 * 128);
+    start(1, 64, 0, false, multiply_matrices, out.data());
+    for (int n = 0; n < 256; ++n) {
+      float expected = 0.5;
+      for (int k = 0; k < 16; ++k) expected += float(element_of_a(n % 128 / 8, k) * element_of_b(k, n % 8));
+      CHECK(out[size_t(n)] == expected);
+    }
   }
 }
 

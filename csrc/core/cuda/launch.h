@@ -7,23 +7,30 @@
 namespace resblock::cuda {
 
 // to (m, n) = a (m, k) b (k, n), dense and row-major, in device memory. A transposed operand lies there as (k, m), or
-// as (n, k).
-template <class A>
+// or as (n, k). The sums are in Arithmetic<S>.
+template <class S>
 struct MatrixProduct {
-  A* to;
-  const A *a, *b;
+  S* to;
+  const S *a, *b;
   int64_t m, n, k;
   bool a_transposed, b_transposed;
 };
 
 // The caller's library for them. Null on success, else what went wrong.
 struct MatrixLibrary {
-  void* context = nullptr;
-  const char* (*multiply_floats)(void* context, const MatrixProduct<float>& product) = nullptr;
-  const char* (*multiply_doubles)(void* context, const MatrixProduct<double>& product) = nullptr;
+  template <class S>
+  using Multiply = const char* (*)(void* context, const MatrixProduct<S>& product);
 
-  const char* multiply(const MatrixProduct<float>& product) const { return multiply_floats(context, product); }
-  const char* multiply(const MatrixProduct<double>& product) const { return multiply_doubles(context, product); }
+  void* context = nullptr;
+  Multiply<float> floats = nullptr;
+  Multiply<double> doubles = nullptr;
+  Multiply<bfloat16> bfloats = nullptr;
+  Multiply<float16> halves = nullptr;
+
+  const char* multiply(const MatrixProduct<float>& product) const { return floats(context, product); }
+  const char* multiply(const MatrixProduct<double>& product) const { return doubles(context, product); }
+  const char* multiply(const MatrixProduct<bfloat16>& product) const { return bfloats(context, product); }
+  const char* multiply(const MatrixProduct<float16>& product) const { return halves(context, product); }
 };
 
 // What the kernels take from the caller besides the problem.

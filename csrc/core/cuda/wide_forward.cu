@@ -2,46 +2,44 @@
 // step.
 #include "core/cell.h"
 #include "core/cuda/wide_rows.h"
+#include "core/cuda/wide_tensor.h"
 
 namespace resblock::cuda {
 namespace {
 
 constexpr int partial_sums = 17;  // four gates of four sequences, and one that keeps threads off each other's banks
 
-template <class A>
+// A matrix that meets a product is of the storage type.
+template <class S, class A = Arithmetic<S>>
 struct Workspace {
-  A* W;        // (4H, inputs), if it has to be converted
-  A* x;        // (T B, inputs)
-  A* z;        // (T B, 4H)
-  A* y[2];     // (T B, H)  of the layer at hand and the one below; which is which changes from layer to layer
-  A* h;        // (2, H, 4 quads)  h[t-1] and h[t], sequences side by side; step by step (B, H)
-  A* c;        // (H, 4 quads); step by step (B, H)
-  A* z_h;      // (B, 4H)  U h[t-1], step by step
-  int* flags;  // (blocks,)
-  int64_t flag_count;
+  S* x;          // (T B, inputs)
+  S* z;          // (T B, 4H)
+  A* y[2];       // (T B, H)  of the layer at hand and the one below; which is which changes from layer to layer
+  S* h;          // (2, H, 4 quads)  h[t-1] and h[t]; on tensor cores (2, an Exchange); step by step (B, H)
+  A* c;          // (H, 4 quads); on tensor cores and step by step (B, H)
+  S* z_h;        // (B, 4H)  U h[t-1], step by step
+  int* flags;    // (blocks,)
+  int* cleared;  // what has to be zero at the start: flags, and h, of which tiles may be filled in part
+  int64_t cleared_count;
 
-  template <class S>
   static size_t layout(const Sizes& s, const WideCut& cut, void* memory, Workspace* to) {
-    const int64_t rows = s.T * s.B, widest = std::max(s.I, s.H), states = s.H * sequence_quads(s) * 4;
-    A* next = static_cast<A*>(memory);
-    auto take = [&](int64_t count) {
-      A* taken = next;
-      next += (count + 3) / 4 * 4;
-      return taken;
-    };
+    const int64_t rows = s.T * s.B, states = s.H * sequence_quads(s) * 4;
+    const int64_t h = 2 * (on_tensor_cores<S> ? Exchange(s).numbers(1) : states);
+    WideArrays arrays = {static_cast<char*>(memory)};
     Workspace w;
-    w.h = take(2 * states);
-    w.c = take(states);
-    w.W = take(std::is_same_v<S, A> ? 0 : 4 * s.H * widest);
-    w.x = take(rows * widest);
-    w.z = take(rows * 4 * s.H);
-    w.z_h = take(cut.blocks ? 0 : s.B * 4 * s.H);
-    w.y[0] = take(rows * s.H);
-    w.y[1] = take(rows * s.H);
-    w.flags = reinterpret_cast<int*>(next);
-    w.flag_count = cut.blocks;
+    w.x = arrays.take<S>(rows * std::max(s.I, s.H));
+    w.z = arrays.take<S>(rows * 4 * s.H);
+    w.z_h = arrays.take<S>(cut.blocks() ? 0 : s.B * 4 * s.H);
+    w.y[0] = arrays.take<A>(rows * s.H);
+    w.y[1] = arrays.take<A>(rows * s.H);
+    w.c = arrays.take<A>(states);
+    const size_t cleared = arrays.used;
+    w.h = arrays.take<S>(h);
+    w.flags = arrays.take<int>(cut.blocks());
+    w.cleared = reinterpret_cast<int*>(w.h);
+    w.cleared_count = int64_t((arrays.used - cleared) / sizeof(int));
     if (to) *to = w;
-    return size_t(reinterpret_cast<char*>(next) - static_cast<char*>(memory)) + size_t(cut.blocks) * sizeof(int);
+    return arrays.used;
   }
 };
 
@@ -72,12 +70,19 @@ __device__ void run_cell(const Forward<S>& p, int64_t layer, int64_t t, int64_t 
   saved.y[row * H + u] = out;
 }
 
+// Of (rows, 4H).
+template <class S, class A = Arithmetic<S>>
+__device__ Gates<A> gates_of(const S* z, int64_t row, int64_t H, int64_t u) {
+  z += row * 4 * H + u;
+  return {load(z[0]), load(z[H]), load(z[2 * H]), load(z[3 * H])};
+}
+
 // All steps of one layer. A task is a unit of the block and four sequences; wide_parts threads share its sums.
 template <bool previous, class S, class A = Arithmetic<S>>
 __global__ void __launch_bounds__(wide_threads, 2)
-    cells_kernel(Forward<S> p, Workspace<A> w, A* y, int64_t layer, int64_t units) {
+    cells_kernel(Forward<S> p, Workspace<S> w, A* y, int64_t layer, WideCut cut) {
   const Sizes& s = p.size;
-  const int64_t H = s.H, quads = sequence_quads(s), lanes = 4 * quads;
+  const int64_t H = s.H, units = cut.units, quads = sequence_quads(s), lanes = 4 * quads;
   const int64_t first = blockIdx.x * units, count = H - first < units ? H - first : units;
   auto* U = reinterpret_cast<Quad<A>*>(shared_memory());  // (H, units) of four gates
   A* partial = reinterpret_cast<A*>(U + H * units);
@@ -92,11 +97,11 @@ __global__ void __launch_bounds__(wide_threads, 2)
     w.h[u * lanes + b] = load(p.h_0[(layer * s.B + b) * H + u]);
     w.c[u * lanes + b] = load(p.c_0[(layer * s.B + b) * H + u]);
   }
-  tell_all(w.flags, start);
+  tell_all(w.flags + blockIdx.x, start);
   for (int64_t t = 0; t < s.T; ++t) {
     const A* before = w.h + (t & 1) * H * lanes;
     A* after = w.h + ((t + 1) & 1) * H * lanes;
-    wait_for_all(w.flags, start + int(t));
+    wait_for_all(w.flags, cut.unit_blocks, start + int(t));
     for (int64_t from = 0; from < count * quads; from += wide_threads / wide_parts) {
       const int64_t task = from + me / wide_parts;
       Quad<A> sum[4] = {};
@@ -116,8 +121,7 @@ __global__ void __launch_bounds__(wide_threads, 2)
       __syncthreads();
       const int64_t mine = from + me / 4, b = mine % quads * 4 + me % 4, u = first + mine / quads;
       if (me < wide_threads / wide_parts * 4 && mine < count * quads && b < s.B) {
-        const A* z = w.z + (t * s.B + b) * 4 * H + u;
-        Gates<A> gate = {z[0], z[H], z[2 * H], z[3 * H]};
+        Gates<A> gate = gates_of(w.z, t * s.B + b, H, u);
         for (int part = 0; part < wide_parts; ++part) {
           const A* sums = partial + (me / 4 * wide_parts + part) * partial_sums + me % 4;
           gate = {gate.i + sums[0], gate.f + sums[4], gate.g + sums[8], gate.o + sums[12]};
@@ -127,7 +131,7 @@ __global__ void __launch_bounds__(wide_threads, 2)
       }
       __syncthreads();
     }
-    tell_all(w.flags, start + int(t) + 1);
+    tell_all(w.flags + blockIdx.x, start + int(t) + 1);
   }
   const A* last = w.h + (s.T & 1) * H * lanes;
   for (int64_t e = me; e < count * s.B; e += wide_threads) {
@@ -137,63 +141,104 @@ __global__ void __launch_bounds__(wide_threads, 2)
   }
 }
 
+// The same on tensor cores, to which h goes from step to step in tiles.
+template <bool previous, class S>
+__global__ void __launch_bounds__(wide_threads, 2)
+    tensor_cells_kernel(Forward<S> p, Workspace<S> w, float* y, int64_t layer, WideCut cut) {
+  const Sizes& s = p.size;
+  const int64_t H = s.H, B = s.B, plane = Exchange(s).numbers(1);
+  const TensorBlock block(s, cut, w.flags);
+  S* U = reinterpret_cast<S*>(shared_memory());
+  auto* partial = reinterpret_cast<CellSums<4>*>(U + tensor_weights(s, cut.units));
+  const int start = int(layer * (s.T + 1)) + 1;
+
+  block.load_weights(p.weights.hh + layer * 4 * H * H, 1, H, U);
+  block.for_each_cell([&](const TensorCell& cell) {
+    if (!cell.exists) return;
+    const int64_t state = (layer * B + cell.b) * H + cell.u;
+    w.h[block.exchange.place(1, 0, cell.u, cell.b)] = p.h_0[state];
+    w.c[cell.b * H + cell.u] = load(p.c_0[state]);
+  });
+  block.tell(start);
+  for (int64_t t = 0; t < s.T; ++t) {
+    const S* before = w.h + (t & 1) * plane;
+    S* after = w.h + ((t + 1) & 1) * plane;
+    block.wait(start + int(t));
+    block.for_each_cell([&](const TensorCell& cell) {
+      Gates<float> gate = {0, 0, 0, 0};
+      if (cell.exists) gate = gates_of(w.z, t * B + cell.b, H, cell.u);
+      const CellSums<4> sum = block.multiply(cell, before, U, partial);
+      if (!cell.exists) return;
+      gate = {gate.i + sum.of[0], gate.f + sum.of[1], gate.g + sum.of[2], gate.o + sum.of[3]};
+      const int64_t place = block.exchange.place(1, 0, cell.u, cell.b);
+      float h;
+      run_cell<previous, S>(p, layer, t, cell.b, cell.u, gate, y, load(before[place]), h, w.c[cell.b * H + cell.u]);
+      store(after + place, h);
+    });
+    block.tell(start + int(t) + 1);
+  }
+  block.for_each_cell([&](const TensorCell& cell) {
+    if (!cell.exists) return;
+    const int64_t state = (layer * B + cell.b) * H + cell.u;
+    p.h_n[state] = w.h[(s.T & 1) * plane + block.exchange.place(1, 0, cell.u, cell.b)];
+    store(p.c_n + state, w.c[cell.b * H + cell.u]);
+  });
+}
+
 template <class S>
 auto cells(const Options& o) {
-  return o.output_peephole_previous ? cells_kernel<true, S> : cells_kernel<false, S>;
+  if constexpr (on_tensor_cores<S>)
+    return o.output_peephole_previous ? tensor_cells_kernel<true, S> : tensor_cells_kernel<false, S>;
+  else
+    return o.output_peephole_previous ? cells_kernel<true, S> : cells_kernel<false, S>;
 }
 
 // One step, whose z is that of the inputs and z_h.
 template <bool previous, class S, class A = Arithmetic<S>>
-__global__ void step_kernel(Forward<S> p, Workspace<A> w, A* y, int64_t layer, int64_t t) {
+__global__ void step_kernel(Forward<S> p, Workspace<S> w, A* y, int64_t layer, int64_t t) {
   const int64_t H = p.size.H, B = p.size.B;
   RESBLOCK_EACH_ELEMENT(e, B * H) {
     const int64_t b = e / H, u = e % H;
-    const A *z = w.z + (t * B + b) * 4 * H + u, *z_h = w.z_h + b * 4 * H + u;
-    const Gates<A> gate = {z[0] + z_h[0], z[H] + z_h[H], z[2 * H] + z_h[2 * H], z[3 * H] + z_h[3 * H]};
-    run_cell<previous, S>(p, layer, t, b, u, gate, y, w.h[e], w.h[e], w.c[e]);
+    const Gates<A> x = gates_of(w.z, t * B + b, H, u), h = gates_of(w.z_h, b, H, u);
+    A after;
+    run_cell<previous, S>(p, layer, t, b, u, {x.i + h.i, x.f + h.f, x.g + h.g, x.o + h.o}, y, load(w.h[e]), after,
+                          w.c[e]);
+    store(w.h + e, after);
   }
 }
 
 // All steps of one layer, one after the other.
 template <class S, class A = Arithmetic<S>>
-const char* run_steps(const Forward<S>& p, const Context& context, const Workspace<A>& w, A* y, int64_t layer) {
+const char* run_steps(const Forward<S>& p, const Context& context, const Workspace<S>& w, A* y, int64_t layer) {
   const Sizes& s = p.size;
   const int64_t states = s.B * s.H, first = layer * states;
   const Shape shape = elements_shape(states);
   const auto step = p.options.output_peephole_previous ? step_kernel<true, S> : step_kernel<false, S>;
-  const A* U = nullptr;
-  if (const char* error = launch_kernel(context, shape, convert_kernel<A, S>, p.h_0 + first, w.h, states)) return error;
+  const S* U = p.weights.hh + layer * 4 * s.H * s.H;
+  if (const char* error = launch_kernel(context, shape, convert_kernel<S, S>, p.h_0 + first, w.h, states)) return error;
   if (const char* error = launch_kernel(context, shape, convert_kernel<A, S>, p.c_0 + first, w.c, states)) return error;
-  // The weights of the inputs, which may lie there, have been used.
-  if (const char* error = as_arithmetic(context, p.weights.hh + layer * 4 * s.H * s.H, 4 * s.H * s.H, w.W, &U))
-    return error;
   for (int64_t t = 0; t < s.T; ++t) {
-    if (const char* error = context.matrices.multiply(MatrixProduct<A>{w.z_h, w.h, U, s.B, 4 * s.H, s.H, false, true}))
+    if (const char* error = context.matrices.multiply(MatrixProduct<S>{w.z_h, w.h, U, s.B, 4 * s.H, s.H, false, true}))
       return error;
     if (const char* error = launch_kernel(context, shape, step, p, w, y, layer, t)) return error;
   }
-  if (const char* error = launch_kernel(context, shape, convert_kernel<S, A>, w.h, p.h_n + first, states)) return error;
+  if (const char* error = launch_kernel(context, shape, convert_kernel<S, S>, w.h, p.h_n + first, states)) return error;
   return launch_kernel(context, shape, convert_kernel<S, A>, w.c, p.c_n + first, states);
 }
 
 // x W^T of one layer, into z.
-template <class S, class A = Arithmetic<S>>
-const char* project(const Forward<S>& p, const Context& context, const Workspace<A>& w, int64_t layer) {
+template <class S>
+const char* project(const Forward<S>& p, const Context& context, const Workspace<S>& w, int64_t layer) {
   const Sizes& s = p.size;
   const int64_t rows = s.T * s.B, inputs = layer ? s.H : s.I;
-  const A *x = w.x, *W = nullptr;
-  const char* error = as_arithmetic(context, input_weights(p.weights, s, layer), 4 * s.H * inputs, w.W, &W);
-  if (error) return error;
-  if (layer == 0)
-    error = launch_kernel(context, elements_shape(rows * inputs), valid_rows_kernel<S, S>, p, p.input, inputs, w.x,
-                          w.flags, w.flag_count);
-  else if (p.options.dropout > 0)
-    error = launch_kernel(context, elements_shape(rows * inputs), dropped_rows_kernel<S>, p, context.seed, layer,
-                          w.y[(layer - 1) & 1], w.x);
-  else
-    x = w.y[(layer - 1) & 1];
-  if (error) return error;
-  return context.matrices.multiply(MatrixProduct<A>{w.z, x, W, rows, 4 * s.H, inputs, false, true});
+  const Shape shape = elements_shape(rows * inputs);
+  if (const char* error = layer ? launch_kernel(context, shape, dropped_rows_kernel<S>, p, context.seed, layer,
+                                                w.y[(layer - 1) & 1], w.x)
+                                : launch_kernel(context, shape, valid_rows_kernel<S, S>, p, p.input, inputs, w.x,
+                                                w.cleared, w.cleared_count))
+    return error;
+  return context.matrices.multiply(
+      MatrixProduct<S>{w.z, w.x, input_weights(p.weights, s, layer), rows, 4 * s.H, inputs, false, true});
 }
 
 }  // namespace
@@ -201,26 +246,30 @@ const char* project(const Forward<S>& p, const Context& context, const Workspace
 template <class S>
 WideCut WideForward<S>::cut(const Sizes& s) {
   const Options any = {};
-  return cut_wide<Arithmetic<S>>(s, reinterpret_cast<const void*>(cells<S>(any)), partial_sums);
+  const auto* kernel = reinterpret_cast<const void*>(cells<S>(any));
+  if constexpr (on_tensor_cores<S>)
+    return cut_tensor(s, kernel, 4);
+  else
+    return cut_wide<S>(s, kernel, partial_sums);
 }
 
 template <class S>
 size_t WideForward<S>::workspace(const Forward<S>& p) {
-  return Workspace<Arithmetic<S>>::template layout<S>(p.size, cut(p.size), nullptr, nullptr);
+  return Workspace<S>::layout(p.size, cut(p.size), nullptr, nullptr);
 }
 
 template <class S>
 const char* WideForward<S>::launch(const Forward<S>& p, const Context& context, void* workspace) {
   using A = Arithmetic<S>;
   const WideCut c = cut(p.size);
-  Workspace<A> w;
-  w.template layout<S>(p.size, c, workspace, &w);
+  Workspace<S> w;
+  w.layout(p.size, c, workspace, &w);
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
     A* y = w.y[layer & 1];
     if (const char* error = project(p, context, w, layer)) return error;
-    if (const char* error = c.blocks ? launch_kernel(context, {c.blocks, wide_warps, c.shared_floats, true},
-                                                     cells<S>(p.options), p, w, y, layer, c.units)
-                                     : run_steps(p, context, w, y, layer))
+    if (const char* error = c.blocks() ? launch_kernel(context, {c.blocks(), wide_warps, c.shared_floats, true},
+                                                       cells<S>(p.options), p, w, y, layer, c)
+                                       : run_steps(p, context, w, y, layer))
       return error;
   }
   return nullptr;

@@ -30,52 +30,40 @@ __global__ void convert_kernel(const From* from, To* to, int64_t count) {
   RESBLOCK_EACH_ELEMENT(e, count) store(to + e, Arithmetic<To>(load(from[e])));
 }
 
-// rows (T B, width) = source where a sequence runs, else 0: padding may hold anything. Clears the flags too.
-template <class S, class From>
-__global__ void valid_rows_kernel(Inputs<S> p, const From* source, int64_t width, Arithmetic<S>* rows, int* flags,
-                                  int64_t flag_count) {
-  RESBLOCK_EACH_ELEMENT(e, flag_count) flags[e] = 0;
+// rows (T B, width) = source where a sequence runs, else 0: padding may hold anything. Clears what blocks share, too.
+template <class S, class To>
+__global__ void valid_rows_kernel(Inputs<S> p, const S* source, int64_t width, To* rows, int* cleared,
+                                  int64_t cleared_count) {
+  using A = Arithmetic<S>;
+  RESBLOCK_EACH_ELEMENT(e, cleared_count) cleared[e] = 0;
   RESBLOCK_EACH_ELEMENT(e, p.size.T * p.size.B * width)
-  rows[e] = is_active(p, step_of_row(p.size, e / width)) ? Arithmetic<S>(load(source[e])) : Arithmetic<S>(0);
+  store(rows + e, is_active(p, step_of_row(p.size, e / width)) ? A(load(source[e])) : A(0));
 }
 
 // x (T B, H) = y of the layer below, where a sequence runs, after dropout.
 template <class S>
 __global__ void dropped_rows_kernel(Inputs<S> p, const int64_t* seed_on_device, int64_t layer, const Arithmetic<S>* y,
-                                    Arithmetic<S>* x) {
+                                    S* x) {
   using A = Arithmetic<S>;
   const uint64_t seed = seed_on_device ? uint64_t(*seed_on_device) : p.options.seed;
   const int64_t H = p.size.H;
   RESBLOCK_EACH_ELEMENT(e, p.size.T * p.size.B * H) {
     const StepOfSequence at = step_of_row(p.size, e / H);
-    x[e] = is_active(p, at) ? y[e] * dropout_factor(p, seed, layer, at.t, at.b, e % H) : A(0);
+    store(x + e, is_active(p, at) ? y[e] * dropout_factor(p, seed, layer, at.t, at.b, e % H) : A(0));
   }
 }
 
 // Gradient of y of the layer below, in the place of that of the layer above, which may be part of it.
 template <class S>
 __global__ void gradient_below_kernel(Inputs<S> p, const int64_t* seed_on_device, int64_t layer, bool passed_on,
-                                      const Arithmetic<S>* dx, Arithmetic<S>* dy_above) {
+                                      const S* dx, Arithmetic<S>* dy_above) {
   using A = Arithmetic<S>;
   const uint64_t seed = seed_on_device ? uint64_t(*seed_on_device) : p.options.seed;
   const int64_t H = p.size.H;
   RESBLOCK_EACH_ELEMENT(e, p.size.T * p.size.B * H) {
     const StepOfSequence at = step_of_row(p.size, e / H);
-    const A dy = dx[e] * dropout_factor(p, seed, layer, at.t, at.b, e % H);
+    const A dy = load(dx[e]) * dropout_factor(p, seed, layer, at.t, at.b, e % H);
     dy_above[e] = passed_on ? dy + dy_above[e] : dy;
-  }
-}
-
-// Weights as the matrix library wants them: the caller's own, or converted into `room`.
-template <class S>
-const char* as_arithmetic(const Context& context, const S* from, int64_t count, Arithmetic<S>* room,
-                          const Arithmetic<S>** to) {
-  if constexpr (std::is_same_v<S, Arithmetic<S>>) {
-    *to = from;
-    return nullptr;
-  } else {
-    *to = room;
-    return launch_kernel(context, elements_shape(count), convert_kernel<Arithmetic<S>, S>, from, room, count);
   }
 }
 

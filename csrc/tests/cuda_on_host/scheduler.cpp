@@ -45,8 +45,8 @@ struct Thread {
 };
 
 struct Warp {
-  uint64_t value[warp_size];  // as each lane brings it to the next exchange
-  uint64_t met[warp_size];    // and as it was when its lanes last met
+  Brought value[warp_size];  // as each lane brings it to the next meeting
+  Brought met[warp_size];    // and as it was when its lanes last met
 };
 
 struct Block {
@@ -281,20 +281,22 @@ void warp_barrier(unsigned lanes) {
   acquire(warp);
 }
 
-uint64_t shuffle(unsigned lanes, uint64_t value, unsigned source_lane) {
+const Brought* meet(unsigned lanes, const Brought& mine) {
   Warp& warp = current->running->block->warps[current->running->warp];
-  warp.value[lane()] = value;
+  warp.value[lane()] = mine;
   meet_lanes(lanes);
-  return warp.met[source_lane % warp_size];
+  return warp.met;
+}
+
+uint64_t shuffle(unsigned lanes, uint64_t value, unsigned source_lane) {
+  return meet(lanes, {{value}})[source_lane % warp_size].words[0];
 }
 
 unsigned ballot(unsigned lanes, bool vote) {
-  Warp& warp = current->running->block->warps[current->running->warp];
-  warp.value[lane()] = vote;
-  meet_lanes(lanes);
+  const Brought* met = meet(lanes, {{vote}});
   unsigned votes = 0;
   for (unsigned k = 0; k < warp_size; ++k)
-    if (lanes >> k & 1) votes |= unsigned(warp.met[k]) << k;
+    if (lanes >> k & 1) votes |= unsigned(met[k].words[0]) << k;
   return votes;
 }
 

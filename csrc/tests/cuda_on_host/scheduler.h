@@ -46,7 +46,12 @@ void* shared_memory();  // of the block: `shared_bytes` from Launch, filled with
 void block_barrier();
 void warp_barrier(unsigned lanes);
 
-// Exchange between the lanes of a warp that are named in `lanes`, which does not.
+// Exchange between the lanes of a warp that are named in `lanes`, which does not: what each of them brings to a
+// meeting, by lane, until the next one.
+struct Brought {
+  uint64_t words[3];
+};
+const Brought* meet(unsigned lanes, const Brought& mine);
 uint64_t shuffle(unsigned lanes, uint64_t value, unsigned source_lane);
 unsigned ballot(unsigned lanes, bool vote);
 
