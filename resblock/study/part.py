@@ -75,6 +75,11 @@ class Study:
         """
         return [with_features(dimer, features) for dimer in load_dimers(self.data, codes_of(self.split, part))]
 
+    def offers(self, features: str) -> bool:
+        """Whether the test dimers have the columns of a feature set."""
+        first = codes_of(self.split, "test")[:1]
+        return all(set(feature_names(features)) <= set(dimer.feature_names) for dimer in load_dimers(self.data, first))
+
     def about(self) -> str:
         """On what is measured, for notes: numbers of dimers by part, and seeds."""
         counts = ", ".join(f"{len(codes_of(self.split, part))} {part}" for part in ("train", "validation", "test"))
@@ -125,7 +130,7 @@ class Table:
     name: str
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
+    rows: Sequence[tuple[Cell, ...]]
     note: str
 
     def csv(self) -> str:
