@@ -14,6 +14,7 @@ from resblock.pairs import Dimer
 from resblock.scoring import choose_device
 from resblock.study.gradient_figures import draw_curves, draw_norms
 from resblock.study.gradient_norms import CURVE_STEPS, Plan, Trained, train
+from resblock.study.measure import rankable
 from resblock.study.part import Cell, Result, Study, Table, save_figure, write_text
 from resblock.study.remember import content, remembered
 from resblock.training.config import TrainingConfig
@@ -32,12 +33,12 @@ def run(study: Study) -> Result:
     Raises
     ------
     InputError
-        If there is no training complex of two single chains.
+        If there is nothing to learn from.
     """
     plan = QUICK if study.quick else FULL
-    dimers = [dimer for dimer in study.dimers("train") if dimer.is_dimer]
+    dimers = rankable(study.dimers("train"))
     if not dimers:
-        raise InputError("no training complex of two single chains; choose another split")
+        raise InputError("no training complex of two single chains with contacts; choose another split")
     known = content(dimers)
     found = []
     for depth in plan.depths:
