@@ -225,10 +225,11 @@ def _note(study: Study) -> str:
 def _figure(study: Study, comparison: Comparison, counts: Mapping[str, tuple[int, int]]) -> Path:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    figure = Figure(figsize=(10, 5.5), layout="constrained")
     lines, dots = figure.subplots(1, 2)
     _draw_percentiles(lines, comparison, random_order.percentiles(list(counts.values())))
     _draw_orders(dots, comparison, _random_figures(list(counts.values()))[2])
+    figure.legend(*lines.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7)
     return save_figure(figure, study.out, "models")
 
 
@@ -239,7 +240,6 @@ def _draw_percentiles(axes: Axes, comparison: Comparison, random: Sequence[float
         dashes = "-" if model in NETWORKS else "--"
         axes.plot(PERCENTILES, comparison.value(model, rfpp_percentiles), dashes, label=model, **style)
     axes.set(yscale="log", xlabel="p, per cent of the test dimers", ylabel="RFPP at p", xticks=PERCENTILES)
-    axes.legend(fontsize=6)
 
 
 def _draw_orders(axes: Axes, comparison: Comparison, random: float) -> None:
@@ -248,7 +248,7 @@ def _draw_orders(axes: Axes, comparison: Comparison, random: float) -> None:
         error = [[max(found.value - found.low, 0.0)], [max(found.high - found.value, 0.0)]]
         axes.errorbar(found.value, place, xerr=error, fmt="o", color="black" if model == OURS else "C0", capsize=2)
     axes.axvline(random, color="black", linestyle=":")
-    axes.set(xscale="log", xlabel="geometric mean of RFPP over pairs, per mille (dotted: random order)")
+    axes.set(xscale="log", xlabel="gm order, per mille; dotted: random order")
     axes.set_yticks(range(len(comparison.models)), comparison.models)
     axes.invert_yaxis()
 

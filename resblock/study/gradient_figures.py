@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 import numpy as np
@@ -15,9 +15,12 @@ from resblock.study.gradient_norms import CURVE_STEPS, Trained
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: Gradients below this are not drawn; in single precision there are none below about 1e-45.
+SMALLEST: Final = 1e-45
+
 
 def draw_norms(norms: Mapping[tuple[int, bool, bool], NDArray[np.float64]], title: str) -> Figure:
-    """Norms of the layers, by depth, additions and peepholes; zeros are left out."""
+    """Norms of the layers, by depth, additions and peepholes, down to `SMALLEST`."""
     depths = sorted({depth for depth, _, _ in norms})
     figure, panels = _panels()
     for (depth, additions, peepholes), layers in norms.items():
@@ -26,6 +29,9 @@ def draw_norms(norms: Mapping[tuple[int, bool, bool], NDArray[np.float64]], titl
         axes = panels[additions, peepholes]
         axes.plot(place, shown, marker=".", markersize=3, color=_colour(depth, depths), label=str(depth))
         axes.set(yscale="log", xlabel="place in the stack, 0 the first layer, 1 the last", ylabel="gradient norm")
+    smallest = min(layers.min() for layers in norms.values())
+    if smallest < SMALLEST:
+        panels[True, True].set_ylim(bottom=SMALLEST)
     panels[True, True].legend(title="layers", fontsize=7)
     figure.suptitle(f"Gradient norm of every layer {title}")
     return figure
