@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from PIL import Image, ImageChops, ImageOps
 
 from resblock.errors import InputError
 from resblock.pairs import Dimer
 from resblock.prediction import Prediction, predict
 from resblock.report import write_report
+from resblock.structure.files import write_atomically
 from resblock.study.models import trained
 from resblock.study.part import Cell, Result, Study, Table
 from resblock.training.config import PRESETS
@@ -72,13 +74,20 @@ def draw(viewer: str, script: Path, picture: Path) -> Path:
     InputError
         If PyMOL fails.
     """
-    command = [viewer, "-cq", script.name, "-d", f"png {picture.resolve()}, width=1200, height=800, dpi=150, ray=1"]
-    picture.unlink(missing_ok=True)
+    whole = script.with_suffix(".png")
+    whole.unlink(missing_ok=True)
+    command = [
+        viewer,
+        "-cq",
+        script.name,
+        "-d",
+        f"set label_size, -3; png {whole.name}, width=1800, height=1200, ray=1",
+    ]
     try:
         done = subprocess.run(
             command,
             cwd=script.parent,
-            env=_environment(os.environ),
+            env=_environment(viewer, os.environ),
             capture_output=True,
             text=True,
             timeout=_LIMIT,
@@ -87,15 +96,25 @@ def draw(viewer: str, script: Path, picture: Path) -> Path:
         said = done.stderr or done.stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         said = str(error)
-    if not picture.is_file():
+    if not whole.is_file():
         raise InputError(f"{script}: {viewer} drew nothing ({' '.join(said.split())[-200:]})")
+    _cut(whole, picture)
+    whole.unlink()
     return picture
 
 
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """Without this Python's environment: a system's pymol runs the first python3 it finds, and needs its own."""
-    own = os.path.join(sys.prefix, "bin")
-    path = os.pathsep.join(entry for entry in ours.get("PATH", "").split(os.pathsep) if entry != own)
+def _cut(whole: Path, picture: Path) -> None:
+    """Cut away the empty border."""
+    with Image.open(whole) as image:
+        shown = image.convert("RGB")
+    box = ImageChops.difference(shown, Image.new("RGB", shown.size, "white")).getbbox()
+    cut = ImageOps.expand(shown.crop(box), border=20, fill="white")
+    write_atomically(picture, lambda stream: cut.save(stream, format="PNG", optimize=True))
+
+
+def _environment(viewer: str, ours: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which pymol, a script, finds the Python beside it and not the one that runs us."""
+    path = os.pathsep.join([os.path.dirname(viewer), ours.get("PATH", "")])
     return {name: value for name, value in ours.items() if not name.startswith("PYTHON")} | {"PATH": path}
 
 
