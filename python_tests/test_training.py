@@ -17,7 +17,7 @@ from made_dimers import made_dimer, save_dimers
 
 from resblock.errors import InputError
 from resblock.pairs import load_dimers
-from resblock.scoring import load_scorer
+from resblock.scoring import EnsembleScorer, load_scorer
 from resblock.training.config import PRESETS, TrainingConfig, read_toml, resolve_config
 from resblock.training.data import DimerData, ValidationDimer
 from resblock.training.evaluation import evaluate
@@ -80,6 +80,7 @@ BAD_TOML = {
     '[network]\noutput_peephole = "next"': "network.output_peephole is next; it must be current or previous",
     '[data]\nselection = "all"': "data.selection is 'all'; choose 'closest' or 'random'",
     "[data]\nvalidation_pairs = 0": "data.validation_pairs is 0",
+    "[data]\nwindow = 4": "data.window is 4; it must be odd and at least 1",
     "[optimisation]\nlearning_rate = -1e-3": "optimisation.learning_rate is -0.001; it must be above 0",
     "[optimisation]\nseed = -1": "optimisation.seed is -1",
 }
@@ -359,6 +360,28 @@ def test_the_papers_selection_trains(prepared, tmp_path):
     settings = ("network.num_layers=4", "data.closest_per_true_pair=2", "optimisation.epochs=1")
     outcome = train(prepared, tmp_path / "run", resolve_config("paper", None, settings))
     assert outcome.weights.exists()
+
+
+@pytest.mark.parametrize("window", [1, 5])
+def test_windows_of_another_size(window, prepared, tmp_path):
+    settings = (*SMALL, "network.num_layers=2", "optimisation.epochs=1", f"data.window={window}")
+    outcome = train(prepared, tmp_path / "run", resolve_config("windows", None, settings))
+    scorer = load_scorer(outcome.weights)
+    assert scorer.side == window
+    assert evaluated_auroc(scorer, prepared) == pytest.approx(outcome.figures["mean_auroc"])
+    EnsembleScorer.of([scorer, load_scorer(outcome.weights)]).save(tmp_path / "average")
+    assert [member.side for member in load_scorer(tmp_path / "average").members] == [window, window]
+    dimer = made_dimer(5)
+    score = scorer.score(dimer)
+    # Of residues without neighbours all windows are of one pair.
+    alone = [dataclasses.replace(p, linked=np.zeros_like(p.linked)) for p in (dimer.receptor, dimer.ligand)]
+    bare = scorer.score(dataclasses.replace(dimer, receptor=alone[0], ligand=alone[1]))
+    assert np.array_equal(score, bare) == (window == 1)
+
+
+def evaluated_auroc(scorer, prepared):
+    results = evaluate(scorer, load_dimers(prepared, scorer.card["complexes"]["validation"]))
+    return np.mean([result.auroc for result in results])
 
 
 def test_two_processes_train_together(prepared, tmp_path):

@@ -23,6 +23,7 @@ def sweep(
     units: Annotated[str | None, typer.Option(metavar="4,6,8", help="network.hidden_size.")] = None,
     dropout: Annotated[str | None, typer.Option(metavar="0,0.6", help="Between layers (network or chain).")] = None,
     learning_rate: Annotated[str | None, typer.Option(metavar="1e-3,3e-3", help="optimisation.learning_rate.")] = None,
+    window: Annotated[str | None, typer.Option(metavar="1,3,5", help="data.window, residues of each partner.")] = None,
     negatives: Annotated[str | None, typer.Option(metavar="8,20", help="The preset's field for them.")] = None,
     vary: Annotated[
         list[str] | None,
@@ -75,6 +76,7 @@ def sweep(
         "network.hidden_size": units,
         f"{network}.dropout": dropout,
         "optimisation.learning_rate": learning_rate,
+        "data.window": window,
         negatives_field(base): negatives,
     }
     values = [f"{field}={text}" for field, text in named.items() if text is not None] + list(vary or ())

@@ -95,7 +95,7 @@ def check_axes(base: TrainingConfig, axes: Mapping[str, Axis]) -> None:
         raise InputError("nothing to vary; give --layers, --units or another field")
     idle = "chain" if base.data.reading == "windows" else "network"
     for field in axes:
-        if field.startswith(f"{idle}."):
+        if field.startswith(f"{idle}.") or (field == "data.window" and idle == "network"):
             raise InputError(f"{field} has no effect with data.reading = {base.data.reading}; choose another preset")
         if field == "optimisation.seed":
             raise InputError("optimisation.seed is no field to vary; give --seeds")

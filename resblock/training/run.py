@@ -232,7 +232,9 @@ def new_scorer(config: TrainingConfig, batches: DimerData) -> NetworkScorer:
         chain = dataclasses.replace(config.chain, input_size=len(names), edge_size=EDGE_SIZE)
         return ChainScorer(ChainNetwork(chain), *given, log_odds_shift=batches.log_odds_shift)
     network = dataclasses.replace(config.network, input_size=2 * len(names))
-    return WindowScorer(ResAttnLSTM.from_config(network), *given, log_odds_shift=batches.log_odds_shift)
+    scorer = WindowScorer(ResAttnLSTM.from_config(network), *given, log_odds_shift=batches.log_odds_shift)
+    scorer.side = config.data.window
+    return scorer
 
 
 def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: torch.device) -> L.Trainer:
