@@ -23,7 +23,7 @@ BATCH: Final = 20_000
 CLASSIFIERS: Final[Mapping[str, Callable[[int, int], Any]]] = {
     "logistic regression": lambda seed, fewer: LogisticRegression(max_iter=1000, random_state=seed),
     "random forest": lambda seed, fewer: RandomForestClassifier(
-        300 // fewer, min_samples_leaf=5, max_features="sqrt", n_jobs=-1, random_state=seed
+        300 // fewer, min_samples_leaf=5, max_samples=0.3, n_jobs=-1, random_state=seed
     ),
     "gradient boosting": lambda seed, fewer: LGBMClassifier(
         n_estimators=300 // fewer,

@@ -19,7 +19,7 @@ from resblock.study.part import Cell, Result, Study, Table, save_figure, write_t
 from resblock.study.remember import content, remembered
 from resblock.training.config import TrainingConfig
 
-FULL: Final = Plan((2, 4, 10, 20, 40, 60, 100, 200), 2000, (0, 100, 500, 2000))
+FULL: Final = Plan((2, 4, 10, 20, 40, 60, 100, 200), 1000, (0, 100, 300, 1000))
 QUICK: Final = Plan((2, 6, 20), 20, (0, 20))
 #: Additions and peepholes, on or off.
 VARIANTS: Final = ((True, True), (True, False), (False, True), (False, False))
