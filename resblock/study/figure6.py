@@ -81,7 +81,7 @@ def draw(viewer: str, script: Path, picture: Path) -> Path:
         "-cq",
         script.name,
         "-d",
-        f"set label_size, -3; png {whole.name}, width=1800, height=1200, ray=1",
+        f"set label_size, -5; png {whole.name}, width=1800, height=1200, ray=1",
     ]
     try:
         done = subprocess.run(

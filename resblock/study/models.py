@@ -50,7 +50,10 @@ def trained(
         config = dataclasses.replace(config, optimisation=dataclasses.replace(config.optimisation, epochs=epochs))
     parts: dict[Part, list[Dimer]] = {part: _usable(study.dimers(part, features), config) for part in LEARNED}
     split: Split = {dimer.code: part for part, dimers in parts.items() for dimer in dimers}
-    run = study.runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-seed-{seed}-{_digest(config, parts)}"
+    digest = _digest(config, parts)
+    # The same network may have been trained under another name.
+    found = sorted(study.runs.glob(f"*-{digest}"))
+    run = found[0] if found else study.runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-seed-{seed}-{digest}"
     study.progress(f"training: {name}, seed {seed}")
     device = choose_device(study.device)
     outcome = train_parts(run, config, split, {**parts, "test": []}, device)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from resblock.study.reproduce import Finished
 
 TITLE: Final = "The study of Liu & Gong 2019, reproduced"
+#: Longer tables are linked to only.
+LONGEST: Final = 100
 _STYLE: Final = (
     "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;display:block;overflow-x:auto;margin:1em 0}"
@@ -29,7 +31,9 @@ def markdown_page(parts: Sequence[Finished]) -> str:
         blocks += [f"## {part.title}", f"{part.result.text}\n\n{_about(part)}"]
         blocks += [f"![{figure.stem}]({part.name}/{figure.name})" for figure in part.result.figures]
         for table in part.result.tables:
-            blocks += [table.markdown().rstrip(), f"[CSV]({part.name}/{table.name}.csv)"]
+            link = f"[CSV]({part.name}/{table.name}.csv)"
+            shown = table.markdown().rstrip() if len(table.rows) <= LONGEST else f"**{table.title}**: {_long(table)}"
+            blocks += [shown, link]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -42,7 +46,10 @@ def html_page(parts: Sequence[Finished]) -> str:
             blocks.append(f'<p><img src="{escape(part.name)}/{escape(figure.name)}" alt="{escape(figure.stem)}"></p>')
         for table in part.result.tables:
             link = f'<a href="{escape(part.name)}/{escape(table.name)}.csv">CSV</a>'
-            blocks += [_table(table), f'<p class="note">{escape(table.note)} {link}</p>']
+            shown = (
+                _table(table) if len(table.rows) <= LONGEST else f"<p><b>{escape(table.title)}</b>: {_long(table)}</p>"
+            )
+            blocks += [shown, f'<p class="note">{escape(table.note)} {link}</p>']
     head = f'<meta charset="utf-8"><title>{escape(TITLE)}</title><style>{_STYLE}</style>'
     return "\n".join(['<!doctype html><html lang="en"><head>', head, "</head><body>", *blocks, "</body></html>"]) + "\n"
 
@@ -53,6 +60,10 @@ def _made() -> str:
 
 def _about(part: Finished) -> str:
     return f"{part.about} Computed in {part.seconds / 60:.1f} minutes."
+
+
+def _long(table: Table) -> str:
+    return f"{len(table.rows):,} rows."
 
 
 def _paragraph(text: str, kind: str = "text") -> str:
