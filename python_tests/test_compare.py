@@ -17,7 +17,7 @@ from resblock.nn import ResAttnLSTM
 from resblock.pairs.dataset import Closest, PairWindows, TrainingPairs
 from resblock.ranking import PERCENTILES, expected_random_rfpp, rfpp
 from resblock.study import compare, random_order
-from resblock.study.ablations import NETWORKS, OURS, WITHOUT_WINDOWS, network_config, single_pairs
+from resblock.study.ablations import NETWORKS, OURS, network_config
 from resblock.study.classical import CLASSIFIERS, WindowClassifier
 from resblock.study.measure import Comparison, Found, geometric_mean_order, hits, ncpd, rfpp_percentiles
 from resblock.study.part import Study
@@ -138,28 +138,31 @@ def test_classifiers_see_the_window_and_nothing_past_the_chain() -> None:
     assert blocks[1, 1, 0] == 6
 
 
-def test_single_pairs_are_learned_from_as_the_windows_are() -> None:
-    dimers = [made_dimer(k, f"D{k}") for k in range(4)]
-    alone = [single_pairs(dimer) for dimer in dimers]
-    drawn = TrainingPairs(dimers, selection(TrainingConfig().data), 50, seed=3).draw(2)
-    single = TrainingPairs(alone, selection(network_config(WITHOUT_WINDOWS, False).data), 50, seed=3).draw(2)
-    for a, e in zip(single, drawn, strict=True):
-        np.testing.assert_array_equal(a, e)
-    windows, lengths = PairWindows(alone).gather(drawn[0])
-    assert (lengths == 1).all()
-    assert not windows[1:].any()
-
-
 def test_each_network_differs_from_ours_in_one_thing_but_the_plain_ones() -> None:
-    ours = dataclasses.asdict(network_config(OURS, False).network)
     assert network_config(OURS, False) == TrainingConfig()
     for name in NETWORKS:
-        config = dataclasses.asdict(network_config(name, False).network)
-        changed = {field for field, value in config.items() if value != ours[field]}
-        if name.startswith("paper w") and name != WITHOUT_WINDOWS:
-            assert len(changed) == 1, name
-        elif name.startswith("plain"):
-            assert changed >= {"peephole", "residual", "attention"}
+        config = network_config(name, False)
+        changed = {
+            f"{section}.{field}"
+            for section, fields in dataclasses.asdict(TrainingConfig()).items()
+            for field, value in fields.items()
+            if getattr(getattr(config, section), field) != value
+        }
+        if name.startswith("plain"):
+            assert changed >= {"network.peephole", "network.residual", "network.attention"}
+        else:
+            assert len(changed) == (name != OURS), name
+
+
+def test_all_networks_learn_from_the_same_pairs() -> None:
+    dimers = [made_dimer(k, f"D{k}") for k in range(4)]
+    drawn = []
+    for name in NETWORKS:
+        data = network_config(name, False).data
+        drawn.append(TrainingPairs(dimers, selection(data), 50, seed=3, side=data.window).draw(2))
+    for rows, labels in drawn:
+        np.testing.assert_array_equal(rows, drawn[0][0])
+        np.testing.assert_array_equal(labels, drawn[0][1])
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name.startswith("plain")])

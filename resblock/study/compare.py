@@ -29,7 +29,7 @@ from resblock.study.measure import (
     rankable,
     rfpp_percentiles,
 )
-from resblock.study.part import Cell, Result, Study, Table, save_figure
+from resblock.study.part import Cell, Result, Study, Table, save_figure, style
 from resblock.study.propensity import Propensities, area_product
 from resblock.study.remember import content, remembered
 from resblock.training.config import TrainingConfig
@@ -225,11 +225,12 @@ def _note(study: Study) -> str:
 def _figure(study: Study, comparison: Comparison, counts: Mapping[str, tuple[int, int]]) -> Path:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 5.5), layout="constrained")
-    lines, dots = figure.subplots(1, 2)
-    _draw_percentiles(lines, comparison, random_order.percentiles(list(counts.values())))
-    _draw_orders(dots, comparison, _random_figures(list(counts.values()))[2])
-    figure.legend(*lines.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7)
+    with style():
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        lines, dots = figure.subplots(1, 2)
+        _draw_percentiles(lines, comparison, random_order.percentiles(list(counts.values())))
+        _draw_orders(dots, comparison, _random_figures(list(counts.values()))[2])
+        figure.legend(*lines.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return save_figure(figure, study.out, "models")
 
 

@@ -32,7 +32,7 @@ def draw_norms(norms: Mapping[tuple[int, bool, bool], NDArray[np.float64]], titl
     smallest = min(layers.min() for layers in norms.values())
     if smallest < SMALLEST:
         panels[True, True].set_ylim(bottom=SMALLEST)
-    panels[True, True].legend(title="layers", fontsize=7)
+    panels[True, True].legend(title="layers")
     figure.suptitle(f"Gradient norm of every layer {title}")
     return figure
 
@@ -49,13 +49,13 @@ def draw_curves(found: Sequence[Trained]) -> Figure:
         axes = panels[one.additions, one.peepholes]
         axes.plot(steps, one.losses, linewidth=0.8, color=_colour(one.depth, depths), label=label)
         axes.set(xlabel="step", ylabel="cross-entropy")
-    panels[True, True].legend(title="layers", fontsize=7)
+    panels[True, True].legend(title="layers")
     figure.suptitle(f"Training curves, means of {CURVE_STEPS} steps")
     return figure
 
 
 def _panels() -> tuple[Figure, dict[tuple[bool, bool], Axes]]:
-    figure = Figure(figsize=(9, 7), layout="constrained")
+    figure = Figure(figsize=(8, 6), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True, sharey=True)
     panels = {}
     for row, additions in enumerate((True, False)):

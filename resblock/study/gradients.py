@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from resblock.scoring import choose_device
 from resblock.study.gradient_figures import draw_curves, draw_norms
 from resblock.study.gradient_norms import CURVE_STEPS, Plan, Trained, train
 from resblock.study.measure import rankable
-from resblock.study.part import Cell, Result, Study, Table, save_figure, write_text
+from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
 from resblock.study.remember import content, remembered
 from resblock.training.config import TrainingConfig
 
@@ -52,7 +52,8 @@ def run(study: Study) -> Result:
                 found.append(Trained(depth, additions, peepholes, seed, norms, values["losses"]))
     write_text(study.out / "gradients_by_layer.csv", _by_layer(found, _note(study, plan)).csv())
     figures = [_save(study.out, found, step) for step in (plan.seen_at[0], plan.seen_at[-1])]
-    figures.append(save_figure(draw_curves(found), study.out, "training_curves"))
+    with style():
+        figures.append(save_figure(draw_curves(found), study.out, "training_curves"))
     return Result([_table(found, study, plan)], figures, words(found, plan))
 
 
@@ -80,7 +81,8 @@ def _training(
 def _save(out: Path, found: Sequence[Trained], step: int) -> Path:
     norms = {(one.depth, one.additions, one.peepholes): _mean_norms(found, one, step) for one in found}
     title = "at initialisation" if step == 0 else f"after {step:,} steps"
-    return save_figure(draw_norms(norms, title), out, f"gradients_step_{step}")
+    with style():
+        return save_figure(draw_norms(norms, title), out, f"gradients_step_{step}")
 
 
 def _mean_norms(found: Sequence[Trained], like: Trained, step: int) -> NDArray[np.float64]:
@@ -119,15 +121,19 @@ def _table(found: Sequence[Trained], study: Study, plan: Plan) -> Table:
                     depth,
                     "yes" if additions else "no",
                     "yes" if peepholes else "no",
-                    *(mean_ratio(found, depth, additions, peepholes, step) for step in plan.seen_at),
-                    float(norms[0]),
-                    float(norms[-1]),
-                    float(np.mean([one.losses[0] for one in alike])),
-                    float(np.mean([one.losses[-1] for one in alike])),
+                    *(_finite(mean_ratio(found, depth, additions, peepholes, step)) for step in plan.seen_at),
+                    _finite(norms[0]),
+                    _finite(norms[-1]),
+                    _finite(np.mean([one.losses[0] for one in alike])),
+                    _finite(np.mean([one.losses[-1] for one in alike])),
                 )
             )
     title = "Norm of the gradient of the first and the last layer"
     return Table("gradients", title, tuple(columns), rows, _note(study, plan))
+
+
+def _finite(value: float | np.floating[Any]) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _by_layer(found: Sequence[Trained], note: str) -> Table:
