@@ -3,10 +3,7 @@
 import dataclasses
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -382,23 +379,6 @@ def test_windows_of_another_size(window, prepared, tmp_path):
 def evaluated_auroc(scorer, prepared):
     results = evaluate(scorer, load_dimers(prepared, scorer.card["complexes"]["validation"]))
     return np.mean([result.auroc for result in results])
-
-
-def test_two_processes_train_together(prepared, tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    settings = [word for setting in SMALL for word in ("--set", setting)]
-    done = subprocess.run(
-        [*command, "-m", "resblock", "train", prepared, "--out", tmp_path / "run", "--preset", "windows", *settings],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=tmp_path,  # not the source tree, which would hide the installed package
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("median AUROC") == 1
-    card = load_scorer(tmp_path / "run" / "weights.safetensors").card
-    assert card["validation"]["ranked"] == len(card["complexes"]["validation"])
 
 
 def test_scores_are_for_the_share_of_true_pairs_that_surfaces_have():
