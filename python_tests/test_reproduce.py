@@ -222,6 +222,15 @@ def test_without_structures_figure_6_says_so(prepared, tmp_path):
     assert "has none of" in figure6.run(study_of(prepared, tmp_path, structures=tmp_path)).text
 
 
+def test_a_part_that_left_something_out_is_tried_again(prepared, split, tmp_path):
+    told = []
+    given = {"quick": True, "split": str(split), "progress": told.append}
+    for _ in range(2):
+        (part,) = reproduce(prepared, tmp_path / "study", ["figure6"], **given)
+        assert part.result.text.startswith("Left out")
+    assert told == [PARTS["figure6"][1]] * 2
+
+
 def test_a_viewer_that_draws_nothing_is_reported(tmp_path):
     viewer, script = tmp_path / "pymol", tmp_path / "view.pml"
     viewer.write_text("#!/bin/sh\necho no display >&2\n")

@@ -31,12 +31,12 @@ _LIMIT: Final = 300
 def run(study: Study) -> Result:
     """Predict with the paper's network of the first seed, and draw where PyMOL and the structures are there."""
     if study.structures is None:
-        return Result(text="Left out: no structures; give --structures BENCHMARK.")
+        return Result(text="Left out: no structures; give --structures BENCHMARK.", complete=False)
     files = {code: [_structure(study.structures / code, side) for side in ("receptor", "ligand")] for code in CODES}
     there = {code: [path for path in paths if path] for code, paths in files.items()}
     there = {code: paths for code, paths in there.items() if len(paths) == 2}
     if not there:
-        return Result(text=f"Left out: {study.structures} has none of {', '.join(CODES)}.")
+        return Result(text=f"Left out: {study.structures} has none of {', '.join(CODES)}.", complete=False)
     scorer = trained(study, "paper", PRESETS["paper"], study.seeds[0])
     known = {dimer.code: dimer for dimer in study.dimers("test")}
     viewer = shutil.which("pymol")
@@ -63,7 +63,9 @@ def run(study: Study) -> Result:
         text += f" Left out, as their structures are not there: {', '.join(missing)}."
     if viewer is None:
         text = "Pictures left out: pymol is not installed (Debian: apt install pymol); view.pml is there for each."
-    return Result([Table("first_pairs", f"First {SHOWN} pairs", columns, rows, note)], figures, text)
+    return Result(
+        [Table("first_pairs", f"First {SHOWN} pairs", columns, rows, note)], figures, text, complete=viewer is not None
+    )
 
 
 def draw(viewer: str, script: Path, picture: Path) -> Path:

@@ -169,11 +169,14 @@ class Result:
         The SVG or PNG files to show, which the part has written into `Study.out`.
     text
         A few sentences, in Markdown: what it shows, and what was left out and why.
+    complete
+        False where something was left out that may be there another time: the next call does the part again.
     """
 
     tables: Sequence[Table] = ()
     figures: Sequence[Path] = ()
     text: str = ""
+    complete: bool = True
 
 
 def readable(cell: Cell) -> str:

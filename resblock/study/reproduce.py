@@ -184,7 +184,7 @@ def _run(name: str, study: Study, dimers: Sequence[Dimer]) -> None:
     for table in result.tables:
         table.write(study.out)
     content = {
-        "key": key,
+        "key": key if result.complete else None,
         "about": study.about(),
         "seconds": round(seconds, 1),
         "tables": [asdict(table) for table in result.tables],

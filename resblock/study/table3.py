@@ -46,8 +46,8 @@ def run(study: Study) -> Result:
     found = "".join(f"Seed {seed}: NCPD {ncpd_sentence(results)}. " for seed, results in by_seed.items())
     errors = ", ".join(f"{readable(row[1])} with {row[0]:.0e}" for row in draws)
     text = (
-        f"{found}\n\nThe mean rank in a random order needs no draws: it is known exactly. Drawn, its standard error is at "
-        f"most {errors} draws; ranks of different dimers differ by hundreds, so that 10,000 draws would do."
+        f"{found}\n\nThe mean rank in a random order needs no draws: it is known exactly. Drawn, its standard error is "
+        f"at most {errors} draws; ranks of different dimers differ by hundreds, so that 10,000 draws would do."
     )
     return Result(tables, text=text)
 
