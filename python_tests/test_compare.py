@@ -22,6 +22,7 @@ from resblock.study.classical import CLASSIFIERS, WindowClassifier
 from resblock.study.measure import Comparison, Found, geometric_mean_order, hits, ncpd, rfpp_percentiles
 from resblock.study.part import Study
 from resblock.study.propensity import Propensities, area_product
+from resblock.study.remember import remembered
 from resblock.training.config import TrainingConfig
 from resblock.training.data import selection
 
@@ -194,6 +195,24 @@ def test_figures_are_means_over_seeds_with_paired_intervals() -> None:
     # The same dimers are drawn for both: twice as late in every one is twice as late, whichever are drawn.
     ratio = comparison.ratio("double", "b", geometric_mean_order)
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
+
+
+def test_results_are_remembered_for_the_same_key_only(tmp_path) -> None:
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return [len(calls)]
+
+    def remember(key):
+        return remembered(tmp_path / "found", "one", key, compute)
+
+    assert [remember("a"), remember("a"), remember("b"), remember("b")] == [[1], [1], [2], [2]]
+    for damage in (b"", b"[]", b'{"key": "other"}', b"\xff"):
+        (tmp_path / "found" / "one.json").write_bytes(damage)
+        before = len(calls)
+        assert remember("b") == [before + 1]
+    assert [path.name for path in (tmp_path / "found").iterdir()] == ["one.json"]
 
 
 @pytest.fixture(scope="module")

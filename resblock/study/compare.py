@@ -12,7 +12,7 @@ from resblock.errors import InputError
 from resblock.pairs import Dimer
 from resblock.pairs.dataset import Selection
 from resblock.ranking import PERCENTILES
-from resblock.study import random_order
+from resblock.study import classical, measure, propensity, random_order
 from resblock.study.ablations import NETWORKS, OURS, network_config, network_scores
 from resblock.study.classical import CLASSIFIERS, WindowClassifier
 from resblock.study.measure import (
@@ -31,7 +31,7 @@ from resblock.study.measure import (
 )
 from resblock.study.part import Cell, Result, Study, Table, save_figure, style
 from resblock.study.propensity import Propensities, area_product
-from resblock.study.remember import content, remembered
+from resblock.study.remember import code, content, remembered
 from resblock.training.config import TrainingConfig
 from resblock.training.data import selection
 
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RANDOM: Final = "random order"
-#: Raise it whenever a model that is not a network changes.
-VERSION: Final = 1
 #: In the quick setting forests have this many times fewer trees.
 QUICK_FEWER: Final = 10
 
@@ -57,24 +55,26 @@ class Model:
 
 def models(quick: bool) -> list[Model]:
     """All models but the random order, the simplest first."""
+    counted = code([propensity])
+    fitted = code([classical], ["scikit-learn", "lightgbm"])
 
     def classifier(name: str) -> Model:
         def fit(study: Study, seed: int) -> PairScores:
             unfitted = CLASSIFIERS[name](seed, QUICK_FEWER if study.quick else 1)
             return WindowClassifier(unfitted, _learned_from(study), _selection(), seed)
 
-        return Model(name, True, f"{VERSION}", fit)
+        return Model(name, True, fitted, fit)
 
     def network(name: str) -> Model:
         key = network_config(name, quick).to_toml()
         return Model(name, True, key, lambda study, seed: network_scores(study, name, seed))
 
     return [
-        Model("product of accessible areas", False, f"{VERSION}", lambda study, seed: area_product),
+        Model("product of accessible areas", False, counted, lambda study, seed: area_product),
         Model(
             "residue-pair propensities",
             False,
-            f"{VERSION}",
+            counted,
             lambda study, seed: Propensities(_learned_from(study), _selection()),
         ),
         *map(classifier, CLASSIFIERS),
@@ -107,11 +107,11 @@ def measured(study: Study) -> list[Found]:
     test = rankable(study.dimers("test"))
     if not test:
         raise InputError("no test complex of two single chains with contacts; choose another split")
-    data = content([*study.dimers("train"), *study.dimers("validation"), *test])
+    same = f"{content([*study.dimers('train'), *study.dimers('validation'), *test])} {code([measure])}"
     found: list[Found] = []
     for model in models(study.quick):
         for seed in study.seeds if model.seeded else study.seeds[:1]:
-            key = f"{model.name} {model.key} {seed} {study.quick} {data}"
+            key = f"{model.name} {model.key} {seed} {study.quick} {same}"
             values = remembered(study.out / "found", _file(model.name, seed), key, _finding(study, model, seed, test))
             found += [Found(**row) for row in values]
     return found

@@ -12,19 +12,18 @@ from numpy.typing import NDArray
 from resblock.errors import InputError
 from resblock.pairs import Dimer
 from resblock.scoring import choose_device
+from resblock.study import gradient_norms
 from resblock.study.gradient_figures import draw_curves, draw_norms
 from resblock.study.gradient_norms import CURVE_STEPS, Plan, Trained, train
 from resblock.study.measure import rankable
 from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
-from resblock.study.remember import content, remembered
+from resblock.study.remember import code, content, remembered
 from resblock.training.config import TrainingConfig
 
 FULL: Final = Plan((2, 4, 10, 20, 40, 60, 100, 200), 1000, (0, 100, 300, 1000))
 QUICK: Final = Plan((2, 6, 20), 20, (0, 20))
 #: Additions and peepholes, on or off.
 VARIANTS: Final = ((True, True), (True, False), (False, True), (False, False))
-#: Raise it whenever what is measured changes.
-VERSION: Final = 1
 
 
 def run(study: Study) -> Result:
@@ -39,13 +38,13 @@ def run(study: Study) -> Result:
     dimers = rankable(study.dimers("train"))
     if not dimers:
         raise InputError("no training complex of two single chains with contacts; choose another split")
-    known = content(dimers)
+    known, measurement = content(dimers), code([gradient_norms])
     found = []
     for depth in plan.depths:
         for additions, peepholes in VARIANTS:
             for seed in study.seeds:
                 config = _config(depth, additions, peepholes)
-                key = f"{VERSION} {config.to_toml()} {seed} {plan} {study.device} {known}"
+                key = f"{measurement} {config.to_toml()} {seed} {plan} {study.device} {known}"
                 name = f"depth-{depth}-additions-{additions:d}-peepholes-{peepholes:d}-seed-{seed}"
                 values = remembered(study.out / "found", name, key, _training(study, config, seed, plan, dimers))
                 norms = {int(step): layers for step, layers in values["norms"].items()}

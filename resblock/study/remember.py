@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from resblock.pairs import Dimer
@@ -43,3 +46,10 @@ def remembered(directory: Path, name: str, key: str, compute: Callable[[], Any])
 def content(dimers: Sequence[Dimer]) -> str:
     """Tell dimers from others by content."""
     return " ".join(f"{dimer.code} {dimer.key} {len(dimer.feature_names)}" for dimer in dimers)
+
+
+def code(modules: Sequence[ModuleType], packages: Sequence[str] = ()) -> str:
+    """Tell modules from others by their text, and installed packages by their versions."""
+    return " ".join(
+        [*(inspect.getsource(module) for module in modules), *(f"{name} {version(name)}" for name in packages)]
+    )
