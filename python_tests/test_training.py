@@ -281,6 +281,14 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(when, finished, prepared
     assert outcome.weights.read_bytes() == finished[1].weights.read_bytes()
 
 
+def test_a_run_goes_on_from_where_it_was_killed_before_it_began(finished, prepared, config, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "split.tsv").write_text("D0\ttr")
+    (run / ".config.toml.x1").write_text("[dat")
+    assert train(prepared, run, config).weights.read_bytes() == finished[1].weights.read_bytes()
+
+
 def test_a_damaged_checkpoint_is_refused(finished, prepared, config, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished[0], run)

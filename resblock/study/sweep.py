@@ -12,12 +12,14 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import resblock
 from resblock.errors import InputError
 from resblock.pairs import load_dimers
 from resblock.ranking import DimerResult
@@ -132,6 +134,8 @@ def sweep(study: Study, plan: Plan) -> Result:
 
 
 def _check(study: Study, plan: Plan) -> None:
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise InputError("workers of a sweep train each by itself; start them without torchrun")
     check_axes(plan.base, plan.axes)
     if plan.trials and len(study.seeds) > 1:
         raise InputError(f"seeds {', '.join(map(str, study.seeds))}: trials that are drawn have one seed")
@@ -186,6 +190,7 @@ def _definition(study: Study, plan: Plan) -> dict[str, Any]:
         dimer.code: dimer.key for part in ("train", "validation", "test") for dimer in study.dimers(part, plan.features)
     }
     return {
+        "resblock": resblock.__version__,
         "config": dataclasses.asdict(plan.base),
         "axes": {name: dataclasses.asdict(axis) for name, axis in plan.axes.items()},
         "seeds": list(study.seeds),
