@@ -1,6 +1,7 @@
 """`resblock reproduce`: what it writes, what it does not do twice, and figures that can be checked by hand."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -83,6 +84,15 @@ def test_what_cannot_be_done_is_refused(run, prepared, tmp_path):
     (tmp_path / "mine" / "notes").write_text("keep")
     assert_refused(run("reproduce", prepared, "--out", tmp_path / "mine"), "mine", "no study")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes"]
+
+
+def test_a_missing_extra_says_what_to_install(run, prepared, tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith(("scipy.stats", "resblock.study"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    refused = run("reproduce", prepared, "--out", tmp_path / "study")
+    assert_refused(refused, "scipy.stats", "pip install 'resblock[study]'")
+    assert not (tmp_path / "study").exists()
 
 
 # The split

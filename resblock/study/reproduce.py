@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -99,11 +100,13 @@ def reproduce(
         raise InputError(f"part {unknown[0]!r} is unknown; the parts are {', '.join(PARTS)}")
     if not seeds:
         raise InputError("no seeds; give at least one")
+    # Before anything is computed: what a part cannot be imported without is missed now.
+    modules = {name: importlib.import_module(f"resblock.study.{PARTS[name][0]}") for name in names or PARTS}
     data, out = Path(data), Path(out)
     _claim(out)
     dimers = [dimer for dimer in load_dimers(data) if dimer.is_dimer and dimer.contact_area is not None]
     parts = divide(dimers, split, seeds[0], quick)
-    for name in names or PARTS:
+    for name, module in modules.items():
         directory = out / name
         directory.mkdir(parents=True, exist_ok=True)
         study = Study(
@@ -117,7 +120,7 @@ def reproduce(
             None if structures is None else Path(structures),
             progress,
         )
-        _run(name, study, [dimer for dimer in dimers if dimer.code in parts])
+        _run(name, module, study, [dimer for dimer in dimers if dimer.code in parts])
         write_index(out)
     return finished(out)
 
@@ -171,7 +174,7 @@ def _of_a_study(out: Path) -> bool:
     return {entry.name for entry in out.iterdir()} <= {*PARTS, "runs", "index.md", "index.html"}
 
 
-def _run(name: str, study: Study, dimers: Sequence[Dimer]) -> None:
+def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Dimer]) -> None:
     """Run a part unless its result is there, made from the same."""
     key = _key(name, study, dimers)
     stored = _stored(study.out)
@@ -179,7 +182,7 @@ def _run(name: str, study: Study, dimers: Sequence[Dimer]) -> None:
         return
     study.progress(PARTS[name][1])
     start = time.perf_counter()
-    result: Result = importlib.import_module(f"resblock.study.{PARTS[name][0]}").run(study)
+    result: Result = module.run(study)
     seconds = time.perf_counter() - start
     for table in result.tables:
         table.write(study.out)
