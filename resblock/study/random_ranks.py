@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.ranking import TRUNCATED_DRAWS
+from resblock.study.random_order import survival
 
 #: Draws of the paper's random baseline.
 PAPER_DRAWS: Final = 10**10
@@ -57,9 +58,9 @@ def first_ranks(pairs: int, true_pairs: int, draws: int, generator: np.random.Ge
 
 
 def standard_deviation(pairs: int, true_pairs: int) -> float:
-    """Of the truncated rank in one random order, exactly."""
-    drawn = np.arange(min(TRUNCATED_DRAWS, pairs) - 1, dtype=np.float64)
+    """Of the truncated rank in one random order with a true pair, exactly."""
+    drawn = np.arange(1, TRUNCATED_DRAWS)
     # Chance that the first 1, 2, ... draws are all false: E[R] = 1 + sum, E[R^2] = 1 + sum (2 k + 1).
-    longer = np.cumprod(np.maximum(pairs - true_pairs - drawn, 0.0) / (pairs - drawn))
-    mean, square = 1.0 + longer.sum(), 1.0 + float(longer @ (2.0 * (drawn + 1.0) + 1.0))
-    return math.sqrt(square - mean**2)
+    longer = survival(pairs, true_pairs)[1:TRUNCATED_DRAWS]
+    mean, square = 1.0 + longer.sum(), 1.0 + float(longer @ (2.0 * drawn[: len(longer)] + 1.0))
+    return math.sqrt(max(0.0, square - mean**2))
