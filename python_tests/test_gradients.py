@@ -43,6 +43,11 @@ def test_norms_are_those_of_torchs_own_gradients() -> None:
         assert norm == pytest.approx(float(sum(gradient.square().sum() for gradient in named)) ** 0.5, rel=1e-9)
 
 
+def test_tiny_gradients_are_not_lost() -> None:
+    norms = layer_norms(scorer(num_layers=150, residual=False), batch(4))
+    assert 0 < norms[0] < 1e-90
+
+
 def test_looking_changes_nothing() -> None:
     model = scorer(num_layers=4)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -102,6 +107,7 @@ def test_the_part_is_whole_and_not_computed_twice(study: Study) -> None:
     by = {row[:3]: row for row in table.rows}
     # Two layers have nothing to add.
     assert by[2, "yes", "yes"][3:] == by[2, "no", "yes"][3:]
+    assert "Of 20 layers without additions, 0 have a gradient" in result.text
     assert by[20, "no", "yes"][3] < 1e-8 < 1e-2 < by[20, "yes", "yes"][3]
     with (study.out / "gradients_by_layer.csv").open() as stream:
         rows = list(csv.DictReader(stream))

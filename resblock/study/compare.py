@@ -230,7 +230,7 @@ def _figure(study: Study, comparison: Comparison, counts: Mapping[str, tuple[int
         lines, dots = figure.subplots(1, 2)
         _draw_percentiles(lines, comparison, random_order.percentiles(list(counts.values())))
         _draw_orders(dots, comparison, _random_figures(list(counts.values()))[2])
-        figure.legend(*lines.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        figure.legend(*lines.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return save_figure(figure, study.out, "models")
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from resblock.study.gradient_norms import CURVE_STEPS, Trained
+from resblock.study.gradient_norms import CURVE_STEPS, SMALLEST, Trained
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-#: Gradients below this are not drawn; in single precision there are none below about 1e-45.
-SMALLEST: Final = 1e-45
 
 
 def draw_norms(norms: Mapping[tuple[int, bool, bool], NDArray[np.float64]], title: str) -> Figure:

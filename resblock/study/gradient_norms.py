@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from resblock.nn import ResAttnLSTM
 from resblock.pairs import Dimer
@@ -20,6 +21,8 @@ from resblock.training.data import selection
 
 #: Steps over which the curve of the loss is averaged.
 CURVE_STEPS: Final = 20
+#: Of single precision, and not zero; smaller gradients teach nothing.
+SMALLEST: Final = 2.0**-149
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,11 @@ def layer_norms(scorer: WindowScorer, batch: WindowBatch) -> list[float]:
     scorer.zero_grad()
     scorer.loss((windows.double(), lengths, labels)).backward()  # type: ignore[no-untyped-call]
     lstm: Any = scorer.network.lstm
-    squares = lstm.weight_hh.grad.square().sum((1, 2)) + lstm.bias.grad.square().sum(1)
-    squares[0] += lstm.weight_ih_first.grad.square().sum()
-    squares[1:] += lstm.weight_ih.grad.square().sum((1, 2))
-    return [float(norm) for norm in squares.sqrt()]
+    layers = zip([lstm.weight_ih_first.grad, *lstm.weight_ih.grad], lstm.weight_hh.grad, lstm.bias.grad, strict=True)
+    return [_norm(torch.cat([gradient.flatten() for gradient in layer])) for layer in layers]
+
+
+def _norm(gradient: Tensor) -> float:
+    """Divided by the largest first: squares underflow long before what is squared."""
+    largest = float(gradient.abs().max())
+    return largest * float((gradient / largest).norm()) if largest else 0.0

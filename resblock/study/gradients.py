@@ -14,14 +14,14 @@ from resblock.pairs import Dimer
 from resblock.scoring import choose_device
 from resblock.study import gradient_norms
 from resblock.study.gradient_figures import draw_curves, draw_norms
-from resblock.study.gradient_norms import CURVE_STEPS, Plan, Trained, train
+from resblock.study.gradient_norms import CURVE_STEPS, SMALLEST, Plan, Trained, train
 from resblock.study.measure import rankable
 from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
 from resblock.study.remember import code, content, remembered
 from resblock.training.config import TrainingConfig
 
 FULL: Final = Plan((2, 4, 10, 20, 40, 60, 100, 200), 1000, (0, 100, 300, 1000))
-QUICK: Final = Plan((2, 6, 20), 20, (0, 20))
+QUICK: Final = Plan((2, 6, 20), 60, (0, 60))
 #: Additions and peepholes, on or off.
 VARIANTS: Final = ((True, True), (True, False), (False, True), (False, False))
 
@@ -166,6 +166,13 @@ def words(found: Sequence[Trained], plan: Plan) -> str:
             f"initialisation, by the number of layers: {', '.join(ratios)}."
         )
     deepest = plan.depths[-1]
+    for additions in (False, True):
+        norms = _mean_norms(found, _alike(found, deepest, additions, True)[0], 0)
+        lost = int((norms < SMALLEST).sum())
+        said.append(
+            f"Of {deepest} layers {'with' if additions else 'without'} additions, {lost} have a gradient that single "
+            "precision cannot tell from zero."
+        )
     changes = [
         mean_ratio(found, deepest, additions, True, 0) / mean_ratio(found, deepest, additions, False, 0)
         for additions in (True, False)
