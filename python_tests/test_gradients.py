@@ -12,9 +12,10 @@ from made_dimers import made_dimer, save_dimers
 
 from resblock.errors import InputError
 from resblock.nn import ResAttnLSTM
+from resblock.pairs.dataset import Closest
 from resblock.scoring import WindowScorer
 from resblock.study import gradients
-from resblock.study.gradient_norms import CURVE_STEPS, Plan, layer_norms, train
+from resblock.study.gradient_norms import CURVE_STEPS, Plan, blind_loss, layer_norms, train
 from resblock.study.part import Study
 from resblock.training.config import TrainingConfig
 
@@ -84,6 +85,14 @@ def test_training_lowers_the_loss_and_is_repeatable() -> None:
     assert len(losses) == 5
     assert losses[-1] < 0.8 * losses[0]
     assert norms[0] != norms[30]
+
+
+def test_the_blind_loss_is_that_of_the_best_constant() -> None:
+    dimers = [made_dimer(k, f"D{k}") for k in range(4)]
+    labels = np.concatenate([Closest()(dimer, np.random.default_rng(0))[1] for dimer in dimers])
+    shares = np.linspace(0.001, 0.999, 999)[:, None]
+    losses = -np.where(labels, np.log(shares), np.log(1 - shares)).mean(axis=1)
+    assert blind_loss(dimers, TrainingConfig()) == pytest.approx(losses.min(), abs=1e-5)
 
 
 @pytest.fixture

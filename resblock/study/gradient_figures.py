@@ -34,8 +34,8 @@ def draw_norms(norms: Mapping[tuple[int, bool, bool], NDArray[np.float64]], titl
     return figure
 
 
-def draw_curves(found: Sequence[Trained]) -> Figure:
-    """Loss by step, a thin line for each seed."""
+def draw_curves(found: Sequence[Trained], blind: float) -> Figure:
+    """Loss by step, a thin line for each seed; dotted, the loss of a network that sees nothing."""
     depths = sorted({one.depth for one in found})
     figure, panels = _panels()
     labelled = set()
@@ -46,8 +46,10 @@ def draw_curves(found: Sequence[Trained]) -> Figure:
         axes = panels[one.additions, one.peepholes]
         axes.plot(steps, one.losses, linewidth=0.8, color=_colour(one.depth, depths), label=label)
         axes.set(xlabel="step", ylabel="cross-entropy")
+    for axes in panels.values():
+        axes.axhline(blind, color="black", linestyle=":")
     panels[True, True].legend(title="layers")
-    figure.suptitle(f"Training curves, means of {CURVE_STEPS} steps")
+    figure.suptitle(f"Training curves, means of {CURVE_STEPS} steps; dotted: every pair has the share of true ones")
     return figure
 
 

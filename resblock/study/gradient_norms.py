@@ -86,6 +86,13 @@ def train(
     return norms, [float(mean) for mean in np.reshape(losses[:whole], (-1, CURVE_STEPS)).mean(axis=1)]
 
 
+def blind_loss(dimers: Sequence[Dimer], config: TrainingConfig) -> float:
+    """Cross-entropy of giving every training pair the share of true ones."""
+    chosen = selection(config.data)
+    share = float(np.concatenate([chosen(dimer, np.random.default_rng(0))[1] for dimer in dimers]).mean())
+    return -share * math.log(share) - (1 - share) * math.log(1 - share)
+
+
 def _endless(shown: TrainingPairs, device: torch.device) -> Iterator[WindowBatch]:
     epoch = 0
     while True:

@@ -14,7 +14,7 @@ from resblock.pairs import Dimer
 from resblock.scoring import choose_device
 from resblock.study import gradient_norms
 from resblock.study.gradient_figures import draw_curves, draw_norms
-from resblock.study.gradient_norms import CURVE_STEPS, SMALLEST, Plan, Trained, train
+from resblock.study.gradient_norms import CURVE_STEPS, SMALLEST, Plan, Trained, blind_loss, train
 from resblock.study.measure import rankable
 from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
 from resblock.study.remember import code, content, remembered
@@ -38,6 +38,7 @@ def run(study: Study) -> Result:
     dimers = rankable(study.dimers("train"))
     if not dimers:
         raise InputError("no training complex of two single chains with contacts; choose another split")
+    blind = blind_loss(dimers, TrainingConfig())
     known, measurement = content(dimers), code([gradient_norms])
     found = []
     for depth in plan.depths:
@@ -52,8 +53,8 @@ def run(study: Study) -> Result:
     write_text(study.out / "gradients_by_layer.csv", _by_layer(found, _note(study, plan)).csv())
     figures = [_save(study.out, found, step) for step in (plan.seen_at[0], plan.seen_at[-1])]
     with style():
-        figures.append(save_figure(draw_curves(found), study.out, "training_curves"))
-    return Result([_table(found, study, plan)], figures, words(found, plan))
+        figures.append(save_figure(draw_curves(found, blind), study.out, "training_curves"))
+    return Result([_table(found, study, plan)], figures, words(found, plan, blind))
 
 
 def _config(depth: int, additions: bool, peepholes: bool) -> TrainingConfig:
@@ -156,7 +157,7 @@ def _note(study: Study, plan: Plan) -> str:
     )
 
 
-def words(found: Sequence[Trained], plan: Plan) -> str:
+def words(found: Sequence[Trained], plan: Plan, blind: float) -> str:
     """What the figures show, in sentences made of the numbers."""
     said = []
     for additions in (False, True):
@@ -166,6 +167,14 @@ def words(found: Sequence[Trained], plan: Plan) -> str:
             f"initialisation, by the number of layers: {', '.join(ratios)}."
         )
     deepest = plan.depths[-1]
+    changes = [
+        mean_ratio(found, deepest, additions, True, 0) / mean_ratio(found, deepest, additions, False, 0)
+        for additions in (True, False)
+    ]
+    said.append(
+        f"Peepholes change the ratio of {deepest} layers by the factor {changes[0]:.2g} with additions and "
+        f"{changes[1]:.2g} without."
+    )
     for additions in (False, True):
         norms = _mean_norms(found, _alike(found, deepest, additions, True)[0], 0)
         lost = int((norms < SMALLEST).sum())
@@ -173,19 +182,14 @@ def words(found: Sequence[Trained], plan: Plan) -> str:
             f"Of {deepest} layers {'with' if additions else 'without'} additions, {lost} have a gradient that single "
             "precision cannot tell from zero."
         )
-    changes = [
-        mean_ratio(found, deepest, additions, True, 0) / mean_ratio(found, deepest, additions, False, 0)
-        for additions in (True, False)
-    ]
-    said.append(
-        f"Peepholes change that ratio of {deepest} layers by the factor {changes[0]:.2g} with additions and "
-        f"{changes[1]:.2g} without."
-    )
     learned = [
         f"{depth}: {_last_loss(found, depth, True):.3f} with and {_last_loss(found, depth, False):.3f} without"
         for depth in plan.depths
     ]
-    said.append(f"Mean loss of the last of {plan.steps:,} steps, with peepholes, by layers: {'; '.join(learned)}.")
+    said.append(
+        f"Mean loss of the last {CURVE_STEPS} of {plan.steps:,} steps, with peepholes, by the number of layers: "
+        f"{'; '.join(learned)}. Giving every pair the share of true ones has {blind:.3f}."
+    )
     return " ".join(said)
 
 
