@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +16,9 @@ import pytest
 from command_line import contents
 from made_dimers import save_dimers
 
+from resblock.study.space import SEED, Choices, cells
+from resblock.study.trials import Trials
+
 
 def server_program(name):
     """Debian keeps the server's programs outside the PATH."""
@@ -21,7 +26,7 @@ def server_program(name):
     return next((str(path) for path in found if path), None)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgresql():
     """URL of a database of an own server, which listens on a socket in its directory only."""
     initdb, pg_ctl = server_program("initdb"), server_program("pg_ctl")
@@ -48,6 +53,28 @@ def postgresql():
             server(pg_ctl, "-D", cluster, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(directory)
+
+
+def test_each_cell_is_done_once_by_several_workers(postgresql):
+    axes = {"network.num_layers": Choices((2, 4, 6)), SEED: Choices((1, 2))}
+    grid = list(cells({"network.num_layers": Choices((2, 4, 6))}, (1, 2)))
+    did = []
+
+    def work(cell):
+        did.append(dict(cell))
+        time.sleep(0.02)
+        return 1.0, None
+
+    def worker():
+        Trials(postgresql, "test", {}, axes, grid=grid).work(work)
+
+    workers = [threading.Thread(target=worker) for _ in range(3)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
+    assert [done.cell for done in Trials(postgresql, "test", {}, axes, grid=grid).done()] == grid
+    assert sorted(map(str, did)) == sorted(map(str, grid))
 
 
 def test_a_killed_workers_trial_is_done_by_the_other(postgresql, tmp_path, run):
@@ -82,7 +109,7 @@ def test_a_killed_workers_trial_is_done_by_the_other(postgresql, tmp_path, run):
     assert "4 trials, the whole grid" in printed
 
     url = postgresql.replace("postgresql:", "postgresql+psycopg:")
-    (name,) = optuna.get_all_study_names(url)
+    (name,) = [name for name in optuna.get_all_study_names(url) if name.startswith("resblock-")]
     trials = optuna.load_study(study_name=name, storage=url).trials
     done = Counter(tuple(sorted(trial.params.items())) for trial in trials if trial.state.name == "COMPLETE")
     assert done == {

@@ -20,7 +20,8 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, OptunaError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.engine import make_url
+from sqlalchemy import event
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from resblock.errors import InputError
@@ -225,7 +226,7 @@ def _connect(url: str, heartbeat: int) -> RDBStorage:
         parsed = parsed.set(drivername="postgresql+psycopg")
     for attempt in range(_ATTEMPTS):
         try:
-            return RDBStorage(
+            storage = RDBStorage(
                 parsed.render_as_string(hide_password=False),
                 # Of SQLite: the seconds to wait for other workers.
                 engine_kwargs={"connect_args": {"timeout": 60}} if parsed.drivername.startswith("sqlite") else None,
@@ -233,12 +234,29 @@ def _connect(url: str, heartbeat: int) -> RDBStorage:
                 grace_period=_MISSED * heartbeat,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
             )
+            if parsed.drivername.startswith("sqlite"):
+                _one_transaction_at_a_time(storage.engine)
+            return storage
         except (SQLAlchemyError, OptunaError) as error:
             if attempt == _ATTEMPTS - 1:
                 reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
                 raise InputError(f"storage {parsed.render_as_string()}: cannot be used ({reason})") from None
             time.sleep(0.5)
     raise AssertionError
+
+
+def _one_transaction_at_a_time(engine: Engine) -> None:
+    """Keep two workers from taking one trial: Optuna locks its row first, and SQLite has no locks on rows."""
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # Python begins no transactions of its own
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections made before
 
 
 @contextlib.contextmanager
