@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import sys
 import threading
 import time
 from collections import Counter
@@ -336,6 +337,13 @@ def test_the_part_of_the_study(prepared, tmp_path):
     assert len(result.tables[2].rows) == 4
     assert all(path.exists() for path in result.figures)
     assert "Quick setting" in result.tables[0].note
+
+
+@pytest.mark.parametrize(("module", "options"), [("matplotlib", ()), ("psycopg", ("--storage", "postgresql://a/b"))])
+def test_a_missing_extra_is_named(module, options, prepared, tmp_path, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    refused = run("sweep", prepared, "--out", tmp_path / "out", "--layers", "2", *options)
+    assert_refused(refused, f"{module} is not installed; run: pip install 'resblock[study]'")
 
 
 @pytest.mark.parametrize(

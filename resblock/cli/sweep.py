@@ -60,6 +60,11 @@ def sweep(
     (CSV and Markdown) of the accuracy order by dimer and heat maps.
     """
     with extra("study"):
+        # Needed later, when it would be a pity to miss them.
+        import matplotlib  # noqa: F401
+
+        if storage is not None and storage.startswith(("postgresql:", "postgres:")):
+            import psycopg  # noqa: F401
         from resblock.study.part import Study
         from resblock.study.space import negatives_field, parse_axis
         from resblock.study.sweep import Plan, divide
