@@ -35,8 +35,8 @@ def reproduce(
 ) -> None:
     """Do the study of Liu & Gong 2019 again: its tables, figures, and an index page.
 
-    The whole study takes about 13 hours of one core, nine of them for the part sweep; --quick takes under 15 minutes
-    on 2 cores. docs/paper.md has the costs of all parts, and the paper claim by claim.
+    The whole study takes 12 to 28 hours of one core, most of them for the part sweep; --quick takes under 15
+    minutes on 2 cores. docs/paper.md has the costs of all parts, and the paper claim by claim.
     """
     with extra("study"):
         from resblock.study.reproduce import reproduce as run

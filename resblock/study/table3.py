@@ -31,7 +31,7 @@ def run(study: Study) -> Result:
         Table(
             "random_orders",
             "Mean rank of the first true pair in a random order",
-            ("dimer", "pairs", "true pairs", "exact", "truncated, exact", *(f"{n:.0e} draws" for n in DRAWS)),
+            ("dimer", "pairs", "true pairs", "exact", "truncated, exact", *(f"{n:,} draws" for n in DRAWS)),
             [_random_row(result, study.seeds[0]) for result in first],
             note,
         ),
@@ -44,7 +44,7 @@ def run(study: Study) -> Result:
         ),
     ]
     found = "".join(f"Seed {seed}: NCPD {ncpd_sentence(results)}. " for seed, results in by_seed.items())
-    errors = ", ".join(f"{readable(row[1])} with {row[0]:.0e}" for row in draws)
+    errors = "; ".join(f"{readable(row[1])} with {readable(row[0])}" for row in draws)
     text = (
         f"{found}\n\nThe mean rank in a random order needs no draws: it is known exactly. Drawn, its standard error is "
         f"at most {errors} draws; ranks of different dimers differ by hundreds, so that 10,000 draws would do."
