@@ -1,14 +1,22 @@
-"""DistributedDataParallel over two gloo processes gives the gradients of one process."""
+"""DistributedDataParallel over two gloo processes gives the gradients, and the training runs, of one process."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 import torch
+from made_dimers import save_dimers
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from resblock import ResAttnLSTM
+from resblock.scoring import load_scorer
+from resblock.training.config import resolve_config
+from resblock.training.run import train
 
 
 def network() -> ResAttnLSTM:
@@ -48,3 +56,54 @@ def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
     nn.functional.cross_entropy(model(x), target).backward()
     for together, parameter in zip(torch.load(result), model.parameters(), strict=True):
         torch.testing.assert_close(together, parameter.grad)
+
+
+# Batches that the pairs of four dimers fill, and no dropout, whose masks each process draws for itself.
+READINGS = {
+    "windows": (
+        ("data.negatives_per_true_pair=3", "network.hidden_size=4", "network.input_dropout=0", "network.dropout=0"),
+        48,
+    ),
+    "chain": (
+        (
+            "data.negatives_per_dimer=30",
+            "chain.size=8",
+            "chain.pair_size=8",
+            "chain.input_dropout=0",
+            "chain.dropout=0",
+        ),
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("preset", READINGS)
+def test_two_processes_train_as_one_with_twice_the_batch(preset: str, tmp_path: Path) -> None:
+    data = save_dimers(tmp_path / "data", 6)
+    split = tmp_path / "split"
+    split.write_text("D0 train\nD1 train\nD2 train\nD3 train\nD4 validation\nD5 validation\n")
+    settings, batch_size = READINGS[preset]
+    settings += (f"optimisation.batch_size={batch_size}", "optimisation.epochs=3", "data.validation_pairs=40")
+    # The size of a batch is that of all processes together: half of it is each one's.
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "resblock"]
+        + ["train", data, "--out", tmp_path / "two", "--split", split, "--preset", preset]
+        + [word for setting in settings for word in ("--set", setting)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,  # not the source tree, which would hide the installed package
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("median AUROC") == 1
+
+    def trained(name: str, *others: str) -> dict[str, Tensor]:
+        outcome = train(data, tmp_path / name, resolve_config(preset, None, settings + others), split)
+        return load_scorer(outcome.weights).state_dict()
+
+    together, alone = load_scorer(tmp_path / "two" / "weights.safetensors").state_dict(), trained("one")
+    # Sums in another order, through a few steps of Adam, which makes steps of one size of gradients of any size.
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    halved = trained("half", f"optimisation.batch_size={batch_size // 2}")
+    assert max(float((halved[name] - value).abs().max()) for name, value in alone.items()) > 1e-3

@@ -3,10 +3,7 @@
 import dataclasses
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -17,7 +14,7 @@ from made_dimers import made_dimer, save_dimers
 
 from resblock.errors import InputError
 from resblock.pairs import load_dimers
-from resblock.scoring import load_scorer
+from resblock.scoring import EnsembleScorer, load_scorer
 from resblock.training.config import PRESETS, TrainingConfig, read_toml, resolve_config
 from resblock.training.data import DimerData, ValidationDimer
 from resblock.training.evaluation import evaluate
@@ -80,6 +77,7 @@ BAD_TOML = {
     '[network]\noutput_peephole = "next"': "network.output_peephole is next; it must be current or previous",
     '[data]\nselection = "all"': "data.selection is 'all'; choose 'closest' or 'random'",
     "[data]\nvalidation_pairs = 0": "data.validation_pairs is 0",
+    "[data]\nwindow = 4": "data.window is 4; it must be odd and at least 1",
     "[optimisation]\nlearning_rate = -1e-3": "optimisation.learning_rate is -0.001; it must be above 0",
     "[optimisation]\nseed = -1": "optimisation.seed is -1",
 }
@@ -283,6 +281,14 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(when, finished, prepared
     assert outcome.weights.read_bytes() == finished[1].weights.read_bytes()
 
 
+def test_a_run_goes_on_from_where_it_was_killed_before_it_began(finished, prepared, config, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "split.tsv").write_text("D0\ttr")
+    (run / ".config.toml.x1").write_text("[dat")
+    assert train(prepared, run, config).weights.read_bytes() == finished[1].weights.read_bytes()
+
+
 def test_a_damaged_checkpoint_is_refused(finished, prepared, config, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished[0], run)
@@ -361,21 +367,26 @@ def test_the_papers_selection_trains(prepared, tmp_path):
     assert outcome.weights.exists()
 
 
-def test_two_processes_train_together(prepared, tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    settings = [word for setting in SMALL for word in ("--set", setting)]
-    done = subprocess.run(
-        [*command, "-m", "resblock", "train", prepared, "--out", tmp_path / "run", "--preset", "windows", *settings],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=tmp_path,  # not the source tree, which would hide the installed package
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("median AUROC") == 1
-    card = load_scorer(tmp_path / "run" / "weights.safetensors").card
-    assert card["validation"]["ranked"] == len(card["complexes"]["validation"])
+@pytest.mark.parametrize("window", [1, 5])
+def test_windows_of_another_size(window, prepared, tmp_path):
+    settings = (*SMALL, "network.num_layers=2", "optimisation.epochs=1", f"data.window={window}")
+    outcome = train(prepared, tmp_path / "run", resolve_config("windows", None, settings))
+    scorer = load_scorer(outcome.weights)
+    assert scorer.side == window
+    assert evaluated_auroc(scorer, prepared) == pytest.approx(outcome.figures["mean_auroc"])
+    EnsembleScorer.of([scorer, load_scorer(outcome.weights)]).save(tmp_path / "average")
+    assert [member.side for member in load_scorer(tmp_path / "average").members] == [window, window]
+    dimer = made_dimer(5)
+    score = scorer.score(dimer)
+    # Of residues without neighbours all windows are of one pair.
+    alone = [dataclasses.replace(p, linked=np.zeros_like(p.linked)) for p in (dimer.receptor, dimer.ligand)]
+    bare = scorer.score(dataclasses.replace(dimer, receptor=alone[0], ligand=alone[1]))
+    assert np.array_equal(score, bare) == (window == 1)
+
+
+def evaluated_auroc(scorer, prepared):
+    results = evaluate(scorer, load_dimers(prepared, scorer.card["complexes"]["validation"]))
+    return np.mean([result.auroc for result in results])
 
 
 def test_scores_are_for_the_share_of_true_pairs_that_surfaces_have():

@@ -15,11 +15,25 @@ from resblock.cli.doctor import doctor
 from resblock.cli.evaluate import evaluate
 from resblock.cli.predict import predict
 from resblock.cli.prepare import prepare
+from resblock.cli.reproduce import reproduce
+from resblock.cli.sweep import sweep
 from resblock.cli.train import train
 from resblock.errors import InputError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for _command in (predict, prepare, train, evaluate, average, cross_validate, homologues, calibrate, doctor):
+for _command in (
+    predict,
+    prepare,
+    train,
+    evaluate,
+    average,
+    cross_validate,
+    homologues,
+    calibrate,
+    sweep,
+    reproduce,
+    doctor,
+):
     app.command()(_command)
 
 # typer brings its own copy of click or uses the installed one, depending on its version.

@@ -45,3 +45,17 @@ def extra(name: str) -> Iterator[None]:
         if (error.name or "").partition(".")[0] == "resblock":
             raise
         raise InputError(f"{error.name} is not installed; run: pip install 'resblock[{name}]'") from None
+
+
+def numbers(text: str) -> list[int]:
+    """Different whole numbers with commas between them, as in ``--seeds 1,2,3``.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
+        raise InputError(f"seeds {text!r}: write different whole numbers with commas between them")
+    return [int(word) for word in words]

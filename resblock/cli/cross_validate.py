@@ -10,8 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from resblock.cli.console import extra, output, progress_bar, remarks
-from resblock.errors import InputError
+from resblock.cli.console import extra, numbers, output, progress_bar, remarks
 
 if TYPE_CHECKING:
     from resblock.training.cross_validation import Row
@@ -46,7 +45,7 @@ def cross_validate(
         data,
         out,
         configs,
-        _numbers(seeds),
+        numbers(seeds),
         folds,
         homologues,
         device,
@@ -71,13 +70,6 @@ def homologues(
     write_homologues(out, found)
     related = sum(bool(others) for others in found.values())
     output.print(f"{related} of {len(found)} complexes have a homologue. The list is {escape(str(out))}.")
-
-
-def _numbers(text: str) -> list[int]:
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
-        raise InputError(f"seeds {text!r}: write different whole numbers with commas between them")
-    return [int(word) for word in words]
 
 
 def _table(title: str, part: str, rows: Sequence[Row]) -> Table:

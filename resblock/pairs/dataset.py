@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from resblock.errors import InputError
 from resblock.pairs.dimer import Dimer, DimerPartner
-from resblock.pairs.windows import neighbours, window_pairs
+from resblock.pairs.windows import SIDE, neighbours, window_pairs
 from resblock.structure.scales import NEUTRAL_PKA
 
 Pairs = NDArray[np.int64]
@@ -88,6 +88,8 @@ class PairWindows:
         (F,) of `standardisation`; features are left as they are if None.
     device
         Where the windows are made.
+    side
+        Residues of each partner in a window, odd.
     """
 
     def __init__(
@@ -96,13 +98,14 @@ class PairWindows:
         mean: NDArray[np.float32] | None = None,
         scale: NDArray[np.float32] | None = None,
         device: torch.device | str = "cpu",
+        side: int = SIDE,
     ) -> None:
         same_features(dimers)
         tables, around, offsets = [], [], []
         rows = 0
         for dimer in dimers:
             for partner in (dimer.receptor, dimer.ligand):
-                near = neighbours(partner.linked)
+                near = neighbours(partner.linked, side)
                 tables.append(standardised_features(partner, mean, scale))
                 around.append(np.where(near >= 0, near + rows, -1))
                 offsets.append(rows)
@@ -132,9 +135,9 @@ class PairWindows:
         Returns
         -------
         windows
-            (9, P, 2F) float32, time first; zero past the length.
+            (side * side, P, 2F) float32, time first; zero past the length.
         lengths
-            (P,) int64, 1 to 9.
+            (P,) int64, 1 to side * side.
         """
         steps, lengths = window_pairs(self._neighbours, self._neighbours, rows)
         index = torch.from_numpy(np.ascontiguousarray(steps)).to(self._table.device)
@@ -226,6 +229,8 @@ class TrainingPairs(IterableDataset[WindowBatch]):
     rank, world_size
         Place of this process among those that train together; the batches of an epoch that do not
         go round are left out, so that all ranks make the same number of steps.
+    side
+        Residues of each partner in a window, odd.
     """
 
     def __init__(
@@ -238,10 +243,11 @@ class TrainingPairs(IterableDataset[WindowBatch]):
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        side: int = SIDE,
     ) -> None:
         super().__init__()
         self._dimers = tuple(dimers)
-        self._windows = PairWindows(dimers, mean, scale)
+        self._windows = PairWindows(dimers, mean, scale, side=side)
         self._selection = selection
         self._batch_size = batch_size
         self._seed = seed
@@ -269,7 +275,7 @@ class TrainingPairs(IterableDataset[WindowBatch]):
         return shuffled, np.concatenate(labels)[order]
 
     def __iter__(self) -> Iterator[WindowBatch]:
-        """Windows (9, P, 2F) float32, lengths (P,) int64, labels (P,) int64."""
+        """Windows (side * side, P, 2F) float32, lengths (P,) int64, labels (P,) int64."""
         rows, labels = self.draw(self._epoch)
         for batch in batches_here(len(rows), self._batch_size, self._rank, self._world_size):
             windows, lengths = self._windows.gather(rows[batch])

@@ -1,4 +1,4 @@
-"""The 3 x 3 window of residue pairs around a pair, as indices."""
+"""The window of residue pairs around a pair, 3 x 3 in the paper, as indices."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-#: Steps of a full window: (a-1, a, a+1) x (b-1, b, b+1).
-WINDOW: Final = 9
+#: Residues of each partner in the paper's window: (a-1, a, a+1) x (b-1, b, b+1).
+SIDE: Final = 3
+#: Steps of that window, if it is full.
+WINDOW: Final = SIDE**2
 
 
-def neighbours(linked: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(N, 3) indices of the residue before, the residue and the one after; -1 where the chain ends.
+def neighbours(linked: NDArray[np.bool_], side: int = SIDE) -> NDArray[np.int64]:
+    """(N, side) indices of the residues before, the residue and those after; -1 past the ends of its chain.
 
     Parameters
     ----------
     linked
         (N,) bool, whether a residue is bonded to the one before it.
+    side
+        Odd.
     """
-    here = np.arange(len(linked))
-    follows = linked.copy()
-    follows[:1] = False
-    leads = np.append(follows[1:], False)[: len(linked)]
-    return np.stack([np.where(follows, here - 1, -1), here, np.where(leads, here + 1, -1)], axis=1)
+    piece = np.cumsum(~linked)
+    around = np.arange(len(linked))[:, None] + np.arange(side) - side // 2
+    within = (around >= 0) & (around < len(linked))
+    within &= piece[np.where(within, around, 0)] == piece[:, None]
+    return np.where(within, around, -1)
 
 
 def window_pairs(
@@ -36,26 +40,27 @@ def window_pairs(
     Parameters
     ----------
     receptor_neighbours, ligand_neighbours
-        (n, 3) and (m, 3) from `neighbours`.
+        (n, side) and (m, side) from `neighbours`.
     pairs
         (P, 2) receptor and ligand index.
 
     Returns
     -------
     steps
-        (9, P, 2) receptor and ligand index of every step; -1 past the window's length.
+        (side * side, P, 2) receptor and ligand index of every step; -1 past the window's length.
     lengths
-        (P,) number of steps, 1 to 9.
+        (P,) number of steps, 1 to side * side.
     """
     rows = receptor_neighbours[pairs[:, 0]]
     columns = ligand_neighbours[pairs[:, 1]]
-    count = len(pairs)
-    grid = np.empty((count, 3, 3, 2), dtype=np.int64)
+    count, side = rows.shape
+    window = side**2
+    grid = np.empty((count, side, side, 2), dtype=np.int64)
     grid[..., 0] = rows[:, :, None]
     grid[..., 1] = columns[:, None, :]
-    steps = grid.reshape(count, WINDOW, 2)
+    steps = grid.reshape(count, window, 2)
     missing = (steps < 0).any(axis=-1)
     steps[missing] = -1
     order = np.argsort(missing, axis=1, kind="stable")
     packed = np.take_along_axis(steps, order[:, :, None], axis=1)
-    return packed.transpose(1, 0, 2), WINDOW - missing.sum(axis=1)
+    return packed.transpose(1, 0, 2), window - missing.sum(axis=1)

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from resblock.errors import InputError
 from resblock.nn import ChainNetworkConfig, ResAttnLSTMConfig
 from resblock.ops import OUTPUT_PEEPHOLES
+from resblock.pairs.windows import SIDE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -61,6 +62,8 @@ class DataConfig:
     (section `chain`)."""
     complexes: Literal["dimers", "all"] = "dimers"
     """Train and validate on complexes of two single chains only, or on all."""
+    window: int = SIDE
+    """With `windows`: residues of each partner in the window of a pair, odd; 1 for the pair alone."""
     selection: Literal["closest", "random"] = "closest"
     """With `windows`, pairs to learn from: the closest in the bound complex, or negatives drawn afresh every epoch."""
     closest_per_true_pair: float = 10.0
@@ -74,6 +77,7 @@ class DataConfig:
 
     def check(self) -> None:
         """Refuse values that mean nothing."""
+        _require(self.window >= 1 and self.window % 2 == 1, "data.window", "odd and at least 1", self)
         _require(self.closest_per_true_pair > 0, "data.closest_per_true_pair", "above 0", self)
         _require(self.negatives_per_true_pair > 0, "data.negatives_per_true_pair", "above 0", self)
         _require(self.negatives_per_dimer >= 1, "data.negatives_per_dimer", "at least 1", self)

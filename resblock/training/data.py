@@ -95,7 +95,7 @@ class DimerData(L.LightningDataModule):
         given = (self.share, self.mean, self.scale, seed, rank, self.world_size)
         if data.reading == "chain":
             return TrainingResidues(self.train, data.negatives_per_dimer, *given)
-        return TrainingPairs(self.train, selection(data), *given)
+        return TrainingPairs(self.train, selection(data), *given, side=data.window)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of the current epoch; the trainer asks again for every epoch."""

@@ -42,6 +42,7 @@ from resblock.scoring import (
     load_scorer,
 )
 from resblock.structure import FEATURE_VERSION
+from resblock.structure.files import write_atomically
 from resblock.training.config import TrainingConfig, read_toml
 from resblock.training.data import DimerData
 from resblock.training.evaluation import evaluate
@@ -189,7 +190,7 @@ def _divide(
 
 def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
     """Make the run's directory, or see that the one there is this run."""
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    if run.exists() and (not run.is_dir() or not _unclaimed(run)):
         if not (run / CONFIG).is_file() or not (run / SPLIT).is_file():
             raise InputError(f"{run}: exists and is no training run; choose another directory")
         theirs = TrainingConfig().updated(read_toml(run / CONFIG))
@@ -201,9 +202,15 @@ def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
     try:
         run.mkdir(parents=True, exist_ok=True)
         write_split(run / SPLIT, split)
-        (run / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+        # The last, at once: a directory with a configuration is a whole run's, wherever a process was killed.
+        write_atomically(run / CONFIG, lambda stream: stream.write(config.to_toml().encode()))
     except OSError as error:
         raise InputError(f"{run}: cannot be written ({error.strerror})") from None
+
+
+def _unclaimed(run: Path) -> bool:
+    """Whether a directory is empty but for what a process leaves that is killed while it makes it a run's."""
+    return all(path.name == SPLIT or path.name.startswith(f".{CONFIG}.") for path in run.iterdir())
 
 
 def _difference(theirs: TrainingConfig, config: TrainingConfig) -> str:
@@ -232,7 +239,9 @@ def new_scorer(config: TrainingConfig, batches: DimerData) -> NetworkScorer:
         chain = dataclasses.replace(config.chain, input_size=len(names), edge_size=EDGE_SIZE)
         return ChainScorer(ChainNetwork(chain), *given, log_odds_shift=batches.log_odds_shift)
     network = dataclasses.replace(config.network, input_size=2 * len(names))
-    return WindowScorer(ResAttnLSTM.from_config(network), *given, log_odds_shift=batches.log_odds_shift)
+    scorer = WindowScorer(ResAttnLSTM.from_config(network), *given, log_odds_shift=batches.log_odds_shift)
+    scorer.side = config.data.window
+    return scorer
 
 
 def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: torch.device) -> L.Trainer:

@@ -1,0 +1,260 @@
+"""`resblock reproduce`: what it writes, what it does not do twice, and figures that can be checked by hand."""
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+from command_line import assert_refused, contents
+from made_dimers import made_dimer, save_dimers
+from matplotlib.figure import Figure
+from scipy.stats import hypergeom
+
+from resblock.errors import InputError
+from resblock.pairs import load_dimers
+from resblock.ranking import truncated_random_rfpp
+from resblock.structure import PAPER_FEATURES
+from resblock.study import figure6
+from resblock.study.accuracy import exact_interval
+from resblock.study.homology import Chain, across_parts, identity_matrix
+from resblock.study.models import trained
+from resblock.study.part import Study, Table, save_figure, style, with_features
+from resblock.study.random_ranks import first_ranks, simulate, standard_deviation
+from resblock.study.reproduce import PARTS, QUICK, divide, reproduce
+from resblock.training.config import resolve_config
+from resblock.training.split import codes_of
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return save_dimers(tmp_path_factory.mktemp("data"), 6)
+
+
+@pytest.fixture
+def split(tmp_path):
+    path = tmp_path / "split"
+    path.write_text("D0\nD1\n")
+    return path
+
+
+# The command
+
+
+def test_parts_are_written_and_not_done_again(run, prepared, split, tmp_path):
+    out = tmp_path / "study"
+    arguments = ("reproduce", prepared, "--out", out, "--quick", "--split", split, "--part", "homology")
+    status, text, _ = run(*arguments, "--part", "table3")
+    assert status == 0
+    assert "index.html" in text
+    written = contents(out)
+    for name in ("index.md", "index.html", "homology/identity.png", "table3/table3.csv", "table3/draws.md"):
+        assert written[name]
+    assert b"<svg" in written["homology/identity.svg"]
+    (header, *rows) = csv.reader(written["table3/table3.csv"].decode().splitlines())
+    assert header[:4] == ["dimer", "pairs", "true pairs", "RFPP, seed 1"]
+    sizes = {dimer.code: dimer.labels() for dimer in load_dimers(prepared, ["D0", "D1"])}
+    assert {row[0]: (int(row[1]), int(row[2])) for row in rows} == {
+        code: (len(labels), labels.sum()) for code, labels in sizes.items()
+    }
+    for page in ("index.md", "index.html"):
+        for word in ("Split and homology", "Table 3", "Quick setting", "homology/identity.svg", "D1"):
+            assert word in written[page].decode()
+    assert run(*arguments, "--part", "table3")[0] == 0
+    assert contents(out) == written
+
+
+def test_what_changed_is_done_again(prepared, split, tmp_path):
+    told = []
+    given = {"quick": True, "split": str(split), "progress": told.append}
+    reproduce(prepared, tmp_path / "study", ["homology"], **given)
+    first = (tmp_path / "study/homology/result.json").read_bytes()
+    reproduce(prepared, tmp_path / "study", ["homology"], **given)
+    assert len([line for line in told if line == PARTS["homology"][1]]) == 1
+    (part,) = reproduce(prepared, tmp_path / "study", ["homology"], seeds=[5], **given)
+    assert "Seeds: 5" in part.about
+    assert (tmp_path / "study/homology/result.json").read_bytes() != first
+
+
+def test_what_cannot_be_done_is_refused(run, prepared, tmp_path):
+    out = ("--out", tmp_path / "study")
+    assert_refused(run("reproduce", prepared, *out, "--part", "table9"), "table9", "table3")
+    assert_refused(run("reproduce", prepared, *out), "paper_test", "no prepared dimer in the part test")
+    assert_refused(run("reproduce", prepared, *out, "--seeds", "1,x"), "1,x")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").write_text("keep")
+    assert_refused(run("reproduce", prepared, "--out", tmp_path / "mine"), "mine", "no study")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes"]
+
+
+def test_a_missing_extra_says_what_to_install(run, prepared, tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith(("scipy.stats", "resblock.study"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    refused = run("reproduce", prepared, "--out", tmp_path / "study")
+    assert_refused(refused, "scipy.stats", "pip install 'resblock[study]'")
+    assert not (tmp_path / "study").exists()
+
+
+# The split
+
+
+def test_dimers_that_the_list_leaves_out_are_divided_by_the_seed(split):
+    dimers = [made_dimer(k, f"D{k}") for k in range(10)]
+    parts = divide(dimers, str(split), 1)
+    assert codes_of(parts, "test") == ["D0", "D1"]
+    assert (len(codes_of(parts, "train")), len(codes_of(parts, "validation"))) == (6, 2)
+    assert divide(dimers[::-1], str(split), 1) == parts
+    assert divide(dimers, str(split), 2) != parts
+    at_random = divide(dimers, "random", 1)
+    assert [len(codes_of(at_random, part)) for part in ("train", "validation", "test")] == [6, 2, 2]
+
+
+def test_quick_keeps_the_smallest(split):
+    dimers = [made_dimer(k, f"D{k}", (14 + k, 9)) for k in range(30)]
+    parts = divide(dimers, "random", 1, quick=True)
+    assert {part: len(codes_of(parts, part)) for part in QUICK} == dict(QUICK)
+    whole = divide(dimers, "random", 1)
+    size = {dimer.code: len(dimer.labels()) for dimer in dimers}
+    kept = max(size[code] for code in codes_of(parts, "train"))
+    assert all(size[code] >= kept for code in codes_of(whole, "train") if code not in parts)
+
+
+# What parts share
+
+
+def study_of(prepared, out, **given):
+    split = {"D0": "train", "D1": "train", "D2": "validation", "D3": "test"}
+    (out / "part").mkdir(parents=True, exist_ok=True)
+    return Study(prepared, out / "part", out / "runs", split, (1,), **given)
+
+
+def test_a_network_is_trained_once(prepared, tmp_path):
+    study = study_of(prepared, tmp_path)
+    config = resolve_config("windows", None, ("optimisation.epochs=1", "network.hidden_size=4"))
+    first = trained(study, "windows", config, 3)
+    (run,) = study.runs.iterdir()
+    stamp = (run / "weights.safetensors").stat().st_mtime_ns
+    again = trained(study, "windows", config, 3)
+    assert (run / "weights.safetensors").stat().st_mtime_ns == stamp
+    (dimer,) = study.dimers("test")
+    assert np.array_equal(first.score(dimer), again.score(dimer))
+    trained(study, "windows", resolve_config("windows", None, ("optimisation.epochs=1",)), 3)
+    assert len(list(study.runs.iterdir())) == 2
+
+
+def test_the_columns_of_a_feature_set():
+    dimer = made_dimer(1)
+    assert with_features(dimer, "paper") is dimer
+    order = np.arange(len(PAPER_FEATURES))[::-1]
+    turned = made_dimer(1)
+    for partner in (turned.receptor, turned.ligand):
+        object.__setattr__(partner, "features", partner.features[:, order])
+    object.__setattr__(turned, "feature_names", tuple(PAPER_FEATURES[k] for k in order))
+    assert np.array_equal(with_features(turned, "paper").ligand.features, dimer.ligand.features, equal_nan=True)
+    with pytest.raises(InputError, match="--features extended"):
+        with_features(dimer, "extended")
+
+
+def test_tables_as_files(tmp_path):
+    table = Table("t", "A title", ("name", "value"), [("a|b", 1234.56789), ("c", None), ("d", 12345)], "A note.")
+    table.write(tmp_path)
+    assert (tmp_path / "t.csv").read_text() == "name,value\na|b,1234.56789\nc,\nd,12345\n"
+    lines = (tmp_path / "t.md").read_text().splitlines()
+    assert lines[2:7] == ["| name | value |", "| --- | --- |", "| a\\|b | 1235 |", "| c | - |", "| d | 12,345 |"]
+    assert lines[-1] == "A note."
+
+
+def test_the_same_figure_is_the_same_file(tmp_path):
+    def draw(out):
+        out.mkdir()
+        with style():
+            figure = Figure(figsize=(2, 2))
+            figure.subplots().plot([1, 3, 2])
+            save_figure(figure, out, "f")
+        return contents(out)
+
+    assert draw(tmp_path / "a") == draw(tmp_path / "b")
+
+
+# Random orders
+
+
+def test_drawing_is_drawing_without_replacement():
+    pairs, true_pairs, orders = 60, 4, 40_000
+    generator = np.random.default_rng(3)
+    shuffled = generator.permuted(np.tile(np.arange(pairs) < true_pairs, (orders, 1)), axis=1)
+    seen = np.bincount(shuffled.argmax(axis=1), minlength=pairs) / orders
+    drawn = first_ranks(pairs, true_pairs, orders, generator)
+    assert drawn.sum() == orders
+    assert np.abs(drawn[:pairs] / orders - seen).max() < 5 * np.sqrt(2 * true_pairs / pairs / orders)
+    # The hypergeometric chance that the first ten draws have no true pair.
+    later = drawn[10:].sum() / orders
+    assert later == pytest.approx(hypergeom.pmf(0, pairs, true_pairs, 10), abs=5 * 0.5 / np.sqrt(orders))
+
+
+@pytest.mark.parametrize(("pairs", "true_pairs"), [(67704, 133), (9042, 3), (500, 1), (40, 40)])
+def test_means_agree_with_the_exact_values(pairs, true_pairs):
+    found = simulate(pairs, true_pairs, 10**10, seed=1)
+    exact = standard_deviation(pairs, true_pairs) / 1e5
+    assert found.standard_error == pytest.approx(exact, rel=1e-3, abs=1e-12)
+    assert abs(found.mean - truncated_random_rfpp(pairs, true_pairs)) <= 5 * exact + 1e-12
+
+
+def test_the_interval_of_eight_of_eleven():
+    assert exact_interval(8, 11) == pytest.approx((0.39, 0.94), abs=0.005)
+    assert exact_interval(0, 4)[0] == 0.0
+
+
+# Homology
+
+
+def test_identity_by_hand():
+    found = identity_matrix(["ACDEFGHIKL", "ACDEYGHIKL", "ACDEFGHIKLMNPQ", "ACDEFGHIKL"])
+    assert np.array_equal(found, found.T)
+    assert found[0].tolist() == pytest.approx([1.0, 0.9, 10 / 14, 1.0])
+
+
+def test_pairs_across_parts_and_none_within_one():
+    chains = [Chain("train", "A", "receptor", ""), Chain("train", "B", "ligand", ""), Chain("test", "C", "ligand", "")]
+    identity = np.array([[1.0, 0.9, 0.2], [0.9, 1.0, 0.5], [0.2, 0.5, 1.0]])
+    alike = {"A": frozenset({"C"}), "B": frozenset(), "C": frozenset({"A"})}
+    assert across_parts(chains, identity, alike) == [
+        ("B", "train", "C", "test", 0.5, "no"),
+        ("A", "train", "C", "test", 0.2, "yes"),
+    ]
+
+
+# Pictures
+
+
+def test_without_structures_figure_6_says_so(prepared, tmp_path):
+    assert "--structures" in figure6.run(study_of(prepared, tmp_path)).text
+    assert "has none of" in figure6.run(study_of(prepared, tmp_path, structures=tmp_path)).text
+
+
+def test_a_part_that_left_something_out_is_tried_again(prepared, split, tmp_path):
+    told = []
+    given = {"quick": True, "split": str(split), "progress": told.append}
+    for _ in range(2):
+        (part,) = reproduce(prepared, tmp_path / "study", ["figure6"], **given)
+        assert part.result.text.startswith("Left out")
+    assert told == [PARTS["figure6"][1]] * 2
+
+
+def test_a_viewer_that_draws_nothing_is_reported(tmp_path):
+    viewer, script = tmp_path / "pymol", tmp_path / "view.pml"
+    viewer.write_text("#!/bin/sh\necho no display >&2\n")
+    viewer.chmod(0o755)
+    script.write_text("")
+    with pytest.raises(InputError, match="no display"):
+        figure6.draw(str(viewer), script, tmp_path / "p.png")
+
+
+def test_pymol_draws(run, tmp_path):
+    viewer = figure6.shutil.which("pymol")
+    if viewer is None:
+        pytest.skip("no pymol")
+    assert run("predict", "--example", "--out", tmp_path / "example")[0] == 0
+    picture = figure6.draw(viewer, tmp_path / "example" / "view.pml", tmp_path / "p.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "example" / "view.png").exists()

@@ -1,0 +1,131 @@
+"""Two workers on a PostgreSQL database, one of them killed: the sweep ends complete, every trial done once."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+from command_line import contents
+from made_dimers import save_dimers
+
+from resblock.study.space import SEED, Choices, cells
+from resblock.study.trials import Trials
+
+
+def server_program(name):
+    """Debian keeps the server's programs outside the PATH."""
+    found = [shutil.which(name), *sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)]
+    return next((str(path) for path in found if path), None)
+
+
+@pytest.fixture(scope="module")
+def postgresql():
+    """URL of a database of an own server, which listens on a socket in its directory only."""
+    initdb, pg_ctl = server_program("initdb"), server_program("pg_ctl")
+    if initdb is None or pg_ctl is None:
+        pytest.skip("no PostgreSQL server here; install Debian's package postgresql to have it")
+    # Not under tmp_path: the path of a socket must be short, and another user must reach it.
+    directory = Path(tempfile.mkdtemp(prefix="resblock-"))
+    other_user = {}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        shutil.chown(directory, "nobody")
+        other_user = {"user": "nobody"}
+
+    def server(*command):
+        subprocess.run(command, check=True, cwd=directory, stdout=subprocess.DEVNULL, timeout=60, **other_user)
+
+    cluster = directory / "cluster"
+    try:
+        server(initdb, "-D", cluster, "-U", "resblock", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        options = f"-k {directory} -c listen_addresses= -c fsync=off"
+        server(pg_ctl, "-D", cluster, "-o", options, "-l", directory / "log", "-w", "start")
+        try:
+            yield f"postgresql://resblock@/postgres?host={directory}"
+        finally:
+            server(pg_ctl, "-D", cluster, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_each_cell_is_done_once_by_several_workers(postgresql):
+    axes = {"network.num_layers": Choices((2, 4, 6)), SEED: Choices((1, 2))}
+    grid = list(cells({"network.num_layers": Choices((2, 4, 6))}, (1, 2)))
+    did = []
+
+    def work(cell):
+        did.append(dict(cell))
+        time.sleep(0.02)
+        return 1.0, None
+
+    def worker():
+        Trials(postgresql, "test", {}, axes, grid=grid).work(work)
+
+    workers = [threading.Thread(target=worker) for _ in range(3)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
+    assert [done.cell for done in Trials(postgresql, "test", {}, axes, grid=grid).done()] == grid
+    assert sorted(map(str, did)) == sorted(map(str, grid))
+
+
+def test_a_killed_workers_trial_is_done_by_the_other(postgresql, tmp_path, run):
+    data = save_dimers(tmp_path / "data", 6)
+    settings = ("--set", "optimisation.epochs=2", "--set", "data.validation_pairs=40")
+
+    def command(out):
+        grid = ("--layers", "2,4", "--units", "4", "--seeds", "1,2")
+        return "sweep", data, "--out", tmp_path / out, "--storage", postgresql, "--heartbeat", "1", *grid, *settings
+
+    def worker(out):
+        return subprocess.Popen(
+            [sys.executable, "-m", "resblock", *command(out)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,  # not the source tree, which would hide the installed package
+        )
+
+    killed, survivor = worker("killed"), worker("survivor")
+    try:
+        line = next((line for line in killed.stderr if line.startswith("training")), None)
+        assert line is not None, "the first worker began no trial"
+        killed.send_signal(signal.SIGKILL)
+        printed, errors = survivor.communicate(timeout=300)
+    finally:
+        for process in (killed, survivor):
+            process.kill()
+            process.communicate()
+    assert survivor.returncode == 0, errors
+    assert "4 trials, the whole grid" in printed
+
+    url = postgresql.replace("postgresql:", "postgresql+psycopg:")
+    (name,) = [name for name in optuna.get_all_study_names(url) if name.startswith("resblock-")]
+    trials = optuna.load_study(study_name=name, storage=url).trials
+    done = Counter(tuple(sorted(trial.params.items())) for trial in trials if trial.state.name == "COMPLETE")
+    assert done == {
+        (("network.hidden_size", 4), ("network.num_layers", n), ("seed", s)): 1 for n in (2, 4) for s in (1, 2)
+    }
+    (lost,) = [trial for trial in trials if trial.state.name == "FAIL"]
+    assert lost.number in [number for trial in trials for number in trial.system_attrs.get("retry_history", ())]
+
+    # Started again, the killed worker finds everything done and lays out the same.
+    status, _, errors = run(*command("killed"))
+    assert status == 0, errors
+    assert "4 of 4 trials are done" in errors
+    assert "training" not in errors
+    written = [
+        {path: content for path, content in contents(tmp_path / out).items() if "/" not in path}
+        for out in ("killed", "survivor")
+    ]
+    assert written[0] == written[1]
+    assert {"by_num_layers.csv", "settings.md", "sweep_dimers.svg"} <= set(written[0])

@@ -1,0 +1,61 @@
+"""`resblock reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from resblock.cli.console import extra, numbers, output, remarks
+
+
+def reproduce(
+    data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare --features extended).")],
+    out: Annotated[Path, typer.Option(help="The study's directory. What is finished there is not done again.")],
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="homology, sweep, table3, compare, figure4, figure6 or gradients; may be repeated. All by default."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A check that everything runs: few dimers, few epochs, the first seed.")
+    ] = False,
+    seeds: Annotated[str, typer.Option(metavar="1,2,3", help="Of the trainings; the first also divides.")] = "1,2,3",
+    split: Annotated[
+        str, typer.Option(help="paper_test (its test dimers), random (6:2:2 by the seed), or a list of codes.")
+    ] = "paper_test",
+    structures: Annotated[
+        Path | None, typer.Option(help="The benchmark's own files, for figure 6, which needs pymol, too.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Do the study of Liu & Gong 2019 again: its tables, figures, and an index page.
+
+    The whole study takes 12 to 28 hours of one core, most of them for the part sweep; --quick takes under 15
+    minutes on 2 cores. docs/paper.md has the costs of all parts, and the paper claim by claim.
+    """
+    with extra("study"):
+        from resblock.study.reproduce import reproduce as run
+
+        done = run(
+            data,
+            out,
+            part or (),
+            quick,
+            numbers(seeds),
+            split,
+            structures,
+            device,
+            lambda what: remarks.print(escape(what)),
+        )
+    table = Table(title="The study")
+    for heading in ("part", "tables", "figures", "minutes"):
+        table.add_column(heading, justify="left" if heading == "part" else "right")
+    for one in done:
+        table.add_row(one.title, str(len(one.result.tables)), str(len(one.result.figures)), f"{one.seconds / 60:.1f}")
+    output.print(table)
+    output.print(f"The index is {escape(str(out))}/index.html (and index.md).")

@@ -1,0 +1,37 @@
+"""How well networks trained on the study's dimers rank its test dimers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scipy.stats import binomtest
+
+from resblock.ranking import DimerResult, ncpd
+from resblock.study.models import trained
+from resblock.study.part import Study
+from resblock.training.config import PRESETS
+from resblock.training.evaluation import evaluate
+
+#: Presets that are compared, with the features that they need.
+MODELS: Final = {"paper": "paper", "windows": "paper", "residues": "extended", "neighbours": "extended"}
+
+
+def rank_test_dimers(study: Study, preset: str, seed: int) -> list[DimerResult]:
+    """Train a preset on the study's training part and rank its test dimers."""
+    scorer = trained(study, preset, PRESETS[preset], seed, MODELS[preset])
+    study.progress(f"ranking: {preset}, seed {seed}")
+    return evaluate(scorer, study.dimers("test", MODELS[preset]))
+
+
+def ncpd_sentence(results: list[DimerResult]) -> str:
+    """NCPD with the exact interval of its share, in words."""
+    orders = [result.accuracy_order for result in results if result.accuracy_order is not None]
+    hits = ncpd(orders)
+    low, high = exact_interval(hits, len(orders))
+    return f"{hits} of {len(orders)} (95 % interval of the share: {low:.2f} to {high:.2f})"
+
+
+def exact_interval(hits: int, trials: int) -> tuple[float, float]:
+    """Clopper and Pearson's 95 % interval of a share."""
+    found = binomtest(hits, trials).proportion_ci(0.95, method="exact")
+    return float(found.low), float(found.high)

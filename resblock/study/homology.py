@@ -1,0 +1,141 @@
+"""The split, and how alike the chains of its parts are."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from Bio.Align import PairwiseAligner, substitution_matrices
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from resblock.pairs import Dimer
+from resblock.structure.read import one_letter
+from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
+from resblock.training.homology import COLUMNS, IDENTITY, SCORE, Homologues, find_homologues
+from resblock.training.split import PARTS, Part
+
+#: Identity above which two dimers of different parts are listed.
+LISTED: Final = 0.30
+#: File of the whole matrix, too wide for a page.
+MATRIX: Final = "identity.csv"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain of a dimer and the part of the split it stands in."""
+
+    part: str
+    code: str
+    name: str
+    sequence: str
+
+
+def run(study: Study) -> Result:
+    """Compare all chains of the dimers in the split."""
+    dimers = {part: study.dimers(part) for part in PARTS}
+    chains = [chain for part in PARTS for dimer in dimers[part] for chain in _chains(part, dimer)]
+    study.progress(f"aligning {len(chains)} chains")
+    identity = identity_matrix([chain.sequence for chain in chains])
+    homologues = find_homologues([dimer for part in PARTS for dimer in dimers[part]])
+    write_text(study.out / MATRIX, _matrix_csv(chains, identity))
+    rows = across_parts(chains, identity, homologues)
+    listed = [row for row in rows if row[4] > LISTED]
+    note = (
+        f"{study.about()} Identity: identical residues over all columns of a global alignment, gaps too (Bio.Align in "
+        "place of ClustalW2; BLOSUM62, gaps 10 and 0.5, free at the ends); of two dimers, the largest of any two "
+        f"chains. Homologues: {IDENTITY:.0%} over {COLUMNS} columns of a local alignment that scores {SCORE:.0f}."
+    )
+    tables = [
+        Table("split", "The split", ("dimer", "part", "surface pairs", "true pairs"), _split_rows(dimers), note),
+        Table(
+            "across_parts",
+            f"Dimers of different parts with an identity above {LISTED:.0%}",
+            ("dimer", "part", "other dimer", "its part", "identity", "homologues"),
+            listed,
+            note,
+        ),
+    ]
+    related = sum(row[5] == "yes" for row in rows)
+    text = (
+        f"{len(listed)} pairs of dimers in different parts have an identity above {LISTED:.0%}. {related} pairs are "
+        "homologues by the rule of `resblock homologues`, which finds common domains and more distant relatives. "
+        f"The whole matrix is in {MATRIX}."
+    )
+    return Result(tables, [_heat_map(chains, identity, study.out)], text)
+
+
+def identity_matrix(sequences: Sequence[str]) -> NDArray[np.float64]:
+    """Identical residues over the columns of global alignments, (n, n), 0 to 1."""
+    aligner = PairwiseAligner(mode="global")
+    aligner.substitution_matrix = substitution_matrices.load("BLOSUM62")
+    aligner.open_gap_score, aligner.extend_gap_score, aligner.end_gap_score = -10.0, -0.5, 0.0
+    different = sorted(set(sequences))
+    found = np.eye(len(different))
+    for (i, one), (j, other) in combinations(enumerate(different), 2):
+        alignment = next(iter(aligner.align(one, other)))
+        found[i, j] = found[j, i] = alignment.counts().identities / alignment.shape[1]
+    places = [different.index(sequence) for sequence in sequences]
+    return found[np.ix_(places, places)]
+
+
+def across_parts(
+    chains: Sequence[Chain], identity: NDArray[np.float64], homologues: Homologues
+) -> list[tuple[str, str, str, str, float, str]]:
+    """Every two dimers of different parts with their largest identity, the most alike first."""
+    largest: dict[tuple[str, str], float] = {}
+    part = {chain.code: chain.part for chain in chains}
+    for (i, one), (j, other) in combinations(enumerate(chains), 2):
+        if one.part != other.part:
+            key = (one.code, other.code)
+            largest[key] = max(largest.get(key, 0.0), float(identity[i, j]))
+    return [
+        (one, part[one], other, part[other], value, "yes" if other in homologues[one] else "no")
+        for (one, other), value in sorted(largest.items(), key=lambda entry: (-entry[1], entry[0]))
+    ]
+
+
+def _chains(part: str, dimer: Dimer) -> Iterator[Chain]:
+    for role, partner in (("receptor", dimer.receptor), ("ligand", dimer.ligand)):
+        for name in partner.chains:
+            letters = [one_letter(residue.parent) for residue in partner.residues if residue.chain == name]
+            yield Chain(part, dimer.code, f"{role} {name}".strip(), "".join(letters))
+
+
+def _split_rows(dimers: Mapping[Part, list[Dimer]]) -> list[tuple[Cell, ...]]:
+    labels = [(dimer.code, part, dimer.labels()) for part, members in dimers.items() for dimer in members]
+    return [(code, part, len(true), int(true.sum())) for code, part, true in labels]
+
+
+def _matrix_csv(chains: Sequence[Chain], identity: NDArray[np.float64]) -> str:
+    names = [f"{chain.code} {chain.name}" for chain in chains]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["chain", *names])
+    writer.writerows([name, *(f"{value:.4f}" for value in row)] for name, row in zip(names, identity, strict=True))
+    return text.getvalue()
+
+
+def _heat_map(chains: Sequence[Chain], identity: NDArray[np.float64], out: Path) -> Path:
+    parts = [chain.part for chain in chains]
+    ends = [k + 1 for k, (one, other) in enumerate(pairwise(parts)) if one != other]
+    with style():
+        figure = Figure(figsize=(6.5, 5.5), layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(identity, vmin=0.0, vmax=1.0, cmap="magma_r", interpolation="nearest")
+        for end in ends:
+            axes.axhline(end - 0.5, color="tab:blue", linewidth=0.8)
+            axes.axvline(end - 0.5, color="tab:blue", linewidth=0.8)
+        limits = [0, *ends, len(parts)]
+        middles = [(first + last) / 2 for first, last in pairwise(limits)]
+        axes.set_xticks(middles, [parts[first] for first in limits[:-1]])
+        axes.set_yticks(middles, [parts[first] for first in limits[:-1]], rotation=90, va="center")
+        axes.set_title(f"Sequence identity of {len(chains)} chains")
+        figure.colorbar(image, label="identity")
+        return save_figure(figure, out, "identity")

@@ -1,0 +1,245 @@
+"""The study in one directory: which parts there are, what is done already, and the pages that show it.
+
+OUT/index.md, OUT/index.html   all parts that are finished
+OUT/PART/                      tables (CSV and Markdown), figures (SVG and PNG), and result.json
+OUT/runs/                      training runs, which the parts share
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+import resblock
+from resblock.errors import InputError
+from resblock.pairs import Dimer, load_dimers
+from resblock.study.part import Result, Study, Table, write_text
+from resblock.training.split import PARTS as SPLIT_PARTS
+from resblock.training.split import SHARES, Part, Split, find_list, random_split, read_split
+
+#: Parts by name, with the module and the title.
+PARTS: Final[Mapping[str, tuple[str, str]]] = {
+    "homology": ("homology", "Split and homology"),
+    "sweep": ("sweep", "Tables 1 and 2: depth and units"),
+    "table3": ("table3", "Table 3: the first true pair, and a random order"),
+    "compare": ("compare", "Tables 4 and 5: other methods, and one thing taken away"),
+    "figure4": ("figure4", "Figure 4: models and dimers"),
+    "figure6": ("figure6", "Figure 6: the first pairs of four proteins"),
+    "gradients": ("gradients", "The gradient through depth"),
+}
+RESULT: Final = "result.json"
+RANDOM: Final = "random"
+#: Dimers of each part of the split that the quick setting keeps: the smallest.
+QUICK: Final[Mapping[Part, int]] = {"train": 12, "validation": 3, "test": 4}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A part that is done: its result, and on what."""
+
+    name: str
+    title: str
+    about: str
+    seconds: float
+    result: Result
+
+
+def reproduce(
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    names: Sequence[str] = (),
+    quick: bool = False,
+    seeds: Sequence[int] = (1, 2, 3),
+    split: str = "paper_test",
+    structures: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    progress: Callable[[str], object] = lambda what: None,
+) -> list[Finished]:
+    """Compute the parts that are not there yet and write the index.
+
+    A part is there if it was finished with the same program, data, split, seeds and settings.
+
+    Parameters
+    ----------
+    data : path
+        Directory of prepared dimers; complexes of more than two chains are left out, as in the paper.
+    out : path
+        The study's directory; made if missing.
+    names : sequence of str
+        Parts, by their names in `PARTS`; all without.
+    quick : bool
+        Few dimers, small networks, few epochs, one seed.
+    seeds : sequence of int
+        Of the trainings; the first one also divides the dimers.
+    split : str
+        `random` for 6:2:2 by the seed, or a list for `resblock.training.split.find_list`. Where the list names test
+        dimers only, the others are divided into train and validation by the seed.
+    structures : path, optional
+        The benchmark's own files, for the figure of structures.
+    device : {"auto", "cpu", "cuda"}
+    progress : callable
+        Called with what is being done.
+
+    Raises
+    ------
+    InputError
+        If a part is unknown, or the data do not fit.
+    """
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise InputError(f"part {unknown[0]!r} is unknown; the parts are {', '.join(PARTS)}")
+    if not seeds:
+        raise InputError("no seeds; give at least one")
+    # Before anything is computed: what a part cannot be imported without is missed now.
+    modules = {name: importlib.import_module(f"resblock.study.{PARTS[name][0]}") for name in names or PARTS}
+    data, out = Path(data), Path(out)
+    _claim(out)
+    dimers = [dimer for dimer in load_dimers(data) if dimer.is_dimer and dimer.contact_area is not None]
+    parts = divide(dimers, split, seeds[0], quick)
+    for name, module in modules.items():
+        directory = out / name
+        directory.mkdir(parents=True, exist_ok=True)
+        study = Study(
+            data,
+            directory,
+            out / "runs",
+            parts,
+            tuple(seeds[:1] if quick else seeds),
+            quick,
+            device,
+            None if structures is None else Path(structures),
+            progress,
+        )
+        _run(name, module, study, [dimer for dimer in dimers if dimer.code in parts])
+        write_index(out)
+    return finished(out)
+
+
+def divide(dimers: Sequence[Dimer], split: str, seed: int, quick: bool = False) -> Split:
+    """Part of every dimer that the study uses; see `reproduce`.
+
+    Raises
+    ------
+    InputError
+        If a part of the split would be empty.
+    """
+    codes = sorted(dimer.code for dimer in dimers)
+    if split == RANDOM:
+        parts = dict(random_split(codes, seed))
+    else:
+        listed = read_split(find_list(split))
+        parts = {code: part for code, part in listed.items() if code in codes}
+        if set(listed.values()) == {"test"}:
+            parts |= _train_and_validation([code for code in codes if code not in listed], seed)
+    for part in SPLIT_PARTS:
+        if part not in parts.values():
+            raise InputError(
+                f"split {split!r}: no prepared dimer in the part {part}; prepare more, or use --split random"
+            )
+    if not quick:
+        return parts
+    size = {dimer.code: len(dimer.labels()) for dimer in dimers}
+    kept = {
+        part: sorted((code for code in parts if parts[code] == part), key=lambda code: (size[code], code))[:number]
+        for part, number in QUICK.items()
+    }
+    return {code: part for part, members in kept.items() for code in members}
+
+
+def _train_and_validation(codes: Sequence[str], seed: int) -> dict[str, Part]:
+    shuffled = np.random.default_rng(seed).permutation(sorted(codes)).tolist()
+    train, validation, _ = SHARES
+    first = len(codes) - max(1, round(len(codes) * validation / (train + validation)))
+    return {code: "train" if number < first else "validation" for number, code in enumerate(shuffled)}
+
+
+def _claim(out: Path) -> None:
+    """Make the directory, or see that the one there is a study's."""
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _of_a_study(out))):
+        raise InputError(f"{out}: exists and is no study; give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _of_a_study(out: Path) -> bool:
+    return {entry.name for entry in out.iterdir()} <= {*PARTS, "runs", "index.md", "index.html"}
+
+
+def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Dimer]) -> None:
+    """Run a part unless its result is there, made from the same."""
+    key = _key(name, study, dimers)
+    stored = _stored(study.out)
+    if stored is not None and stored["key"] == key:
+        return
+    study.progress(PARTS[name][1])
+    start = time.perf_counter()
+    result: Result = module.run(study)
+    seconds = time.perf_counter() - start
+    for table in result.tables:
+        table.write(study.out)
+    content = {
+        "key": key if result.complete else None,
+        "about": study.about(),
+        "seconds": round(seconds, 1),
+        "tables": [asdict(table) for table in result.tables],
+        "figures": [path.name for path in result.figures],
+        "text": result.text,
+    }
+    write_text(study.out / RESULT, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _key(name: str, study: Study, dimers: Sequence[Dimer]) -> str:
+    """Digest of what decides a result: the study's code, the settings and the data."""
+    said = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        said.update(source.read_bytes())
+    settings = [
+        resblock.__version__,
+        name,
+        study.quick,
+        study.seeds,
+        str(study.structures),
+        sorted(study.split.items()),
+    ]
+    content = [(dimer.code, dimer.key, dimer.feature_names) for dimer in dimers]
+    said.update(json.dumps([settings, content]).encode())
+    return said.hexdigest()
+
+
+def _stored(directory: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads((directory / RESULT).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content
+
+
+def finished(out: Path) -> list[Finished]:
+    """The parts that are done, in the order of `PARTS`."""
+    found = []
+    for name, (_, title) in PARTS.items():
+        stored = _stored(out / name)
+        if stored is not None:
+            tables = [Table(**{**of, "columns": tuple(of["columns"])}) for of in stored["tables"]]
+            figures = [out / name / figure for figure in stored["figures"]]
+            result = Result(tables, figures, stored["text"])
+            found.append(Finished(name, title, stored["about"], stored["seconds"], result))
+    return found
+
+
+def write_index(out: Path) -> None:
+    """Write index.md and index.html of the parts that are done."""
+    from resblock.study.pages import html_page, markdown_page
+
+    parts = finished(out)
+    write_text(out / "index.md", markdown_page(parts))
+    write_text(out / "index.html", html_page(parts))

@@ -1,0 +1,78 @@
+"""Table 3: the first true pair of every test dimer, beside a random order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from resblock.ranking import DimerResult, expected_random_rfpp, truncated_random_rfpp
+from resblock.study.accuracy import ncpd_sentence, rank_test_dimers
+from resblock.study.part import Cell, Result, Study, Table, readable
+from resblock.study.random_ranks import PAPER_DRAWS, simulate, standard_deviation
+
+#: Draws that are compared, the paper's at last.
+DRAWS: Final = (10**4, 10**6, 10**8, PAPER_DRAWS)
+
+
+def run(study: Study) -> Result:
+    """Train the paper's network with every seed, rank the test dimers, and draw random orders."""
+    by_seed = {seed: rank_test_dimers(study, "paper", seed) for seed in study.seeds}
+    first = [result for result in by_seed[study.seeds[0]] if result.rfpp is not None]
+    note = (
+        "All pairs of surface residues of the test dimers. Exact: (N + 1) / (M + 1) for N pairs with M true ones; "
+        "truncated: at most 1000 draws, and 1000 where none was true, as in the paper."
+    )
+    draws = [_draws_row(first, number, study.seeds[0]) for number in DRAWS]
+    tables = [
+        _table3(
+            by_seed, f"{study.about()} All pairs of surface residues are ranked; order: RFPP over pairs, per mille."
+        ),
+        Table(
+            "random_orders",
+            "Mean rank of the first true pair in a random order",
+            ("dimer", "pairs", "true pairs", "exact", "truncated, exact", *(f"{n:,} draws" for n in DRAWS)),
+            [_random_row(result, study.seeds[0]) for result in first],
+            note,
+        ),
+        Table(
+            "draws",
+            "How far the drawn means are from the exact ones",
+            ("draws", "standard error", "largest deviation", "largest deviation in standard errors"),
+            draws,
+            f"{note} Standard error: the largest over the dimers, from the exact distribution.",
+        ),
+    ]
+    found = "".join(f"Seed {seed}: NCPD {ncpd_sentence(results)}. " for seed, results in by_seed.items())
+    errors = "; ".join(f"{readable(row[1])} with {readable(row[0])}" for row in draws)
+    text = (
+        f"{found}\n\nThe mean rank in a random order needs no draws: it is known exactly. Drawn, its standard error is "
+        f"at most {errors} draws; ranks of different dimers differ by hundreds, so that 10,000 draws would do."
+    )
+    return Result(tables, text=text)
+
+
+def _table3(by_seed: dict[int, list[DimerResult]], note: str) -> Table:
+    columns = ["dimer", "pairs", "true pairs"]
+    columns += [f"{what}, seed {seed}" for seed in by_seed for what in ("RFPP", "order")]
+    rows: list[tuple[Cell, ...]] = []
+    for results in zip(*by_seed.values(), strict=True):
+        found = [cell for result in results for cell in (result.rfpp, result.accuracy_order)]
+        first = results[0]
+        rows.append((first.code, first.pairs, first.true_pairs, *found, first.expected_random_rfpp))
+    title = "Table 3: rank of the first true pair (RFPP) of the paper's network"
+    return Table("table3", title, (*columns, "random RFPP"), rows, note)
+
+
+def _random_row(result: DimerResult, seed: int) -> tuple[Cell, ...]:
+    size = (result.pairs, result.true_pairs)
+    drawn = [simulate(*size, draws, seed).mean for draws in DRAWS]
+    return result.code, *size, expected_random_rfpp(*size), truncated_random_rfpp(*size), *drawn
+
+
+def _draws_row(results: Sequence[DimerResult], draws: int, seed: int) -> tuple[Cell, ...]:
+    sizes = [(result.pairs, result.true_pairs) for result in results]
+    errors = [standard_deviation(*size) / math.sqrt(draws) for size in sizes]
+    deviations = [abs(simulate(*size, draws, seed).mean - truncated_random_rfpp(*size)) for size in sizes]
+    ratios = [deviation / error for deviation, error in zip(deviations, errors, strict=True)]
+    return draws, max(errors), max(deviations), max(ratios)
