@@ -251,29 +251,39 @@ struct Wave {
     }
   };
 
-  // Steps [d0, d1) of a layer on its own. Sums begin with what the block before has multiplied, in `room` for two.
+  // Steps [d0, d1) of a layer on its own, whose sums begin with the products with its inputs; meanwhile, those of the
+  // block ahead, if there is one.
   template <bool previous>
-  __attribute__((noinline)) static void advance_looking_ahead(Together t, A* room, int64_t d0, int64_t d1) {
+  __attribute__((noinline)) static void advance_begun(const Together& t, const Block* ahead, int64_t d0, int64_t d1) {
+    for (int64_t d = d0; d < d1; ++d) {
+      const Step now = step_of(t, 0, d);
+      Sums sums;
+      begin(now, sums);
+      for (int p = 0; p < P; ++p) multiply_h(now, p, sums);
+      const Cells<previous, false> cells(t, d, now, sums);
+      RESBLOCK_UNROLL
+      for (int p = 0; p < P; ++p) {
+        const auto half = cells.first_half(p);
+        if (ahead) ahead->multiply(d - d0, p);
+        cells.second_half(p, half);
+      }
+      write_row<false>(t, d);
+    }
+  }
+
+  // The same from the layer's inputs, with `room` for the sums of two blocks.
+  template <bool previous>
+  static void advance_looking_ahead(Together t, A* room, int64_t d0, int64_t d1) {
     A* turns[] = {room, room + block * start_row};
     t.start_step = start_row;
     Block{t.weights, t.in, d0, d1 - 1, turns[0]}.multiply_all();
     for (int64_t from = d0; from < d1; from += block) {
       const Block ahead = {t.weights, t.in, from + block, d1 - 1, turns[1]};
       t.start = turns[0] - from * start_row;
-      for (int64_t d = from; d < d1 && d < ahead.from; ++d) {
-        const Step now = step_of(t, 0, d);
-        Sums sums;
-        begin(now, sums);
-        for (int p = 0; p < P; ++p) multiply_h(now, p, sums);
-        const Cells<previous, false> cells(t, d, now, sums);
-        RESBLOCK_UNROLL
-        for (int p = 0; p < P; ++p) {
-          const auto half = cells.first_half(p);
-          if (ahead.from < d1) ahead.multiply(d - from, p);
-          cells.second_half(p, half);
-        }
-        write_row<false>(t, d);
-      }
+      if (ahead.from < d1)
+        advance_begun<previous>(t, &ahead, from, ahead.from);
+      else
+        advance_begun<previous>(t, nullptr, from, d1);
       turns[1] = turns[0];
       turns[0] = ahead.start;
     }

@@ -194,15 +194,14 @@ struct WaveSegment {
                 p.output + (t * p.size.B + sequence) * p.size.H);
   }
 
+  template <bool previous>
   void advance(const typename Wave::Together& together, int64_t pair, int64_t d0, int64_t d1) const {
-    const bool previous = p.options.output_peephole_previous;
-    if constexpr (Wave::looks_ahead) {
-      const auto run =
-          previous ? Wave::template advance_looking_ahead<true> : Wave::template advance_looking_ahead<false>;
-      if (pair > 0) return d0 < d1 ? run(together, scratch.start, d0, d1) : void();
-    }
-    const auto run = previous ? Wave::template advance<true> : Wave::template advance<false>;
-    run(together, d0, d1);
+    if constexpr (!Wave::looks_ahead)
+      Wave::template advance<previous>(together, d0, d1);
+    else if (pair == 0)
+      Wave::template advance_begun<previous>(together, nullptr, d0, d1);
+    else if (d0 < d1)
+      Wave::template advance_looking_ahead<previous>(together, scratch.start, d0, d1);
   }
 
   void run_pair(int64_t pair) const {
@@ -226,7 +225,10 @@ struct WaveSegment {
       together.in = scratch.zeros;
       together.in_row = 0;
     }
-    advance(together, pair, d0, d1);
+    if (p.options.output_peephole_previous)
+      advance<true>(together, pair, d0, d1);
+    else
+      advance<false>(together, pair, d0, d1);
     if (pair + 1 == pairs.count && d1 > lag) store_output(d0 > lag ? d0 - lag : 0, d1 - lag);
   }
 
