@@ -1,5 +1,8 @@
 """What the tests of the command line share."""
 
+import subprocess
+import sys
+
 
 def assert_refused(result, *words):
     """Exit status 2, and one line on stderr with these words."""
@@ -14,3 +17,11 @@ def assert_refused(result, *words):
 
 def contents(directory):
     return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+def run_without(module, *arguments):
+    """Run the command line where a module is not installed; gives exit status, standard output and standard error."""
+    code = f"import sys; sys.modules[{module!r}] = None; from resblock.cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr

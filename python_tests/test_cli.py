@@ -3,10 +3,9 @@
 import inspect
 import json
 import os
-import sys
 
 import pytest
-from command_line import assert_refused
+from command_line import assert_refused, run_without
 from made_dimers import save_dimers
 from synthetic import helix, moved, write
 
@@ -132,13 +131,9 @@ def test_a_bad_configuration_leaves_nothing(run, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_missing_extra_says_what_to_install(run, tmp_path, monkeypatch):
-    for name in [name for name in sys.modules if name.partition(".")[0] == "lightning"]:
-        monkeypatch.delitem(sys.modules, name)
-    for name in ("resblock.training.run", "resblock.training.data", "resblock.training.module"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setitem(sys.modules, "lightning", None)
-    assert_refused(run("train", tmp_path, "--out", tmp_path / "run"), "lightning", "pip install 'resblock[train]'")
+def test_a_missing_extra_says_what_to_install(tmp_path):
+    refused = run_without("lightning", "train", tmp_path, "--out", tmp_path / "run")
+    assert_refused(refused, "lightning", "pip install 'resblock[train]'")
 
 
 # Everything

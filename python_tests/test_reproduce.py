@@ -1,11 +1,10 @@
 """`resblock reproduce`: what it writes, what it does not do twice, and figures that can be checked by hand."""
 
 import csv
-import sys
 
 import numpy as np
 import pytest
-from command_line import assert_refused, contents
+from command_line import assert_refused, contents, run_without
 from made_dimers import made_dimer, save_dimers
 from matplotlib.figure import Figure
 from scipy.stats import hypergeom
@@ -86,11 +85,8 @@ def test_what_cannot_be_done_is_refused(run, prepared, tmp_path):
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes"]
 
 
-def test_a_missing_extra_says_what_to_install(run, prepared, tmp_path, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith(("scipy.stats", "resblock.study"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "scipy.stats", None)
-    refused = run("reproduce", prepared, "--out", tmp_path / "study")
+def test_a_missing_extra_says_what_to_install(prepared, tmp_path):
+    refused = run_without("scipy.stats", "reproduce", prepared, "--out", tmp_path / "study")
     assert_refused(refused, "scipy.stats", "pip install 'resblock[study]'")
     assert not (tmp_path / "study").exists()
 

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import sys
 import threading
 import time
 from collections import Counter
@@ -10,7 +9,7 @@ from collections import Counter
 import numpy as np
 import optuna
 import pytest
-from command_line import assert_refused, contents
+from command_line import assert_refused, contents, run_without
 from made_dimers import save_dimers
 
 from resblock.errors import InputError
@@ -340,9 +339,8 @@ def test_the_part_of_the_study(prepared, tmp_path):
 
 
 @pytest.mark.parametrize(("module", "options"), [("matplotlib", ()), ("psycopg", ("--storage", "postgresql://a/b"))])
-def test_a_missing_extra_is_named(module, options, prepared, tmp_path, run, monkeypatch):
-    monkeypatch.setitem(sys.modules, module, None)
-    refused = run("sweep", prepared, "--out", tmp_path / "out", "--layers", "2", *options)
+def test_a_missing_extra_is_named(module, options, prepared, tmp_path):
+    refused = run_without(module, "sweep", prepared, "--out", tmp_path / "out", "--layers", "2", *options)
     assert_refused(refused, f"{module} is not installed; run: pip install 'resblock[study]'")
 
 

@@ -68,6 +68,8 @@ class WindowClassifier:
             inputs.append(np.where(generator.random((len(pairs), 1)) < 0.5, ahead, back))
             labels.append(true)
         self.classifier.fit(np.concatenate(inputs), np.concatenate(labels))
+        # Several threads would add a forest's trees as they finish, and the last bits decide ties.
+        self.classifier.set_params(n_jobs=1)
 
     def __call__(self, dimer: Dimer) -> NDArray[np.float64]:
         """Score all surface pairs."""
