@@ -31,6 +31,15 @@ inline Shape shape_of(const Tensor& t) {
   return {sizes.begin(), sizes.end()};
 }
 
+// Torch's own goes through the dispatcher even where there is nothing to do, which small networks would notice.
+inline Tensor made_contiguous(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
+
+inline Tensor in_huge_pages(const Tensor& fresh) {
+  if (fresh.is_cpu())
+    cpu::ask_for_huge_pages(fresh.mutable_data_ptr(), size_t(fresh.numel()) * size_t(fresh.element_size()));
+  return fresh;
+}
+
 // Whether one zero stands for all places, as in zeros(()).expand(shape): large zeros cost more to lay out and read than
 // the kernels take. A GPU's values stay unread: looking at them would wait for the device.
 inline bool is_one_zero(const Tensor& t) {
@@ -59,11 +68,11 @@ struct Arguments {
   }
   Tensor checked(const char* name, const Tensor& t, const Shape& shape) const {
     check(name, t, shape);
-    return torch::stable::contiguous(t);
+    return made_contiguous(t);
   }
   Tensor checked_state(const char* name, const Tensor& t) const {
     check(name, t, {size.L, size.B, size.H});
-    return is_one_zero(t) ? t : torch::stable::contiguous(t);
+    return is_one_zero(t) ? t : made_contiguous(t);
   }
 
   void check_sizes() {
@@ -89,7 +98,7 @@ struct Arguments {
     bias = checked("bias", bias, {L, 4 * H});
     h_0 = checked_state("h_0", h_0);
     c_0 = checked_state("c_0", c_0);
-    input = torch::stable::contiguous(input);
+    input = made_contiguous(input);
   }
 
   // On a GPU the values stay unread: looking at them would wait for the device.
@@ -99,7 +108,7 @@ struct Arguments {
                     "residual_lstm: lengths must be int64 of shape ", text({size.B}), ", got ",
                     torch::headeronly::toString(lengths->scalar_type()), " of shape ", text(shape_of(*lengths)));
     STD_TORCH_CHECK(lengths->is_cuda() == input.is_cuda(), "residual_lstm: lengths and input are on different devices");
-    lengths = torch::stable::contiguous(*lengths);
+    lengths = made_contiguous(*lengths);
     if (lengths->is_cuda()) return;
     const int64_t* length = lengths->const_data_ptr<int64_t>();
     for (int64_t b = 0; b < size.B; ++b)
@@ -143,11 +152,20 @@ struct Arguments {
     check_options(dropout_p, residual, output_peephole_previous);
   }
 
-  Tensor empty(const Shape& shape, std::optional<ScalarType> type = std::nullopt) const {
-    const Tensor fresh = torch::stable::new_empty(input, shape, type);
-    if (fresh.is_cpu())
-      cpu::ask_for_huge_pages(fresh.mutable_data_ptr(), size_t(fresh.numel()) * size_t(fresh.element_size()));
-    return fresh;
+  // Of the input's type and on its device.
+  Tensor empty(const Shape& shape) const {
+    int32_t type, device;
+    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_dtype(input.get(), &type));
+    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(input.get(), &device));
+    Shape strides(shape.size(), 1);
+    for (size_t d = shape.size(); d-- > 1;) strides[d - 1] = strides[d] * std::max<int64_t>(shape[d], 1);
+    AtenTensorHandle handle;
+    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(int64_t(shape.size()), shape.data(), strides.data(), type,
+                                                           device, input.get_device_index(), &handle));
+    return in_huge_pages(Tensor(handle));
+  }
+  Tensor empty(const Shape& shape, ScalarType type) const {
+    return in_huge_pages(torch::stable::new_empty(input, shape, type));
   }
 
   ScalarType arithmetic_type() const {

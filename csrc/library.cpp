@@ -118,7 +118,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
   const auto [T, B, I, H, L] = a.size;
   const OutputGradients of = {a.checked("grad_output", grad_output, {T, B, H}), a.checked_state("grad_h_n", grad_h_n),
                               a.checked_state("grad_c_n", grad_c_n)};
-  saved = torch::stable::contiguous(saved);
+  saved = made_contiguous(saved);
   InputGradients to;
   if (saved.dim() == 5) {
     const Chunks chunks(a, saved.size(0) + 1);

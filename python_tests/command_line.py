@@ -22,6 +22,7 @@ def contents(directory):
 def run_without(module, *arguments):
     """Run the command line where a module is not installed; gives exit status, standard output and standard error."""
     code = f"import sys; sys.modules[{module!r}] = None; from resblock.cli import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+    # -I: the package is the installed one, whatever the working directory holds.
+    command = [sys.executable, "-I", "-c", code, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr

@@ -107,7 +107,7 @@ def residual_lstm(
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
     tensors = (input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0)
     needs_backward = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    output, h_n, c_n, _ = torch.ops.resblock.residual_lstm(
+    output, h_n, c_n, _ = torch.ops.resblock.residual_lstm.default(
         *tensors,
         lengths,
         dropout_p,
@@ -191,7 +191,7 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
     zeros = state.new_zeros(()).expand_as(state)
     if grad_output is None:
         grad_output = input.new_zeros(*input.shape[:2], state.shape[2])
-    gradients = torch.ops.resblock.residual_lstm_backward(
+    gradients = torch.ops.resblock.residual_lstm_backward.default(
         grad_output,
         zeros if grad_h_n is None else grad_h_n,
         zeros if grad_c_n is None else grad_c_n,
