@@ -190,6 +190,11 @@ S* write(const Tensor& t) {
 }
 
 template <class S>
+S* write_if_any(const Tensor& t) {
+  return t.numel() ? write<S>(t) : nullptr;
+}
+
+template <class S>
 Inputs<S> inputs(const Arguments& a) {
   return {a.size,
           a.options,

@@ -12,6 +12,8 @@ namespace resblock {
 namespace {
 
 struct OnCpu {
+  static constexpr bool omits_unwanted = true;  // the kernels take null for gradients that nobody wants
+
   // torch's intra-op threads. A single task stays on the calling thread.
   static void run(void*, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
     torch::stable::parallel_for(0, tasks, 1, [=](int64_t begin, int64_t end) {
@@ -31,6 +33,8 @@ struct OnCpu {
 
 #ifdef RESBLOCK_CUDA
 struct OnCuda {
+  static constexpr bool omits_unwanted = false;
+
   static Tensor workspace(const Arguments& a, size_t bytes) {
     return torch::stable::new_empty(a.input, Shape{int64_t(bytes)}, ScalarType::Byte);
   }
@@ -108,11 +112,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor we
   return {results.output, results.h_n, results.c_n, saved};
 }
 
+// Gradients of the input and of the states that are not wanted are empty.
 template <class Device>
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> residual_lstm_backward(
     Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, Tensor weight_ih_first, Tensor weight_ih,
     Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
-    double dropout_p, std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous, Tensor saved) {
+    double dropout_p, std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous, Tensor saved,
+    bool input_wanted, bool states_wanted) {
   const Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
                     dropout_seed, residual, output_peephole_previous);
   const auto [T, B, I, H, L] = a.size;
@@ -126,11 +132,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
     to = backward_in_chunks<Device>(chunks, of, saved);
   } else {
     check_saved(a, saved, {saved_size(a.size)});
-    to = empty_gradients(a);
+    to = empty_gradients(a, Device::omits_unwanted ? Wanted{input_wanted, states_wanted} : Wanted{true, true});
     backward_pass<Device>(a, of, saved, to);
   }
   const auto& [d_ih_first, d_ih, d_hh, d_peephole, d_bias] = to.weights;
-  return {to.input, d_ih_first, d_ih, d_hh, d_peephole, d_bias, to.h_0, to.c_0};
+  const auto given = [&](bool wanted, const Tensor& gradient) { return wanted ? gradient : a.empty({0}); };
+  return {given(input_wanted, to.input), d_ih_first, d_ih, d_hh, d_peephole, d_bias, given(states_wanted, to.h_0),
+          given(states_wanted, to.c_0)};
 }
 
 // The mask that the kernels of every device draw for themselves, for whoever wants to redo their work step by step:
@@ -168,8 +176,8 @@ STABLE_TORCH_LIBRARY(resblock, m) {
       "residual_lstm_backward(Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, "
       "Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, "
       "Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
-      "bool output_peephole_previous, Tensor saved) -> (Tensor grad_input, Tensor "
-      "grad_weight_ih_first, "
+      "bool output_peephole_previous, Tensor saved, bool input_wanted, bool states_wanted) "
+      "-> (Tensor grad_input, Tensor grad_weight_ih_first, "
       "Tensor grad_weight_ih, Tensor grad_weight_hh, Tensor grad_weight_peephole, Tensor grad_bias, Tensor grad_h_0, "
       "Tensor grad_c_0)");
   m.def(

@@ -19,6 +19,11 @@ struct OutputGradients {
   Tensor output, h_n, c_n;
 };
 
+// Training seldom asks for the gradients of what the network is given.
+struct Wanted {
+  bool input, states;
+};
+
 struct InputGradients {
   Tensor input;
   WeightGradients weights;
@@ -35,8 +40,13 @@ inline WeightGradients empty_weights(const Arguments& a) {
           a.empty(shape_of(a.weight_peephole)), a.empty(shape_of(a.bias))};
 }
 
-inline InputGradients empty_gradients(const Arguments& a) {
-  return {a.empty(shape_of(a.input)), empty_weights(a), a.empty(shape_of(a.h_0)), a.empty(shape_of(a.c_0))};
+inline Tensor empty_if(bool wanted, const Arguments& a, const Shape& shape) {
+  return a.empty(wanted ? shape : Shape{0});
+}
+
+inline InputGradients empty_gradients(const Arguments& a, Wanted wanted) {
+  return {empty_if(wanted.input, a, shape_of(a.input)), empty_weights(a), empty_if(wanted.states, a, shape_of(a.h_0)),
+          empty_if(wanted.states, a, shape_of(a.c_0))};
 }
 
 inline int64_t saved_size(const Sizes& size) { return size.L * saved_per_layer(size); }
@@ -81,10 +91,10 @@ void backward_pass(const Arguments& a, const OutputGradients& of, const Tensor& 
                                  read_state<S>(of.h_n),
                                  read_state<S>(of.c_n),
                                  read<Arithmetic<S>>(saved),
-                                 write<S>(to.input),
+                                 write_if_any<S>(to.input),
                                  {write<S>(ih_first), write<S>(ih), write<S>(hh), write<S>(peephole), write<S>(bias)},
-                                 write<S>(to.h_0),
-                                 write<S>(to.c_0)});
+                                 write_if_any<S>(to.h_0),
+                                 write_if_any<S>(to.c_0)});
   });
 }
 

@@ -109,7 +109,7 @@ def test_opcheck(chunks: int, dtype: torch.dtype) -> None:
         *outputs, states = torch.ops.resblock.residual_lstm(*arguments, chunks)
     assert states.shape == (min(chunks, case.steps) - 1, 2, case.layers, case.batch, case.units)
     grads = [torch.randn_like(o).requires_grad_() for o in outputs]
-    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments, states))
+    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments, states, True, True))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

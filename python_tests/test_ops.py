@@ -113,13 +113,38 @@ def operator_arguments(case: Case, dtype: torch.dtype = torch.float64) -> tuple[
     ("case", "dtype"),
     [(Case(2, 2, 2, 2, 4, with_lengths=True, dropout_p=0.3), torch.float32), (Case(2, 1, 2, 2, 1), torch.bfloat16)],
 )
-def test_opcheck(case: Case, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("wanted", [(True, True), (False, False)])
+def test_opcheck(case: Case, dtype: torch.dtype, wanted: tuple[bool, bool]) -> None:
     arguments = operator_arguments(case, dtype)
     torch.library.opcheck(torch.ops.resblock.residual_lstm.default, arguments)
     with torch.no_grad():
         *outputs, saved = torch.ops.resblock.residual_lstm(*arguments)
     grads = [torch.randn_like(o).requires_grad_() for o in outputs]
-    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments[:-1], saved))
+    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments[:-1], saved, *wanted))
+
+
+INPUT, WEIGHTS, STATES = [0], [1, 2, 3, 4, 5], [6, 7]
+
+
+@pytest.mark.parametrize("asked", [WEIGHTS, INPUT + WEIGHTS, WEIGHTS + STATES, STATES[1:]], ids=str)
+@pytest.mark.parametrize("case", [Case(5, 17, 3, 8, 4), Case(5, 2, 3, 40, 3), Case(0, 3, 2, 4, 2)], ids=str)
+def test_gradients_that_nobody_asks_for_change_no_other(case: Case, asked: list[int]) -> None:
+    tensors = case.tensors(torch.float32)
+    every = torch.autograd.grad(summed(case, tensors), tensors)
+    some = [t if k in asked else t.detach() for k, t in enumerate(tensors)]
+    for k, gradient in zip(asked, torch.autograd.grad(summed(case, some), [tensors[k] for k in asked]), strict=True):
+        assert torch.equal(gradient, every[k])
+
+
+def summed(case: Case, tensors: list[Tensor]) -> Tensor:
+    return torch.stack([output.sum() for output in case.run(tensors)]).sum()
+
+
+def test_gradgradcheck_of_weights_alone() -> None:
+    case = CHECKED[0]
+    first, *_, h_0, c_0 = (t.detach() for t in case.tensors())
+    weights = case.tensors()[1:6]
+    assert torch.autograd.gradgradcheck(lambda *w: case.run([first, *w, h_0, c_0]), weights)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -16,6 +16,7 @@ from resblock.errors import InputError
 from resblock.pairs.dataset import PairWindows, standardisation
 from resblock.scoring import INCLUDED, LARGEST_DEVIATION, METADATA, WindowScorer, choose_device, load_scorer
 from resblock.structure import FEATURE_VERSION
+from resblock.training.config import PRESETS
 from resblock.training.split import find_list, read_split
 
 # float32 sums in another order: batches of another size, lanes of another vector.
@@ -168,14 +169,13 @@ def test_a_file_that_is_no_scorer_is_refused_in_one_line(how, scorer, tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_included_windows_have_not_seen_the_papers_test_set():
-    scorer = load_scorer("windows")
-    assert scorer.feature_names[0] == "IC"
-    tested = set(read_split(find_list("paper_test")))
-    assert len(tested) == 11
-    seen = scorer.card["complexes"]
-    assert not tested & {*seen["train"], *seen["validation"]}
-    assert not {*seen["train"]} & {*seen["validation"]}
+def test_the_included_paper_is_the_papers_network():
+    scorer = load_scorer("paper")
+    assert scorer.feature_set == "paper"
+    network = PRESETS["paper"].network
+    assert (network.num_layers, network.hidden_size) == (60, 8)
+    assert dataclasses.replace(scorer.network.config, input_size=network.input_size) == network
+    assert {*scorer.card["complexes"]["train"]} < set(read_split(find_list("all")))
 
 
 def test_the_included_default_has_learned_from_every_complex():
@@ -185,6 +185,12 @@ def test_the_included_default_has_learned_from_every_complex():
     assert len(every) == 175
     for member in scorer.members:
         assert set(member.card["complexes"]["train"]) == every
+
+
+def test_a_directory_does_not_hide_an_included_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "paper").mkdir()
+    assert load_scorer("paper").feature_set == "paper"
 
 
 @pytest.mark.parametrize("name", INCLUDED)

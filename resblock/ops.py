@@ -160,9 +160,17 @@ def _forward_fake(
     )
 
 
+def _wanted(input: bool, states: bool) -> list[bool]:
+    """Which of the eight gradients the backward operator computes; the others are empty."""
+    return [input, *[True] * 5, states, states]
+
+
 @torch.library.register_fake("resblock::residual_lstm_backward")  # type: ignore[untyped-decorator]
 def _backward_fake(grad_output: Tensor, grad_h_n: Tensor, grad_c_n: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    return tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in rest[:8])
+    return tuple(
+        torch.empty_like(t, memory_format=torch.contiguous_format) if wanted else t.new_empty(0)
+        for t, wanted in zip(rest[:8], _wanted(*rest[-2:]), strict=True)
+    )
 
 
 @torch.library.register_fake("resblock::residual_lstm_dropout_mask")  # type: ignore[untyped-decorator]
@@ -187,6 +195,9 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
     *tensors, lengths, seed, saved = ctx.saved_tensors
     p, residual, previous = ctx.options
     input, state = tensors[0], tensors[7]
+    # Of the dispatcher's keys, which come first, and the tensors.
+    _, input_wanted, *_, h_0_wanted, c_0_wanted = ctx.needs_input_grad[:9]
+    wanted = (input_wanted, h_0_wanted or c_0_wanted)
     grad_output, grad_h_n, grad_c_n, _ = grads
     zeros = state.new_zeros(()).expand_as(state)
     if grad_output is None:
@@ -202,14 +213,17 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
         residual,
         previous,
         saved,
+        *wanted,
     )
-    return (*gradients, *[None] * (_OPTIONS + 1))
+    given = [gradient if w else None for gradient, w in zip(gradients, _wanted(*wanted), strict=True)]
+    return (*given, *[None] * (_OPTIONS + 1))
 
 
 def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     tensors, (lengths, p, seed, residual, previous) = inputs[:11], inputs[11 : 11 + _OPTIONS]
     ctx.save_for_backward(*tensors, lengths, seed)
     ctx.options = (p, residual, previous)
+    ctx.wanted = inputs[-2:]
 
 
 def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -220,8 +234,15 @@ def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]
         grad_outputs, inputs = [list(_detached(part)) for part in (tensors[:3], tensors[3:])]
         outputs = residual_lstm_composite(inputs, lengths, p, seed, residual, previous)
         first = torch.autograd.grad(outputs, inputs, grad_outputs, create_graph=True, materialize_grads=True)
-        second = torch.autograd.grad(first, grad_outputs + inputs, grads, allow_unused=True, materialize_grads=True)
-    return (*second, *[None] * (_OPTIONS + 1))
+        wanted = [k for k, is_wanted in enumerate(_wanted(*ctx.wanted)) if is_wanted]
+        second = torch.autograd.grad(
+            [first[k] for k in wanted],
+            grad_outputs + inputs,
+            [grads[k] for k in wanted],
+            allow_unused=True,
+            materialize_grads=True,
+        )
+    return (*second, *[None] * (_OPTIONS + 3))
 
 
 def _detached(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -281,9 +302,8 @@ def _register_autocast(device: str, key: str) -> None:
         with torch.autocast(device, enabled=False):
             return torch.ops.resblock.residual_lstm(*cast)
 
-    _library.impl("residual_lstm", in_autocast_type, key)  # type: ignore[no-untyped-call]
+    _LIBRARY.impl("residual_lstm", in_autocast_type, key)  # type: ignore[no-untyped-call]
 
 
-_library = torch.library.Library("resblock", "FRAGMENT")  # type: ignore[no-untyped-call]
 for _device, _key in (("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA")):
     _register_autocast(_device, _key)

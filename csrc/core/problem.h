@@ -88,9 +88,9 @@ struct Backward : Inputs<S> {
   const S* grad_h_n;           // (L, B, H), or null on the CPU: zeros
   const S* grad_c_n;           // (L, B, H), likewise
   const Arithmetic<S>* saved;  // as the forward pass left it
-  S* grad_input;               // (T, B, I)
+  S* grad_input;               // (T, B, I), or null on the CPU: not wanted
   Weights<S> grad_weights;     // as the weights
-  S* grad_h_0;                 // (L, B, H)
+  S* grad_h_0;                 // (L, B, H), or null on the CPU: neither is wanted
   S* grad_c_0;                 // (L, B, H)
 };
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare).")],
-    weights: Annotated[Path | None, typer.Option(help="Of resblock train, or windows; else those included.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Of resblock train, or paper; else those included.")] = None,
     split: Annotated[
         str | None, typer.Option(help="List of codes, those of one part are ranked; all dimers without it.")
     ] = None,

@@ -32,7 +32,7 @@ def predict(
     ligand_chains: Annotated[
         str | None, typer.Option(metavar="C", help="Chains that make the ligand; _ is a blank name.")
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Of resblock train, or windows; else those included.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Of resblock train, or paper; else those included.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Pairs in pairs.csv; all by default.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     diverse: Annotated[

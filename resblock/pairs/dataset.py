@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -148,6 +148,10 @@ class PairWindows:
 class Selection(Protocol):
     """Chooses a dimer's training pairs."""
 
+    @property
+    def fixed(self) -> bool:
+        """Whether it chooses the same pairs every time."""
+
     def __call__(self, dimer: Dimer, generator: np.random.Generator) -> tuple[Pairs, NDArray[np.bool_]]:
         """(P, 2) receptor-ligand pairs and (P,) labels."""
 
@@ -163,6 +167,7 @@ class Closest:
     """
 
     multiple: float = 10.0
+    fixed: ClassVar[bool] = True
 
     def __call__(self, dimer: Dimer, generator: np.random.Generator) -> tuple[Pairs, NDArray[np.bool_]]:
         """The same pairs every time; pairs around that are no surface pairs are left out."""
@@ -196,6 +201,7 @@ class Random:
     """
 
     negatives_per_positive: float = 20.0
+    fixed: ClassVar[bool] = False
 
     def __call__(self, dimer: Dimer, generator: np.random.Generator) -> tuple[Pairs, NDArray[np.bool_]]:
         """True pairs first."""
@@ -254,6 +260,7 @@ class TrainingPairs(IterableDataset[WindowBatch]):
         self._rank = rank
         self._world_size = world_size
         self._epoch = 0
+        self._chosen: dict[int, tuple[Pairs, NDArray[np.bool_]]] = {}  # of a fixed selection, by dimer
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration."""
@@ -263,8 +270,9 @@ class TrainingPairs(IterableDataset[WindowBatch]):
         """(P, 2) table rows for `PairWindows.gather`, and (P,) labels, of all ranks."""
         rows, labels = [], []
         for k, dimer in enumerate(self._dimers):
-            generator = np.random.default_rng([self._seed, epoch, k])
-            pairs, true = self._selection(dimer, generator)
+            pairs, true = self._chosen.get(k) or self._selection(dimer, np.random.default_rng([self._seed, epoch, k]))
+            if self._selection.fixed:
+                self._chosen[k] = pairs, true
             rows.append(self._windows.rows(k, pairs))
             labels.append(true)
         generator = np.random.default_rng([self._seed, epoch, len(self._dimers)])

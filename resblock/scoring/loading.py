@@ -18,7 +18,7 @@ from resblock.scoring.windows import WindowScorer
 #: Kinds of scorers by the name they have in files.
 KINDS: Final[dict[str, type[NetworkScorer]]] = {kind.format: kind for kind in (WindowScorer, ChainScorer)}
 #: Sets of weights in the package; the first is taken where none is named.
-INCLUDED: Final = ("default", "windows")
+INCLUDED: Final = ("default", "paper")
 
 
 def load_scorer(
@@ -38,7 +38,7 @@ def load_scorer(
         If the file cannot be used.
     """
     name = INCLUDED[0] if path is None else os.fspath(path)
-    if name in INCLUDED and not os.path.exists(name):
+    if name in INCLUDED and not os.path.isfile(name):
         with as_file(files("resblock") / "weights" / f"{name}.safetensors") as included:
             return _load(included, device)
     return _load(name, device)

@@ -188,7 +188,7 @@ struct TileLayerBackward {
       const A* dz_now = dz + t * 4 * H() * W;
       column_groups<column_group>(0, H(), ColumnsBackward<V, A>{4 * H(), hh, dz_now, dh_next});
       for (int64_t u = 0; u < H(); ++u) carry_dh(t, u, V::load(dh_next + u * W));
-      column_groups<column_group>(0, inputs, ColumnsBackward<V, A>{4 * H(), ih, dz_now, dx + t * inputs * W});
+      if (dx) column_groups<column_group>(0, inputs, ColumnsBackward<V, A>{4 * H(), ih, dz_now, dx + t * inputs * W});
     }
   }
 
@@ -309,7 +309,7 @@ void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithm
   const int64_t L = p.size.L, H = p.size.H;
   if (planes.layers.end == L) gather_lanes<V>(p.grad_output, p, w, running, H, planes.dy(L - 1));
   for (int64_t layer = planes.layers.end - 1; layer >= planes.layers.first; --layer) {
-    Arithmetic<S>* dx = planes.dy(layer - 1);
+    Arithmetic<S>* dx = layer || p.grad_input ? planes.dy(layer - 1) : nullptr;
     const auto run = layer && H == unrolled_units<V> ? tile_layer_backward<previous, unrolled_units<V>, V, S>
                                                      : tile_layer_backward<previous, 0, V, S>;
     run(p, w, running, layer, packed, planes.dy(layer), dx, planes.scratch, gradients);
@@ -318,7 +318,7 @@ void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithm
     if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
       add(planes.dy(layer + 1), w.steps * H * V::width, dx);
   }
-  if (planes.layers.first == 0) scatter_lanes<V>(planes.scratch.dx, p.size, w, p.size.I, p.grad_input);
+  if (planes.layers.first == 0 && p.grad_input) scatter_lanes<V>(planes.scratch.dx, p.size, w, p.size.I, p.grad_input);
 }
 
 template <class V, class S>
@@ -341,7 +341,7 @@ void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<
   const auto chunk =
       p.options.output_peephole_previous ? backward_tile_chunk<true, V, S> : backward_tile_chunk<false, V, S>;
   if (w.steps) chunk(p, w, packed, planes, gradients);
-  if (part.chunk == tiling.chunks - 1) {
+  if (part.chunk == tiling.chunks - 1 && p.grad_h_0) {
     store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);
     store_lane_states<V>(scratch.dc, p.size, w, layers, p.grad_c_0);
   }

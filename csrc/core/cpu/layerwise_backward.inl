@@ -205,6 +205,7 @@ void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window
   const A one = 1;
   matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {first ? nullptr : sums.bias, 0},
             {sums.bias, 0});
+  if (!layer && !p.grad_input) return;
   through_weights<A>(parallel, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx);
   drop(p, w, layer, dx);
 }
@@ -221,7 +222,7 @@ void backward_chunk(const Parallel& parallel, const Backward<S>& p, const Window
     if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
       add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
   }
-  store_grad_input(p, w, scratch.dx);
+  if (p.grad_input) store_grad_input(p, w, scratch.dx);
 }
 
 template <class S>
@@ -241,6 +242,7 @@ void backward_block(const Parallel& parallel, const Backward<S>& p, const Blocki
       backward_chunk<false>(parallel, p, w, packed, scratch, first, gradients);
     first = false;
   }
+  if (!p.grad_h_0) return;
   store_states(scratch.dh, p.size, w, p.grad_h_0);
   store_states(scratch.dc, p.size, w, p.grad_c_0);
 }
