@@ -80,8 +80,15 @@ struct ForwardPlanes {
   }
 };
 
+// Of a pair of units: what goes into its gates.
+template <class V>
+struct PairSums {
+  V z[4][2];
+};
+
 // One layer over one chunk. The products of a pair of units run between the nonlinear parts of the pair before it, so
-// that neither multiplications nor divisions wait for the other.
+// that neither multiplications nor divisions wait for the other; the last pair's time goes to the first one of the next
+// layer, where that is as wide.
 template <bool previous, bool keeps, int fixed, class V>
 struct TileLayerForward {
   using A = typename V::Scalar;
@@ -90,7 +97,7 @@ struct TileLayerForward {
   const Running<V>& running;
   int64_t any_inputs, any_H;
   const A *weights, *x, *shortcut;
-  A *c, *y;
+  A *c, *h, *y;  // c and h: of the step before the chunk, and later of its last one
   A* const* h_turns;
   A* kept;  // rows of KeptTile
 
@@ -101,14 +108,12 @@ struct TileLayerForward {
     int64_t t, unit;
     const A *weights, *x, *h;
   };
-  struct Sums {
-    V z[4][2];
-  };
+  using Sums = PairSums<V>;
 
   A* h_after(int64_t t) const { return h_turns[t & 1]; }
 
   RESBLOCK_INLINE Pair pair(int64_t t, int64_t unit) const {
-    return {t, unit, weights + unit / 2 * values_per_pair(inputs(), H()), x + t * inputs() * W, h_after(t - 1)};
+    return {t, unit, weights + unit / 2 * values_per_pair(inputs(), H()), x + t * inputs() * W, t ? h_after(t - 1) : h};
   }
 
   RESBLOCK_INLINE void begin(const Pair& of, Sums& sums) const {
@@ -198,46 +203,74 @@ struct TileLayerForward {
     sums = ahead;
   }
 
-  __attribute__((noinline)) void run() const {
-    Sums sums;
+  // Of the first pair, in the order of step().
+  void begin_layer(Sums& sums) const {
     const Pair first = pair(0, 0);
     begin(first, sums);
-    multiply_x(first, 0, sums);
-    multiply_x(first, 1, sums);
-    multiply_h(first, 0, sums);
-    multiply_h(first, 1, sums);
-    for (int64_t t = 0; t < w.steps; ++t) {
-      for (int64_t unit = 0; unit < H() - 2; unit += 2) step(pair(t, unit), pair(t, unit + 2), sums);
-      const int64_t last = (H() - 1) / 2 * 2;
-      step(pair(t, last), t + 1 < w.steps ? pair(t + 1, 0) : pair(t, last), sums);
+    for (int half = 0; half < 2; ++half) {
+      multiply_x(first, half, sums);
+      multiply_h(first, half, sums);
     }
   }
+
+  // From the sums of the first pair to those of the pair that comes after the last one.
+  __attribute__((noinline)) void run(Sums& begun, const Pair& after) const {
+    Sums sums = begun;
+    for (int64_t t = 0; t < w.steps; ++t) {
+      for (int64_t unit = 0; unit < H() - 2; unit += 2) step(pair(t, unit), pair(t, unit + 2), sums);
+      step(pair(t, last_pair()), t + 1 < w.steps ? pair(t + 1, 0) : after, sums);
+    }
+    begun = sums;
+    copy(h_after(w.steps - 1), H() * W, h);
+  }
+
+  int64_t last_pair() const { return (H() - 1) / 2 * 2; }
 };
 
 template <bool previous, bool keeps, int fixed, class V, class S>
-void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
-                        const Arithmetic<S>* packed, const Arithmetic<S>* x,
-                        const ForwardPlanes<Arithmetic<S>>& planes) {
+TileLayerForward<previous, keeps, fixed, V> tile_layer_forward(const Forward<S>& p, const TileWindow& w,
+                                                               const Running<V>& running, int64_t layer,
+                                                               const Arithmetic<S>* packed, const Arithmetic<S>* x,
+                                                               const ForwardPlanes<Arithmetic<S>>& planes) {
   const auto& scratch = planes.scratch;
   const int64_t H = p.size.H, row = H * V::width;
   const auto* shortcut = has_shortcut(p.options, layer) ? planes.y(layer - 2) : nullptr;
   Arithmetic<S>* kept = nullptr;
   if constexpr (keeps) kept = KeptTile<V>(p.saved, p.size, w).begin(layer, w.t0, scratch.kept);
-  const TileLayerForward<previous, keeps, fixed, V> forward = {w,
-                                                               running,
-                                                               layer ? H : p.size.I,
-                                                               H,
-                                                               packed + pairs_of_layer(p.size, layer),
-                                                               x,
-                                                               shortcut,
-                                                               scratch.c + layer * row,
-                                                               planes.y(layer),
-                                                               scratch.h_turns,
-                                                               kept};
-  copy(scratch.h + layer * row, row, forward.h_after(-1));
-  forward.run();
-  if constexpr (keeps) KeptTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, scratch.kept);
-  copy(forward.h_after(w.steps - 1), row, scratch.h + layer * row);
+  return {w,
+          running,
+          layer ? H : p.size.I,
+          H,
+          packed + pairs_of_layer(p.size, layer),
+          x,
+          shortcut,
+          scratch.c + layer * row,
+          scratch.h + layer * row,
+          planes.y(layer),
+          scratch.h_turns,
+          kept};
+}
+
+// What one layer leaves to the next: the sums of its first pair of units, if it has begun with them.
+template <class V>
+struct NextLayer {
+  PairSums<V> sums;
+  bool begun = false;
+};
+
+template <bool previous, bool keeps, int fixed, class V, class S>
+void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
+                        const Arithmetic<S>* packed, const Arithmetic<S>* x, const ForwardPlanes<Arithmetic<S>>& planes,
+                        NextLayer<V>& next) {
+  const auto of = [&](int64_t which, const Arithmetic<S>* from) {
+    return tile_layer_forward<previous, keeps, fixed, V>(p, w, running, which, packed, from, planes);
+  };
+  const auto forward = of(layer, x);
+  if (!next.begun) forward.begin_layer(next.sums);
+  next.begun = fixed && layer + 1 < planes.layers.end && p.options.dropout == 0;
+  forward.run(next.sums,
+              next.begun ? of(layer + 1, planes.y(layer)).pair(0, 0) : forward.pair(w.steps - 1, forward.last_pair()));
+  if constexpr (keeps) KeptTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, planes.scratch.kept);
 }
 
 template <bool previous, bool keeps, class V, class S>
@@ -246,13 +279,14 @@ void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmet
   const Running<V> running(p, w);
   Arithmetic<S>* own_x = planes.scratch.x;
   if (planes.layers.first == 0) gather_lanes<V>(p.input, p, w, running, p.size.I, own_x);
+  NextLayer<V> next;
   for (int64_t layer = planes.layers.first; layer < planes.layers.end; ++layer) {
     const bool drops = layer && p.options.dropout > 0;
     if (drops) drop_lanes<V>(p, w, layer, planes.y(layer - 1), own_x);
     const auto run = layer && p.size.H == unrolled_units<V>
                          ? forward_tile_layer<previous, keeps, unrolled_units<V>, V, S>
                          : forward_tile_layer<previous, keeps, 0, V, S>;
-    run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes);
+    run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes, next);
   }
   if (planes.layers.end == p.size.L) scatter_lanes<V>(planes.y(p.size.L - 1), p.size, w, p.size.H, p.output);
 }
