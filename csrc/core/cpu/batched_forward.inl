@@ -267,7 +267,8 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
   };
   const auto forward = of(layer, x);
   if (!next.begun) forward.begin_layer(next.sums);
-  next.begun = fixed && layer + 1 < planes.layers.end && p.options.dropout == 0;
+  // Of several steps: the next layer's input of the first one is there by then.
+  next.begun = fixed && w.steps > 1 && layer + 1 < planes.layers.end && p.options.dropout == 0;
   forward.run(next.sums,
               next.begun ? of(layer + 1, planes.y(layer)).pair(0, 0) : forward.pair(w.steps - 1, forward.last_pair()));
   if constexpr (keeps) KeptTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, planes.scratch.kept);
