@@ -268,7 +268,7 @@ def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: torc
             *(_selection(run, optimisation.patience) if batches.validation else ()),
             LearningRateMonitor("epoch"),
             _checkpoint(run, LAST),  # behind the others, whose state it holds
-            EpochBar(leave=True),
+            EpochBar(leave=True, refresh_rate=10),
         ],
     )
 
