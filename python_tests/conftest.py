@@ -12,9 +12,13 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
-    """Tests share a feature cache of their own and leave the user's alone."""
+    """Tests share caches of their own and leave the user's alone.
+
+    Of compiled graphs, too: the user's may hold calls of an operator as it was in another version.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESBLOCK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("graphs")))
         yield
 
 
