@@ -1,6 +1,6 @@
 // Times the CPU schedules on one thread, without torch, to tune a kernel in seconds.
 //
-//     bench_schedules [--type f32|f64|bf16|f16] [--seconds N] [--size T,B,I,H,L[,training]] [NAME...]
+//     bench_schedules [--type f32|f64|bf16|f16] [--dropout P] [--seconds N] [--size T,B,I,H,L[,training]] [NAME...]
 //
 // Without names or sizes: every workload below. RESBLOCK_ISA and RESBLOCK_SCHEDULE choose as everywhere. Times are the
 // thread's CPU time, which other processes disturb least: the least and the median of all repeats.
@@ -70,7 +70,7 @@ struct Arrays {
   Forward<S> forward;
   Backward<S> backward;
 
-  explicit Arrays(const Workload& work) {
+  Arrays(const Workload& work, double dropout) {
     const Sizes& s = work.size;
     const double width = 1 / std::max(1., double(s.H));
     input = random(s.T * s.B * s.I, 1);
@@ -82,7 +82,7 @@ struct Arrays {
     h_0 = c_0 = h_n = c_n = Array(size_t(s.L * s.B * s.H));
     output = Array(size_t(s.T * s.B * s.H));
     const Inputs<S> in = {s,
-                          {0, 0, true, false, 0},
+                          {dropout, 1, true, false, 0},
                           input.data(),
                           {ih_first.data(), ih.data(), hh.data(), peephole.data(), bias.data()},
                           h_0.data(),
@@ -129,8 +129,8 @@ void print(const char* part, const Times& times, double cells, double operations
 }
 
 template <class S>
-void run(const Workload& work, double seconds) {
-  Arrays<S> arrays(work);
+void run(const Workload& work, double dropout, double seconds) {
+  Arrays<S> arrays(work, dropout);
   const Sizes& s = work.size;
   const double cells = double(s.L * s.T * s.B), operations = forward_operations(s);
   printf("%-4s T %5ld B %5ld H %3ld L %2ld", work.name.c_str(), long(s.T), long(s.B), long(s.H), long(s.L));
@@ -165,7 +165,7 @@ Workload find(const std::string& name) {
 void run_all(int argc, char** argv) {
   std::vector<Workload> chosen;
   std::string type = "f32";
-  double seconds = 0.5;
+  double seconds = 0.5, dropout = 0;
   for (int k = 1; k < argc; ++k) {
     const std::string word = argv[k];
     const bool option = word.rfind("--", 0) == 0;
@@ -174,6 +174,8 @@ void run_all(int argc, char** argv) {
       chosen.push_back(parse_size(argv[++k]));
     else if (word == "--type")
       type = argv[++k];
+    else if (word == "--dropout")
+      dropout = atof(argv[++k]);
     else if (word == "--seconds")
       seconds = atof(argv[++k]);
     else
@@ -184,13 +186,13 @@ void run_all(int argc, char** argv) {
          cpu::instruction_set(), type.c_str(), schedule ? schedule : "by size");
   for (const Workload& work : chosen.empty() ? table : chosen)
     if (type == "f32")
-      run<float>(work, seconds);
+      run<float>(work, dropout, seconds);
     else if (type == "f64")
-      run<double>(work, seconds);
+      run<double>(work, dropout, seconds);
     else if (type == "bf16")
-      run<bfloat16>(work, seconds);
+      run<bfloat16>(work, dropout, seconds);
     else if (type == "f16")
-      run<float16>(work, seconds);
+      run<float16>(work, dropout, seconds);
     else
       throw std::invalid_argument("--type is '" + type + "', expected f32, f64, bf16 or f16");
 }

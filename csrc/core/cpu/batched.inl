@@ -3,6 +3,7 @@
 // and are never stored.
 
 #include "core/cpu/batched_lanes.inl"
+#include "core/cpu/dropout_lanes.inl"
 
 // The part of the problem at hand: sequences [b0, b0 + used) in the lanes, steps [t0, t0 + steps).
 struct TileWindow {
@@ -125,19 +126,14 @@ inline void store_lane_states(const Arithmetic<S>* from, const Sizes& s, const T
 template <class V, class S>
 inline void drop_lanes(const Inputs<S>& p, const TileWindow& w, int64_t layer, const Arithmetic<S>* from,
                        Arithmetic<S>* to) {
-  using A = Arithmetic<S>;
+  constexpr int W = V::width;
   const int64_t H = p.size.H;
   const Dropout dropout(p.options.seed, p.options.dropout);
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t u = 0; u < H; u += 4) {
-      A factor[V::width][4];
-      for (int64_t n = 0; n < V::width; ++n)
-        dropout.factors(layer, p.options.first_step + w.t0 + t, w.b0 + n, u / 4, factor[n]);
-      for (int64_t k = u; k < u + 4 && k < H; ++k)
-        for (int64_t n = 0; n < V::width; ++n) {
-          const int64_t at = (t * H + k) * V::width + n;
-          to[at] = from[at] * factor[n][k - u];
-        }
+      V factor[4];
+      dropout_factors(dropout, layer, p.options.first_step + w.t0 + t, w.b0, u / 4, factor);
+      for (int64_t k = 0; k < 4 && u + k < H; ++k, from += W, to += W) (V::load(from) * factor[k]).store(to);
     }
 }
 

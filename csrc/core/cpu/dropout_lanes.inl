@@ -1,0 +1,59 @@
+// The words of the dropout mask for neighbouring sequences at once.
+
+// A word in each lane of 64 bits: the lower half counts, whatever the upper one holds.
+template <int N>
+struct WideWords {
+  typedef long long Vec __attribute__((vector_size(N * sizeof(long long))));  // what __m128i and its like are
+  typedef unsigned long long Unsigned __attribute__((vector_size(N * sizeof(long long))));
+  Vec v;
+
+  friend RESBLOCK_INLINE WideWords operator^(WideWords a, WideWords b) { return {a.v ^ b.v}; }
+  friend RESBLOCK_INLINE WideWords operator^(WideWords a, uint32_t b) { return {a.v ^ b}; }
+};
+
+#if defined(__x86_64__)
+RESBLOCK_INLINE __m128i product_of_lower_halves(__m128i a, __m128i b) { return _mm_mul_epu32(a, b); }
+#if defined(__AVX2__)
+RESBLOCK_INLINE __m256i product_of_lower_halves(__m256i a, __m256i b) { return _mm256_mul_epu32(a, b); }
+#endif
+#if defined(__AVX512F__)
+RESBLOCK_INLINE __m512i product_of_lower_halves(__m512i a, __m512i b) { return _mm512_maskz_mul_epu32(0xff, a, b); }
+#endif
+#endif
+template <class Vec>
+RESBLOCK_INLINE Vec product_of_lower_halves(Vec a, Vec b) {
+  for (size_t n = 0; n < sizeof a / sizeof a[0]; ++n) a[n] = int64_t(uint64_t(uint32_t(a[n])) * uint32_t(b[n]));
+  return a;
+}
+
+template <int N>
+RESBLOCK_INLINE Product<WideWords<N>> whole_product(WideWords<N> x, uint32_t y) {
+  using Vec = typename WideWords<N>::Vec;
+  const Vec product = product_of_lower_halves(x.v, Vec{} + y);
+  return {{bit_cast<Vec>(bit_cast<typename WideWords<N>::Unsigned>(product) >> 32)}, {product}};
+}
+
+// By which the units 4 * quad .. 4 * quad + 3 of the input of `layer` are multiplied, in the sequences from `first` on.
+// Words of even and of odd sequences are drawn apart.
+template <class V>
+inline void dropout_factors(const Dropout& dropout, int64_t layer, int64_t time, int64_t first, int64_t quad,
+                            V (&factor)[4]) {
+  constexpr int W = V::width, N = (W + 1) / 2;
+  using Words = WideWords<N>;
+  using Vec = typename Words::Vec;
+  using Drawn = typename LaneBits<uint32_t, W>::Vec;
+  Words even[4] = {
+      {Vec{} + uint32_t(quad)}, {Vec{} + uint32_t(first)}, {Vec{} + uint32_t(time)}, {Vec{} + uint32_t(layer)}};
+  for (int n = 0; n < N; ++n) even[1].v[n] += uint32_t(2 * n);
+  Words odd[4] = {even[0], {even[1].v + 1}, even[2], even[3]};
+  philox(dropout.seed, even);
+  philox(dropout.seed, odd);
+  RESBLOCK_UNROLL
+  for (int k = 0; k < 4; ++k) {
+    const Vec both = (even[k].v & 0xffffffffu) | odd[k].v << 32;
+    Drawn drawn;
+    memcpy(&drawn, &both, sizeof drawn);
+    const auto dropped = __builtin_convertvector(drawn < dropout.threshold, typename V::Mask);
+    factor[k] = select(dropped, V(0), V(typename V::Scalar(dropout.scale)));
+  }
+}
