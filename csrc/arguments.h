@@ -63,8 +63,10 @@ struct Arguments {
     STD_TORCH_CHECK(t.scalar_type() == input.scalar_type(), "residual_lstm: ", name, " is ",
                     torch::headeronly::toString(t.scalar_type()), " but input is ",
                     torch::headeronly::toString(input.scalar_type()), "; all floating arguments must share one dtype");
-    STD_TORCH_CHECK(t.is_cuda() == input.is_cuda() && t.get_device_index() == input.get_device_index(),
-                    "residual_lstm: ", name, " and input are on different devices");
+    STD_TORCH_CHECK(is_beside_input(t), "residual_lstm: ", name, " and input are on different devices");
+  }
+  bool is_beside_input(const Tensor& t) const {
+    return t.is_cuda() == input.is_cuda() && t.get_device_index() == input.get_device_index();
   }
   Tensor checked(const char* name, const Tensor& t, const Shape& shape) const {
     check(name, t, shape);
@@ -107,7 +109,7 @@ struct Arguments {
     STD_TORCH_CHECK(lengths->scalar_type() == ScalarType::Long && shape_of(*lengths) == Shape{size.B},
                     "residual_lstm: lengths must be int64 of shape ", text({size.B}), ", got ",
                     torch::headeronly::toString(lengths->scalar_type()), " of shape ", text(shape_of(*lengths)));
-    STD_TORCH_CHECK(lengths->is_cuda() == input.is_cuda(), "residual_lstm: lengths and input are on different devices");
+    STD_TORCH_CHECK(is_beside_input(*lengths), "residual_lstm: lengths and input are on different devices");
     lengths = made_contiguous(*lengths);
     if (lengths->is_cuda()) return;
     const int64_t* length = lengths->const_data_ptr<int64_t>();
@@ -122,10 +124,8 @@ struct Arguments {
     if (dropout_p > 0) {
       STD_TORCH_CHECK(dropout_seed.has_value(), "residual_lstm: dropout_p is ", dropout_p,
                       " but no dropout_seed was given");
-      const bool is_beside_input =
-          dropout_seed->is_cuda() == input.is_cuda() && dropout_seed->get_device_index() == input.get_device_index();
       STD_TORCH_CHECK(dropout_seed->scalar_type() == ScalarType::Long && dropout_seed->numel() == 1 &&
-                          (dropout_seed->is_cpu() || is_beside_input),
+                          (dropout_seed->is_cpu() || is_beside_input(*dropout_seed)),
                       "residual_lstm: dropout_seed must be one int64 on the CPU or on the device of input");
       // On a GPU the kernels read it.
       if (dropout_seed->is_cpu()) seed = uint64_t(*dropout_seed->const_data_ptr<int64_t>());

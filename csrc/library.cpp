@@ -6,6 +6,7 @@
 #ifdef RESBLOCK_CUDA
 #include "core/cuda/launch.h"
 #include "cuda_stream.h"
+#include "multiply.h"
 #endif
 
 namespace resblock {
@@ -39,7 +40,8 @@ struct OnCuda {
     return torch::stable::new_empty(a.input, Shape{int64_t(bytes)}, ScalarType::Byte);
   }
 
-  // cuBLAS on the current stream, with torch's settings: tf32 if they allow it.
+  // cuBLAS on the current stream, with torch's settings: tf32 and sums in 16 bits if they allow it. Not matmul, which an
+  // autocast region around a backward pass would run in another type.
   template <class S>
   static const char* multiply(void* input, const cuda::MatrixProduct<S>& p) {
     const Tensor& like = *static_cast<const Tensor*>(input);
@@ -47,9 +49,8 @@ struct OnCuda {
       const Shape sizes = {rows, columns}, strides = transposed ? Shape{1, rows} : Shape{columns, 1};
       return torch::stable::from_blob(const_cast<S*>(data), sizes, strides, like.device(), like.scalar_type());
     };
-    Tensor to = matrix(p.to, p.m, p.n, false);
-    torch::stable::copy_(
-        to, torch::stable::matmul(matrix(p.a, p.m, p.k, p.a_transposed), matrix(p.b, p.k, p.n, p.b_transposed)));
+    multiply_into(matrix(p.to, p.m, p.n, false), matrix(p.a, p.m, p.k, p.a_transposed),
+                  matrix(p.b, p.k, p.n, p.b_transposed));
     return nullptr;
   }
 
@@ -78,6 +79,7 @@ struct OnCuda {
 #endif
 
 void check_saved(const Arguments& a, const Tensor& saved, const Shape& shape) {
+  STD_TORCH_CHECK(a.is_beside_input(saved), "residual_lstm_backward: saved and input are on different devices");
   STD_TORCH_CHECK(shape_of(saved) == shape && saved.scalar_type() == a.arithmetic_type(),
                   "residual_lstm_backward: saved has shape ", text(shape_of(saved)), ", expected ", text(shape),
                   "; was the forward pass run with checkpoint_chunks?");

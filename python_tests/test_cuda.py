@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import tolerances
@@ -14,8 +16,10 @@ from networks import Case, gradients, odd_sizes
 from tolerances import error
 
 import resblock.ops
+from resblock import ResidualLSTM
 from resblock.ops import residual_lstm
 
+HERE = Path(__file__).resolve().parent
 CAN_RUN = torch.cuda.is_available() and resblock.ops.has_cuda_kernels()
 REQUIRED = os.environ.get("RESBLOCK_REQUIRE_CUDA") == "1"
 pytestmark = pytest.mark.skipif(
@@ -44,6 +48,23 @@ def test_float64_agrees_with_the_reference(case: Case) -> None:
         assert error(a.cpu(), e) < tolerances.DOUBLE_GRADIENT
 
 
+@pytest.mark.parametrize("case", odd_sizes(), ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_odd_sizes_agree_with_the_cpu(case: Case, dtype: torch.dtype) -> None:
+    check_with_cpu(case, dtype, 4 * tolerances.FLOAT32_FLOOR)
+
+
+def check_with_cpu(case: Case, dtype: torch.dtype, of_float32: float) -> None:
+    """Compare results and gradients; of 16 bits with the tolerance of their type."""
+    tensors = case.tensors(dtype)
+    moved, actual = on_gpu(case, tensors)
+    expected = case.run(tensors)
+    tolerance = tolerances.HALF.get(dtype, of_float32)
+    pairs = [*zip(actual, expected, strict=True)]
+    pairs += zip(gradients_on_gpu(actual, moved), gradients(expected, tensors), strict=True)
+    assert all(error(a.cpu(), e) < tolerance for a, e in pairs)
+
+
 def gradients_on_gpu(outputs: tuple[torch.Tensor, ...], tensors: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
     """The weighting of `gradients`, which is drawn on the CPU."""
     on_cpu = tuple(o.cpu() for o in outputs)
@@ -53,13 +74,7 @@ def gradients_on_gpu(outputs: tuple[torch.Tensor, ...], tensors: list[torch.Tens
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_other_types_agree_with_the_cpu(dtype: torch.dtype) -> None:
     case = Case(9, 17, 18, 8, 6, with_lengths=True, dropout_p=0.3)
-    tensors = case.tensors(dtype)
-    moved, actual = on_gpu(case, tensors)
-    expected = case.run(tensors)
-    tolerance = tolerances.HALF.get(dtype, 4 * tolerances.FLOAT32_FLOOR)
-    pairs = [*zip(actual, expected, strict=True)]
-    pairs += zip(gradients_on_gpu(actual, moved), gradients(expected, tensors), strict=True)
-    assert all(error(a.cpu(), e) < tolerance for a, e in pairs)
+    check_with_cpu(case, dtype, 4 * tolerances.FLOAT32_FLOOR)
 
 
 # Sizes at which the kernels change their ways: lanes per sequence, chunks of time, turns; units of a block.
@@ -80,21 +95,16 @@ SIZES = [
 @pytest.mark.parametrize("case", SIZES, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_sizes_of_every_schedule_agree_with_the_cpu(case: Case, dtype: torch.dtype) -> None:
-    tensors = case.tensors(dtype)
-    moved, actual = on_gpu(case, tensors)
-    expected = case.run(tensors)
     # Thousands of steps gather more rounding than the floor allows for.
-    tolerance = tolerances.HALF.get(dtype, 20 * tolerances.FLOAT32_FLOOR)
-    pairs = [*zip(actual, expected, strict=True)]
-    pairs += zip(gradients_on_gpu(actual, moved), gradients(expected, tensors), strict=True)
-    assert all(error(a.cpu(), e) < tolerance for a, e in pairs)
+    check_with_cpu(case, dtype, 20 * tolerances.FLOAT32_FLOOR)
 
 
 @pytest.mark.parametrize("schedule", ["general", "serial", "wavefront", "wide"])
 def test_every_schedule_passes_the_grid(schedule: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "other_types or sizes_of or repeats"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "other_types or sizes_ or repeats"]
     environment = {**os.environ, "RESBLOCK_CUDA_SCHEDULE": schedule}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    # Beside the tests, not in the source tree, whose package may be there without its compiled module.
+    done = subprocess.run(command, env=environment, cwd=HERE, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
 
 
@@ -164,14 +174,12 @@ def test_a_seed_on_the_device_draws_the_same_mask() -> None:
     assert all(torch.equal(a, e) for a, e in zip(actual, expected, strict=True))
 
 
-@pytest.mark.parametrize("case", [Case(9, 300, 18, 8, 12), Case(300, 2, 18, 8, 20)], ids=str)
-def test_a_graph_replays_and_reads_the_seed_anew(case: Case) -> None:
-    tensors = [t.detach().cuda() for t in case.tensors(torch.float32)]
-    seed = torch.tensor([1], device="cuda")
+# Of each schedule: serial, wavefront, wide.
+ONE_EACH = [Case(9, 300, 18, 8, 12), Case(300, 2, 18, 8, 20), Case(9, 20, 18, 40, 4)]
 
-    def run() -> torch.Tensor:
-        return residual_lstm(*tensors, None, 0.3, seed)[0]
 
+def captured(run: Callable[[], None]) -> torch.cuda.CUDAGraph:
+    """Record what `run` does, after a run that is not recorded."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -179,11 +187,40 @@ def test_a_graph_replays_and_reads_the_seed_anew(case: Case) -> None:
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        captured = run()
+        run()
+    return graph
+
+
+@pytest.mark.parametrize("case", ONE_EACH, ids=str)
+def test_a_graph_of_a_training_step_replays_and_reads_the_seed_anew(case: Case) -> None:
+    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors(torch.float32)]
+    seed = torch.tensor([1], device="cuda")
+
+    def step() -> None:
+        for t in tensors:
+            t.grad = None
+        residual_lstm(*tensors, None, 0.3, seed)[0].sum().backward()
+
+    graph = captured(step)
+    in_graph = [t.grad for t in tensors]
     for value in (1, 2):
         seed.fill_(value)
         graph.replay()
-        assert torch.equal(captured, run())
+        replayed = [g.clone() for g in in_graph]
+        step()
+        assert all(torch.equal(a, t.grad) for a, t in zip(replayed, tensors, strict=True))
+
+
+def test_a_graph_of_a_module_draws_another_mask_at_every_replay() -> None:
+    lstm = ResidualLSTM(18, 8, 6, dropout=0.5).cuda()
+    x = torch.randn(9, 5, 18, device="cuda")
+    output = torch.empty(9, 5, 8, device="cuda")
+    graph = captured(lambda: output.copy_(lstm(x)[0].detach()))
+    seen = []
+    for _ in range(2):
+        graph.replay()
+        seen.append(output.clone())
+    assert not torch.equal(*seen)
 
 
 def test_two_streams_at_once() -> None:
@@ -201,24 +238,50 @@ def test_two_streams_at_once() -> None:
         assert all(torch.equal(a, e) for a, e in zip(actual, expected, strict=True))
 
 
-def test_compiles() -> None:
-    case = Case(30, 4, 18, 8, 6)
-    tensors = [t.detach().cuda() for t in case.tensors(torch.float32)]
-    compiled = torch.compile(lambda *t: residual_lstm(*t)[0] * 2, fullgraph=True)
-    assert torch.equal(compiled(*tensors), residual_lstm(*tensors)[0] * 2)
-
-
-def test_does_not_wait_for_the_device() -> None:
-    case = Case(9, 40, 18, 8, 6)
+@pytest.mark.parametrize("case", ONE_EACH, ids=str)
+def test_compiles_with_its_gradients(case: Case) -> None:
     tensors = [t.detach().cuda().requires_grad_() for t in case.tensors(torch.float32)]
+    compiled = torch.compile(lambda *t: residual_lstm(*t)[0] * 2, fullgraph=True)
+    found, expected = compiled(*tensors), residual_lstm(*tensors)[0] * 2
+    assert torch.equal(found, expected)
+    for a, b in zip(
+        torch.autograd.grad(found.sum(), tensors), torch.autograd.grad(expected.sum(), tensors), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("case", ONE_EACH, ids=str)
+def test_does_not_wait_for_the_device(case: Case) -> None:
+    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors(torch.float32)]
+    lengths = torch.full((case.batch,), case.steps, device="cuda")
+    seed = torch.tensor([1], device="cuda")
+    residual_lstm(*tensors, lengths, 0.3, seed)[0].sum().backward()  # libraries are loaded
+    torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        residual_lstm(*tensors)[0].sum().backward()
+        residual_lstm(*tensors, lengths, 0.3, seed)[0].sum().backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.skipif(not shutil.which("compute-sanitizer"), reason="compute-sanitizer is not installed")
+def test_an_autocast_region_around_the_backward_pass_changes_nothing() -> None:
+    case = Case(9, 20, 18, 40, 4)
+    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors(torch.float32)]
+    found = []
+    for enabled in (False, True):
+        loss = residual_lstm(*tensors)[0].sum()
+        with torch.autocast("cuda", dtype=torch.float16, enabled=enabled):
+            found.append(torch.autograd.grad(loss, tensors))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def sanitizer() -> str | None:
+    """NVIDIA's tool, on the path or in the toolkit."""
+    home = os.environ.get("CUDA_HOME", "/usr/local/cuda")
+    return shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path=f"{home}/bin")
+
+
+@pytest.mark.skipif(not sanitizer() and not REQUIRED, reason="compute-sanitizer is not installed")
 @pytest.mark.parametrize("tool", ["memcheck", "racecheck", "synccheck"])
 @pytest.mark.parametrize("schedule", ["serial", "wavefront"])
 def test_compute_sanitizer_finds_nothing(tool: str, schedule: str) -> None:
@@ -230,11 +293,19 @@ def test_compute_sanitizer_finds_nothing(tool: str, schedule: str) -> None:
         "    residual_lstm(*tensors)[0].sum().backward()\n"
         "torch.cuda.synchronize()\n"
     )
-    command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", script]
-    here = os.path.dirname(os.path.abspath(__file__))
-    done = subprocess.run(
-        command, env={**os.environ, "RESBLOCK_CUDA_SCHEDULE": schedule}, cwd=here, capture_output=True, text=True
-    )
+    command = [
+        sanitizer() or "compute-sanitizer",
+        "--tool",
+        tool,
+        "--error-exitcode",
+        "9",
+        sys.executable,
+        "-c",
+        script,
+    ]
+    # torch's pool of memory would hide what is written past an end.
+    environment = {**os.environ, "RESBLOCK_CUDA_SCHEDULE": schedule, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
+    done = subprocess.run(command, env=environment, cwd=HERE, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
 
 

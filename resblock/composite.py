@@ -28,7 +28,7 @@ def residual_lstm_composite(
     valid = None if lengths is None else (time[:, None] < lengths)[..., None]
     mask = None
     if dropout_seed is not None and dropout_p > 0:
-        seed = dropout_seed.cpu()  # where the mask is drawn, whatever device the network is on
+        seed = dropout_seed.cpu()  # where the mask is drawn; of a seed on a GPU, this waits for it
         mask = torch.ops.resblock.residual_lstm_dropout_mask(seed, layers, steps, batch, units, dropout_p)
         mask = mask.to(input)
     x = input if valid is None else torch.where(valid, input, 0)

@@ -122,6 +122,12 @@ TEST(more_gates_than_threads_of_a_block) {
   compare_with_cpu<float>({{2, 2, 300, 70, 2}, variant(15), 1});
 }
 
+TEST(no_inputs_at_all) {
+  compare_with_cpu<float>({{4, 3, 0, 6, 3}, variant(15), 1});
+  compare_with_cpu<float>({{4, 3, 0, 20, 2}, variant(2), 1});
+  if (has_wide_cases()) compare_with_cpu<float>({{4, 3, 0, 40, 2}, variant(15), 1});
+}
+
 // More than one block's worth of sequences for some blocks, and for others none.
 TEST(more_sequences_than_blocks) {
   if (is_few()) return;

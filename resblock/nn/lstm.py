@@ -210,7 +210,7 @@ class ResidualLSTM(nn.Module):
             *state,
             None if lengths is None else lengths.to(input.device),
             self.dropout if drops else 0.0,
-            torch.randint(2**63 - 1, (1,)) if drops else None,
+            torch.randint(2**63 - 1, (1,), device=input.device) if drops else None,
             self.residual,
             self.output_peephole,
             self.checkpoint_chunks,

@@ -7,7 +7,7 @@
 namespace resblock::cuda {
 
 // to (m, n) = a (m, k) b (k, n), dense and row-major, in device memory. A transposed operand lies there as (k, m), or
-// or as (n, k). The sums are in Arithmetic<S>.
+// or as (n, k). Sums are in Arithmetic<S>, unless the library was told that fewer bits will do.
 template <class S>
 struct MatrixProduct {
   S* to;

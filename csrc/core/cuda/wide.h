@@ -82,14 +82,14 @@ __device__ __forceinline__ void tell_all(int* flag, int step) {
 
 template <class S>
 struct WideForward {
-  static WideCut cut(const Sizes& s);
+  static WideCut cut(const Forward<S>& p);
   static size_t workspace(const Forward<S>& p);
   static const char* launch(const Forward<S>& p, const Context& context, void* workspace);
 };
 
 template <class S>
 struct WideBackward {
-  static WideCut cut(const Sizes& s);
+  static WideCut cut(const Backward<S>& p);
   static size_t workspace(const Backward<S>& p);
   static const char* launch(const Backward<S>& p, const Context& context, void* workspace);
 };

@@ -296,24 +296,23 @@ const char* layer_backward(const Backward<S>& p, const Context& context, const W
 }  // namespace
 
 template <class S>
-WideCut WideBackward<S>::cut(const Sizes& s) {
-  const Options any = {};
-  const auto* kernel = reinterpret_cast<const void*>(cells<S>(any));
+WideCut WideBackward<S>::cut(const Backward<S>& p) {
+  const auto* kernel = reinterpret_cast<const void*>(cells<S>(p.options));
   if constexpr (on_tensor_cores<S>)
-    return cut_tensor(s, kernel, 1);
+    return cut_tensor(p.size, kernel, 1);
   else
-    return cut_wide<S>(s, kernel, partial_sums);
+    return cut_wide<S>(p.size, kernel, partial_sums);
 }
 
 template <class S>
 size_t WideBackward<S>::workspace(const Backward<S>& p) {
-  return Workspace<S>::layout(p.size, cut(p.size), nullptr, nullptr);
+  return Workspace<S>::layout(p.size, cut(p), nullptr, nullptr);
 }
 
 template <class S>
 const char* WideBackward<S>::launch(const Backward<S>& p, const Context& context, void* workspace) {
   const Sizes& s = p.size;
-  const WideCut c = cut(s);
+  const WideCut c = cut(p);
   Workspace<S> w;
   w.layout(s, c, workspace, &w);
   const int64_t outputs = s.T * s.B * s.H;

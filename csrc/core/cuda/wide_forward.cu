@@ -244,24 +244,23 @@ const char* project(const Forward<S>& p, const Context& context, const Workspace
 }  // namespace
 
 template <class S>
-WideCut WideForward<S>::cut(const Sizes& s) {
-  const Options any = {};
-  const auto* kernel = reinterpret_cast<const void*>(cells<S>(any));
+WideCut WideForward<S>::cut(const Forward<S>& p) {
+  const auto* kernel = reinterpret_cast<const void*>(cells<S>(p.options));
   if constexpr (on_tensor_cores<S>)
-    return cut_tensor(s, kernel, 4);
+    return cut_tensor(p.size, kernel, 4);
   else
-    return cut_wide<S>(s, kernel, partial_sums);
+    return cut_wide<S>(p.size, kernel, partial_sums);
 }
 
 template <class S>
 size_t WideForward<S>::workspace(const Forward<S>& p) {
-  return Workspace<S>::layout(p.size, cut(p.size), nullptr, nullptr);
+  return Workspace<S>::layout(p.size, cut(p), nullptr, nullptr);
 }
 
 template <class S>
 const char* WideForward<S>::launch(const Forward<S>& p, const Context& context, void* workspace) {
   using A = Arithmetic<S>;
-  const WideCut c = cut(p.size);
+  const WideCut c = cut(p);
   Workspace<S> w;
   w.layout(p.size, c, workspace, &w);
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
