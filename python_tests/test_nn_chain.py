@@ -6,7 +6,7 @@ import torch
 from resblock import ResidualLSTM
 from resblock.errors import InputError
 from resblock.nn import ChainNetwork, ChainNetworkConfig
-from resblock.nn.encoder import ChainLSTM, NeighbourAttention
+from resblock.nn.encoder import ChainLSTM, NeighbourAttention, PartnerAttention
 from resblock.nn.lstm import reversed_in_time
 from resblock.nn.onnx import to_onnx
 
@@ -106,8 +106,9 @@ def test_partners_do_not_see_each_other(encoder):
         torch.cat([one[1], torch.where(two[1] >= 0, two[1] + 12, -1)]),
         torch.cat([one[2], two[2]]),
         torch.tensor([12, 9]),
+        torch.tensor([12, 9]),
     )
-    alone = torch.cat([model.encode(*part, torch.tensor([len(part[0])])) for part in (one, two)])
+    alone = torch.cat([model.encode(*part, *[torch.tensor([len(part[0])])] * 2) for part in (one, two)])
     torch.testing.assert_close(together, alone, rtol=0, atol=ROUNDING)
 
 
@@ -115,9 +116,27 @@ def test_the_order_of_a_pair_does_not_matter():
     model = network("mean")
     features = residues()
     pairs = torch.tensor([[0, 1, 5], [7, 2, 6]])
-    logits = model(*features, torch.tensor([12]), pairs)
+    chains, partners = torch.tensor([12]), torch.tensor([5, 7])
+    logits = model(*features, chains, partners, pairs)
     assert logits.shape == (3,)
-    torch.testing.assert_close(model(*features, torch.tensor([12]), pairs.flip(0)), logits, rtol=0, atol=ROUNDING)
+    torch.testing.assert_close(model(*features, chains, partners, pairs.flip(0)), logits, rtol=0, atol=ROUNDING)
+
+
+def test_a_partner_sees_the_other_one_and_no_other_dimer():
+    block = PartnerAttention(8, 0.0).eval()
+    x, partners = torch.randn(12, 8), torch.tensor([3, 4, 2, 3])
+    changed = x.clone()
+    changed[1] += 1.0
+    moved = (block(changed, partners) - block(x, partners)).abs().sum(1) > 1e-4
+    assert moved.tolist() == [False, True, False, *[True] * 4, *[False] * 5]
+
+
+def test_exchanged_partners_exchange_what_they_take_in():
+    block = PartnerAttention(8, 0.0).eval()
+    receptor, ligand = torch.randn(3, 8), torch.randn(5, 8)
+    one = block(torch.cat([receptor, ligand]), torch.tensor([3, 5]))
+    other = block(torch.cat([ligand, receptor]), torch.tensor([5, 3]))
+    torch.testing.assert_close(torch.cat([other[5:], other[:5]]), one, rtol=0, atol=ROUNDING)
 
 
 def test_absent_neighbours_say_nothing():
@@ -142,7 +161,9 @@ def test_a_chain_is_read_both_ways_and_no_further():
 
 
 def test_unknown_blocks_and_options_are_refused():
-    with pytest.raises(InputError, match="encoder block 'transformer' is unknown; the blocks are attention, mean"):
+    with pytest.raises(
+        InputError, match="encoder block 'transformer' is unknown; the blocks are attention, mean, lstm, partner"
+    ):
         network("attention transformer")
     with pytest.raises(InputError, match="option 'depth' is unknown"):
         ChainNetwork.from_config({"depth": 3})

@@ -11,7 +11,15 @@ from torch.utils.data import DataLoader
 
 from resblock.errors import InputError
 from resblock.pairs import Dimer, DimerPartner
-from resblock.pairs.dataset import Closest, PairWindows, Random, TrainingPairs, standardisation, surface_batches
+from resblock.pairs.dataset import (
+    Closest,
+    PairWindows,
+    Random,
+    TrainingPairs,
+    pair_weights,
+    standardisation,
+    surface_batches,
+)
 from resblock.structure import PAPER_FEATURES, Residue
 from resblock.structure.scales import NEUTRAL_PKA
 
@@ -163,8 +171,18 @@ def test_epochs(dimers, selection):
     assert not np.array_equal(training.draw(1)[0], rows)
     assert not np.array_equal(TrainingPairs(dimers, selection, 16, seed=2).draw(0)[0], rows)
     batches = list(DataLoader(training, batch_size=None))
-    np.testing.assert_array_equal(torch.cat([y for *_, y in batches]).numpy(), labels)
-    assert all(windows.shape[1] == len(y) <= 16 for windows, _, y in batches)
+    np.testing.assert_array_equal(torch.cat([batch.labels for batch in batches]).numpy(), labels)
+    assert all(batch.windows.shape[1] == len(batch.labels) <= 16 for batch in batches)
+    assert all((batch.weights == 1 / len(batch.labels)).all() for batch in batches)
+
+
+def test_weights_of_true_pairs():
+    true = np.array([True, False, False, True, False])
+    np.testing.assert_allclose(pair_weights(true, 0.0), 0.2)
+    np.testing.assert_allclose(pair_weights(true, 0.4), [0.2, 0.2, 0.2, 0.2, 0.2])
+    np.testing.assert_allclose(pair_weights(true, 0.7), [0.35, 0.1, 0.1, 0.35, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(pair_weights(true[1:3], 0.7), 0.5)
+    assert len(pair_weights(true[:0], 0.7)) == 0
 
 
 def test_both_orders_are_shown(dimers):
@@ -176,7 +194,7 @@ def test_both_orders_are_shown(dimers):
 def test_ranks_share_an_epoch(dimers):
     def labels(rank, world_size):
         training = TrainingPairs(dimers, Random(5), 16, rank=rank, world_size=world_size)
-        return [y for *_, y in training]
+        return [batch.labels for batch in training]
 
     whole = labels(0, 1)
     parts = [labels(rank, 3) for rank in range(3)]

@@ -66,7 +66,7 @@ def test_tables_put_partners_one_after_the_other():
     mean, scale = standardisation(dimers)
     residues, starts = ResidueTables(dimers, mean, scale).gather([1, 0])
     assert starts.tolist() == [[0, 7], [12, 26]]
-    assert residues.lengths.tolist() == [7, 5, 14, 9]
+    assert residues.lengths.tolist() == residues.partners.tolist() == [7, 5, 14, 9]
     expected = (np.nan_to_num(dimers[0].ligand.features, nan=7.0) - mean) / scale
     np.testing.assert_allclose(residues.features[26:].numpy(), expected, rtol=1e-5, atol=1e-6)
     rows = residues.neighbours[26:]
@@ -75,13 +75,20 @@ def test_tables_put_partners_one_after_the_other():
 
 def test_batches_hold_all_true_pairs_and_weigh_dimers_alike():
     dimers = [made_dimer(k, f"D{k}") for k in range(5)]
-    data = TrainingResidues(dimers, negatives=20, batch_size=2)
+    data = TrainingResidues(dimers, negatives=20, batch_size=2, true_weight=0.5)
     batches = list(data)
     assert len(batches) == data.batches == 3
     assert sum(int(batch.labels.sum()) for batch in batches) == sum(int(d.labels().sum()) for d in dimers)
     for batch in batches:
         assert batch.weights.sum().item() == pytest.approx(1.0)
         assert batch.weights[batch.labels].sum().item() == pytest.approx(0.5)
+    assert data.true_share == 0.5
+
+
+def test_pairs_weigh_alike_unless_true_ones_are_to_weigh_more():
+    (batch,) = data = TrainingResidues([made_dimer(1)], negatives=20, batch_size=1)
+    assert batch.weights.unique().tolist() == pytest.approx([1 / len(batch.labels)])
+    assert data.true_share == pytest.approx(float(batch.labels.float().mean()))
 
 
 def test_labels_are_those_of_the_pairs():

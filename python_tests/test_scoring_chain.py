@@ -41,8 +41,9 @@ def test_scores_are_probabilities_whatever_the_batches(dimer):
     np.testing.assert_allclose(scorer.score_pairs(dimer, pairs), scores.reshape(-1)[chosen], atol=ROUNDING)
 
 
-def test_exchanged_partners_have_the_same_scores(dimer):
-    scorer = made_scorer(dimer)
+@pytest.mark.parametrize("encoder", ["attention lstm", "mean partner"])
+def test_exchanged_partners_have_the_same_scores(dimer, encoder):
+    scorer = made_scorer(dimer, encoder=encoder)
     np.testing.assert_allclose(scorer.score(swapped(dimer)).T, scorer.score(dimer), atol=ROUNDING)
 
 

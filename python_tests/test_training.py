@@ -397,3 +397,23 @@ def test_scores_are_for_the_share_of_true_pairs_that_surfaces_have():
     odds = [labels.mean() / (1 - labels.mean()) for labels in (surface, drawn)]
     assert odds[0] < odds[1]
     assert data.log_odds_shift == pytest.approx(math.log(odds[0] / odds[1]))
+
+
+@pytest.mark.parametrize("preset", ["windows", "residues"])
+@pytest.mark.parametrize("loss", ["focal", "top"])
+def test_other_losses_and_weights_train(preset, loss, prepared, tmp_path):
+    changes = ("optimisation.epochs=1", "data.negatives_per_dimer=20", f"optimisation.loss={loss}")
+    changed = resolve_config(preset, None, (*SMALL, *changes, "data.true_weight=0.3"))
+    outcome = train(prepared, tmp_path / "run", changed)
+    dimer = load_dimers(prepared)[0]
+    plain = train(prepared, tmp_path / "plain", resolve_config(preset, None, (*SMALL, *changes[:2])))
+    assert not np.allclose(load_scorer(outcome.weights).score(dimer), load_scorer(plain.weights).score(dimer))
+
+
+def test_the_weight_of_true_pairs_is_taken_out_of_the_scores():
+    dimers = [made_dimer(k, f"D{k}") for k in range(4)]
+    shifts = []
+    for weight in (0.2, 0.5):
+        data = dataclasses.replace(PRESETS["residues"].data, true_weight=weight)
+        shifts.append(DimerData(dimers, [], dataclasses.replace(PRESETS["residues"], data=data)).log_odds_shift)
+    assert shifts[0] - shifts[1] == pytest.approx(math.log(0.8 / 0.2))

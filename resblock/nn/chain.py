@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from resblock.errors import InputError
 from resblock.nn.config import config_from
-from resblock.nn.encoder import ChainLSTM, NeighbourAttention
+from resblock.nn.encoder import ChainLSTM, NeighbourAttention, PartnerAttention
 from resblock.nn.pair_head import PairHead
 
-#: Blocks that an encoder is made of: attention over neighbours in space, plain means over them, the chain.
-BLOCKS: Final = ("attention", "mean", "lstm")
+#: Blocks that an encoder is made of: attention over neighbours in space, plain means over them, the chain, attention to
+#: the other partner.
+BLOCKS: Final = ("attention", "mean", "lstm", "partner")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class ChainNetworkConfig:
     size: int = 64
     """Features of an encoding."""
     encoder: str = ""
-    """Blocks in turn, each attention, mean or lstm; empty: every residue by itself."""
+    """Blocks in turn, each attention, mean, lstm or partner; empty: every residue by itself."""
     lstm_layers: int = 2
     """Layers of each direction of an lstm block."""
     pair_size: int = 64
@@ -74,6 +75,8 @@ class ChainNetwork(nn.Module):
         config = self.config
         if name == "lstm":
             return ChainLSTM(config.size, config.lstm_layers, config.dropout)
+        if name == "partner":
+            return PartnerAttention(config.size, config.dropout)
         return NeighbourAttention(config.size, config.edge_size, config.dropout, attention=name == "attention")
 
     @classmethod
@@ -87,8 +90,8 @@ class ChainNetwork(nn.Module):
         """
         return cls(config_from(ChainNetworkConfig, values))
 
-    def encode(self, features: Tensor, neighbours: Tensor, edges: Tensor, lengths: Tensor) -> Tensor:
-        """Encode R residues of any number of partners.
+    def encode(self, features: Tensor, neighbours: Tensor, edges: Tensor, lengths: Tensor, partners: Tensor) -> Tensor:
+        """Encode R residues of D dimers.
 
         Parameters
         ----------
@@ -98,6 +101,8 @@ class ChainNetwork(nn.Module):
         edges : Tensor, shape (R, K, edge_size)
         lengths : Tensor of int64, shape (B,)
             Residues of each of the B chains in turn; together R.
+        partners : Tensor of int64, shape (2D,)
+            Residues of the receptor and of the ligand of each dimer in turn; together R.
 
         Returns
         -------
@@ -105,11 +110,18 @@ class ChainNetwork(nn.Module):
         """
         residues: Tensor = self.embed(self.input_dropout(features))
         for block in self.blocks:
-            residues = block(residues, lengths) if isinstance(block, ChainLSTM) else block(residues, neighbours, edges)
+            if isinstance(block, ChainLSTM):
+                residues = block(residues, lengths)
+            elif isinstance(block, PartnerAttention):
+                residues = block(residues, partners)
+            else:
+                residues = block(residues, neighbours, edges)
         return residues
 
-    def forward(self, features: Tensor, neighbours: Tensor, edges: Tensor, lengths: Tensor, pairs: Tensor) -> Tensor:
+    def forward(
+        self, features: Tensor, neighbours: Tensor, edges: Tensor, lengths: Tensor, partners: Tensor, pairs: Tensor
+    ) -> Tensor:
         """Encode as `encode` does and score (2, P) pairs of rows: logits (P,)."""
-        residues = self.encode(features, neighbours, edges, lengths)
+        residues = self.encode(features, neighbours, edges, lengths, partners)
         logits: Tensor = self.head(residues, residues, (pairs[0], pairs[1]))
         return logits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,8 +18,27 @@ from resblock.pairs.windows import SIDE, neighbours, window_pairs
 from resblock.structure.scales import NEUTRAL_PKA
 
 Pairs = NDArray[np.int64]
-#: Windows, lengths and labels.
-WindowBatch = tuple[Tensor, Tensor, Tensor]
+
+
+class WindowBatch(NamedTuple):
+    """Windows of residue pairs to learn from.
+
+    Attributes
+    ----------
+    windows
+        (side * side, P, 2F) float32.
+    lengths
+        (P,) int64, steps of each.
+    labels
+        (P,) bool, whether the pair is true.
+    weights
+        (P,) float32, together 1.
+    """
+
+    windows: Tensor
+    lengths: Tensor
+    labels: Tensor
+    weights: Tensor
 
 
 def imputed_features(partner: DimerPartner) -> NDArray[np.float32]:
@@ -237,6 +256,8 @@ class TrainingPairs(IterableDataset[WindowBatch]):
         go round are left out, so that all ranks make the same number of steps.
     side
         Residues of each partner in a window, odd.
+    true_weight
+        Share of a batch's weight that its true pairs have together; by default every pair weighs the same.
     """
 
     def __init__(
@@ -250,6 +271,7 @@ class TrainingPairs(IterableDataset[WindowBatch]):
         rank: int = 0,
         world_size: int = 1,
         side: int = SIDE,
+        true_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self._dimers = tuple(dimers)
@@ -259,6 +281,7 @@ class TrainingPairs(IterableDataset[WindowBatch]):
         self._seed = seed
         self._rank = rank
         self._world_size = world_size
+        self._true_weight = true_weight
         self._epoch = 0
         self._chosen: dict[int, tuple[Pairs, NDArray[np.bool_]]] = {}  # of a fixed selection, by dimer
 
@@ -283,11 +306,20 @@ class TrainingPairs(IterableDataset[WindowBatch]):
         return shuffled, np.concatenate(labels)[order]
 
     def __iter__(self) -> Iterator[WindowBatch]:
-        """Windows (side * side, P, 2F) float32, lengths (P,) int64, labels (P,) int64."""
+        """Batches of this rank and worker."""
         rows, labels = self.draw(self._epoch)
         for batch in batches_here(len(rows), self._batch_size, self._rank, self._world_size):
             windows, lengths = self._windows.gather(rows[batch])
-            yield windows, lengths, torch.from_numpy(labels[batch].astype(np.int64))
+            weights = pair_weights(labels[batch], self._true_weight)
+            yield WindowBatch(windows, lengths, torch.from_numpy(labels[batch]), torch.from_numpy(weights))
+
+
+def pair_weights(true: NDArray[np.bool_], true_weight: float) -> NDArray[np.float32]:
+    """(P,) weights, together 1, of which true pairs have `true_weight`; all alike with 0 or one kind of pairs only."""
+    count, total = int(true.sum()), len(true)
+    if not true_weight or count in (0, total):
+        return np.full(total, 1.0 / max(total, 1), dtype=np.float32)
+    return np.where(true, true_weight / count, (1.0 - true_weight) / (total - count)).astype(np.float32)
 
 
 def batches_here(count: int, batch_size: int, rank: int, world_size: int) -> Iterator[slice]:

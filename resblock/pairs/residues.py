@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from resblock.pairs.dataset import batches_here, same_features, standardised_features
+from resblock.pairs.dataset import batches_here, pair_weights, same_features, standardised_features
 from resblock.pairs.dimer import Dimer, DimerPartner
 from resblock.pairs.graph import nearest_residues
 
@@ -29,12 +29,15 @@ class Residues(NamedTuple):
         (R, K, E) float32 of `resblock.pairs.graph.nearest_residues`.
     lengths
         (B,) int64, residues of each of the B chains in turn; together R.
+    partners
+        (2D,) int64, residues of the receptor and of the ligand of each of D dimers in turn; together R.
     """
 
     features: Tensor
     neighbours: Tensor
     edges: Tensor
     lengths: Tensor
+    partners: Tensor
 
 
 class ResidueBatch(NamedTuple):
@@ -49,7 +52,7 @@ class ResidueBatch(NamedTuple):
     labels
         (P,) bool.
     weights
-        (P,) float32. Each dimer's true pairs together weigh as much as its others, and each dimer as much as the next.
+        (P,) float32, together 1. Each dimer weighs as much as the next.
     """
 
     residues: Residues
@@ -93,6 +96,7 @@ class ResidueTables:
             torch.cat(neighbours),
             torch.cat([part.edges for part in parts]),
             torch.cat([part.lengths for part in parts]),
+            torch.cat([part.partners for part in parts]),
         )
         return residues, starts.reshape(-1, 2)
 
@@ -115,6 +119,8 @@ class TrainingResidues(IterableDataset[ResidueBatch]):
         (F,) of `resblock.pairs.dataset.standardisation`.
     seed
         Of order and negatives.
+    true_weight
+        Share of a dimer's weight that its true pairs have together; by default every pair weighs the same.
     rank, world_size
         Place of this process among those that train together; the batches of an epoch that do not go round are left
         out, so that all ranks make the same number of steps.
@@ -130,6 +136,7 @@ class TrainingResidues(IterableDataset[ResidueBatch]):
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        true_weight: float = 0.0,
     ) -> None:
         super().__init__()
         # Kept as they are needed at every step: indices of the surface residues, and of true and other pairs.
@@ -146,7 +153,14 @@ class TrainingResidues(IterableDataset[ResidueBatch]):
         self._seed = seed
         self._rank = rank
         self._world_size = world_size
+        self._true_weight = true_weight
         self._epoch = 0
+
+    @property
+    def true_share(self) -> float:
+        """Share of the weight that true pairs have, by number where no other was asked for."""
+        by_number = [len(true) / (len(true) + self._negatives) for true in self._true]
+        return self._true_weight or float(np.mean(by_number))
 
     @property
     def batches(self) -> int:
@@ -173,12 +187,12 @@ class TrainingResidues(IterableDataset[ResidueBatch]):
             row, column = np.divmod(drawn, len(ligand))
             pairs.append(np.stack([receptor[row] + start[0], ligand[column] + start[1]]))
             labels.append(true)
-            weights.append(np.where(true, 0.5 / true.sum(), 0.5 / (~true).sum()) / len(indices))
+            weights.append(pair_weights(true, self._true_weight) / len(indices))
         return ResidueBatch(
             residues,
             torch.from_numpy(np.concatenate(pairs, axis=1)),
             torch.from_numpy(np.concatenate(labels)),
-            torch.from_numpy(np.concatenate(weights).astype(np.float32)),
+            torch.from_numpy(np.concatenate(weights)),
         )
 
     def _drawn(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -200,4 +214,5 @@ def _residues(partner: DimerPartner, mean: NDArray[np.float32] | None, scale: ND
         torch.from_numpy(neighbours),
         torch.from_numpy(edges),
         torch.from_numpy(lengths),
+        torch.tensor([len(partner)]),
     )

@@ -19,6 +19,7 @@ from resblock.pairs import Dimer
 from resblock.pairs.dataset import surface_batches
 from resblock.scoring.calibration import Calibration
 from resblock.scoring.files import Stored, unusable, write_weights
+from resblock.scoring.losses import PairLoss
 from resblock.structure.features import FEATURE_SETS
 
 #: Standardised features are cut at this many standard deviations; an odd residue must not decide alone.
@@ -107,7 +108,7 @@ class NetworkScorer(nn.Module, ABC):
         """Build the network from the fields of its configuration."""
 
     @abstractmethod
-    def loss(self, batch: Any) -> Tensor:
+    def loss(self, batch: Any, of_pairs: PairLoss) -> Tensor:
         """Training loss of a batch of the kind that this scorer learns from."""
 
     @abstractmethod

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from resblock.nn import ChainNetwork
 from resblock.pairs import Dimer
 from resblock.pairs.residues import ResidueBatch, Residues, ResidueTables
 from resblock.scoring.base import LARGEST_DEVIATION, NetworkScorer
+from resblock.scoring.losses import PairLoss
 
 
 class ChainScorer(NetworkScorer):
@@ -33,12 +34,9 @@ class ChainScorer(NetworkScorer):
         logits: Tensor = self.network(*_cut(residues), pairs)
         return logits
 
-    def loss(self, batch: ResidueBatch) -> Tensor:
-        """Cross-entropy, weighted so that a dimer's true pairs together count as much as its others."""
-        logits = self(batch.residues, batch.pairs)
-        return nn.functional.binary_cross_entropy_with_logits(
-            logits, batch.labels.to(logits.dtype), batch.weights, reduction="sum"
-        )
+    def loss(self, batch: ResidueBatch, of_pairs: PairLoss) -> Tensor:
+        """Loss of a batch's pairs."""
+        return of_pairs(self(batch.residues, batch.pairs), batch.labels, batch.weights)
 
     def pair_scores(self, dimer: Dimer, batches: Iterable[NDArray[np.int64]]) -> Iterator[Tensor]:
         """Probabilities from encodings that are computed once."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from resblock.nn import ResAttnLSTM
 from resblock.pairs import Dimer
@@ -16,6 +16,7 @@ from resblock.pairs.dataset import PairWindows, WindowBatch
 from resblock.pairs.windows import SIDE
 from resblock.scoring.base import LARGEST_DEVIATION, NetworkScorer
 from resblock.scoring.files import Stored, unusable
+from resblock.scoring.losses import PairLoss
 
 
 class WindowScorer(NetworkScorer):
@@ -40,10 +41,9 @@ class WindowScorer(NetworkScorer):
         logits: Tensor = self.network(windows.clamp(-LARGEST_DEVIATION, LARGEST_DEVIATION), lengths)
         return logits
 
-    def loss(self, batch: WindowBatch) -> Tensor:
-        """Cross-entropy, the paper's loss."""
-        windows, lengths, labels = batch
-        return nn.functional.cross_entropy(self(windows, lengths), labels)
+    def loss(self, batch: WindowBatch, of_pairs: PairLoss) -> Tensor:
+        """Loss of a batch's pairs."""
+        return of_pairs(self._log_odds(batch.windows, batch.lengths), batch.labels, batch.weights)
 
     def pair_scores(self, dimer: Dimer, batches: Iterable[NDArray[np.int64]]) -> Iterator[Tensor]:
         """Mean probabilities over both orders of the partners."""
@@ -69,5 +69,9 @@ class WindowScorer(NetworkScorer):
         return scorer
 
     def _probability(self, windows: Tensor, lengths: Tensor) -> Tensor:
-        logits = self(windows, lengths)
-        return self.probability(logits[:, 1] - logits[:, 0])
+        return self.probability(self._log_odds(windows, lengths))
+
+    def _log_odds(self, windows: Tensor, lengths: Tensor) -> Tensor:
+        other, true = self(windows, lengths).unbind(1)
+        log_odds: Tensor = true - other
+        return log_odds

@@ -16,6 +16,7 @@ from resblock.nn import ResAttnLSTM
 from resblock.pairs import Dimer
 from resblock.pairs.dataset import TrainingPairs, WindowBatch, standardisation
 from resblock.scoring import WindowScorer
+from resblock.scoring.losses import cross_entropy
 from resblock.training.config import TrainingConfig
 from resblock.training.data import selection
 
@@ -78,7 +79,7 @@ def train(
             norms[step] = layer_norms(scorer, looked_at)
         if step < plan.steps:
             optimiser.zero_grad()
-            loss = scorer.loss(next(batches))
+            loss = scorer.loss(next(batches), cross_entropy)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             losses.append(float(loss.detach()))
@@ -97,8 +98,8 @@ def _endless(shown: TrainingPairs, device: torch.device) -> Iterator[WindowBatch
     epoch = 0
     while True:
         shown.set_epoch(epoch)
-        for windows, lengths, labels in shown:
-            yield windows.to(device), lengths.to(device), labels.to(device)
+        for batch in shown:
+            yield WindowBatch(*(tensor.to(device) for tensor in batch))
         epoch += 1
 
 
@@ -108,9 +109,8 @@ def layer_norms(scorer: WindowScorer, batch: WindowBatch) -> list[float]:
     In double precision, in which the gradients of 200 layers do not underflow.
     """
     scorer = copy.deepcopy(scorer).double()
-    windows, lengths, labels = batch
     scorer.zero_grad()
-    scorer.loss((windows.double(), lengths, labels)).backward()  # type: ignore[no-untyped-call]
+    scorer.loss(batch._replace(windows=batch.windows.double()), cross_entropy).backward()  # type: ignore[no-untyped-call]
     lstm: Any = scorer.network.lstm
     layers = zip([lstm.weight_ih_first.grad, *lstm.weight_ih.grad], lstm.weight_hh.grad, lstm.bias.grad, strict=True)
     return [_norm(torch.cat([gradient.flatten() for gradient in layer])) for layer in layers]

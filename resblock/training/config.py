@@ -72,6 +72,9 @@ class DataConfig:
     """With `random`: negatives drawn for every true pair."""
     negatives_per_dimer: int = 2000
     """With `chain`: negatives drawn afresh every epoch from each dimer, beside all of its true pairs."""
+    true_weight: float = 0.0
+    """Share of the loss that true pairs have, in a batch with `windows`, of a dimer with `chain`; 0 for that by their
+    number."""
     validation_pairs: int = 3000
     """Surface pairs per validation dimer, besides the true ones, that early stopping ranks after an epoch."""
 
@@ -81,6 +84,7 @@ class DataConfig:
         _require(self.closest_per_true_pair > 0, "data.closest_per_true_pair", "above 0", self)
         _require(self.negatives_per_true_pair > 0, "data.negatives_per_true_pair", "above 0", self)
         _require(self.negatives_per_dimer >= 1, "data.negatives_per_dimer", "at least 1", self)
+        _require(0 <= self.true_weight < 1, "data.true_weight", "from 0 to below 1", self)
         _require(self.validation_pairs >= 1, "data.validation_pairs", "at least 1", self)
 
 
@@ -88,6 +92,9 @@ class DataConfig:
 class OptimisationConfig:
     """How the weights are found; optimiser, batch and loss are the paper's."""
 
+    loss: Literal["cross-entropy", "focal", "top"] = "cross-entropy"
+    """Of pairs (`resblock.scoring.losses`): the paper's, or one for the hard pairs, or for the first ranks. After
+    another than cross-entropy, scores are probabilities only once they have been calibrated."""
     optimiser: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-3
     """With the one-cycle schedule, its peak."""
@@ -173,7 +180,9 @@ _CHAIN: Final = OptimisationConfig(
 
 
 def _by_residue(chain: ChainNetworkConfig) -> TrainingConfig:
-    return TrainingConfig(DataConfig(reading="chain", complexes="all"), chain=chain, optimisation=_CHAIN)
+    return TrainingConfig(
+        DataConfig(reading="chain", complexes="all", true_weight=0.5), chain=chain, optimisation=_CHAIN
+    )
 
 
 PRESETS: Final[Mapping[str, TrainingConfig]] = {

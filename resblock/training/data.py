@@ -77,12 +77,13 @@ class DimerData(L.LightningDataModule):
         """Batches of an epoch, of all processes, and the share of true pairs, by weight, among those shown."""
         shown = self._shown(rank=0)
         if isinstance(shown, TrainingResidues):
-            return shown.batches, 0.5
+            return shown.batches, shown.true_share
         _, labels = shown.draw(epoch=0)
         if len(labels) and labels.all():
             raise InputError("every training pair is true; raise data.negatives_per_true_pair")
         # Without a true pair there is nothing to learn: no batches.
-        return math.ceil(len(labels) / self.share) * bool(labels.any()), float(labels.mean()) or 0.5
+        share_shown = self.config.data.true_weight or float(labels.mean()) or 0.5
+        return math.ceil(len(labels) / self.share) * bool(labels.any()), share_shown
 
     def _shown(self, rank: int) -> TrainingPairs | TrainingResidues:
         """What the process of this rank learns from; made once, as neighbours take time to find."""
@@ -94,8 +95,8 @@ class DimerData(L.LightningDataModule):
         data, seed = self.config.data, self.config.optimisation.seed
         given = (self.share, self.mean, self.scale, seed, rank, self.world_size)
         if data.reading == "chain":
-            return TrainingResidues(self.train, data.negatives_per_dimer, *given)
-        return TrainingPairs(self.train, selection(data), *given, side=data.window)
+            return TrainingResidues(self.train, data.negatives_per_dimer, *given, true_weight=data.true_weight)
+        return TrainingPairs(self.train, selection(data), *given, side=data.window, true_weight=data.true_weight)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of the current epoch; the trainer asks again for every epoch."""

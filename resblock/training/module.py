@@ -11,6 +11,7 @@ from torchmetrics import MeanMetric
 
 from resblock.ranking import auroc
 from resblock.scoring import NetworkScorer
+from resblock.scoring.losses import LOSSES
 from resblock.training.config import OptimisationConfig
 from resblock.training.data import DimerData
 
@@ -19,7 +20,7 @@ MONITOR = "validation_auroc"
 
 
 class Training(L.LightningModule):
-    """The scorer's own loss; AUROC over the pairs of each validation dimer.
+    """The loss that the configuration names; AUROC over the pairs of each validation dimer.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class Training(L.LightningModule):
 
     def training_step(self, batch: Any, index: int) -> Tensor:
         """Loss of one batch."""
-        loss = self.scorer.loss(batch)
+        loss = self.scorer.loss(batch, LOSSES[self.config.loss])
         pairs = len(batch[2])  # the labels, in either kind of batch
         self.log("training_loss", loss, on_step=False, on_epoch=True, batch_size=pairs, sync_dist=True)
         return loss
