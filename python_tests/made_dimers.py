@@ -1,5 +1,7 @@
 """Dimers made from random numbers, with contacts that the features tell: something to learn in seconds."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -8,7 +10,7 @@ from resblock.pairs import Dimer, DimerPartner
 from resblock.pairs.dataset import standardisation
 from resblock.pairs.graph import EDGE_SIZE
 from resblock.scoring import ChainScorer
-from resblock.structure import PAPER_FEATURES, Residue
+from resblock.structure import PAPER_FEATURES, Residue, feature_names
 
 
 def made_partner(generator, size, chain):
@@ -43,10 +45,23 @@ def made_dimer(seed, code="made", sizes=(14, 9)):
     )
 
 
-def save_dimers(directory, count=8):
+def widened(dimer):
+    """The dimer as if prepared with the extended features: what is not of the paper's nine tells nothing."""
+    names = feature_names("extended")
+    generator = np.random.default_rng(0)
+
+    def wide(partner):
+        more = generator.normal(size=(len(partner), len(names) - len(PAPER_FEATURES))).astype(np.float32)
+        return dataclasses.replace(partner, features=np.column_stack([partner.features, more]))
+
+    return dataclasses.replace(dimer, receptor=wide(dimer.receptor), ligand=wide(dimer.ligand), feature_names=names)
+
+
+def save_dimers(directory, count=8, wide=False):
     directory.mkdir(parents=True, exist_ok=True)
     for k in range(count):
-        made_dimer(k, f"D{k}").save(directory / f"D{k}.npz")
+        dimer = made_dimer(k, f"D{k}")
+        (widened(dimer) if wide else dimer).save(directory / f"D{k}.npz")
     return directory
 
 

@@ -13,7 +13,7 @@ import resblock
 from resblock.cli import app, main
 from resblock.cli.train import train as train_command
 from resblock.errors import InputError
-from resblock.scoring import load_scorer
+from resblock.scoring import INCLUDED, load_scorer
 from resblock.training.config import PRESETS, resolve_config
 
 SEQUENCE = "MKALEKWFHRDELVQKIS"
@@ -83,6 +83,24 @@ def test_train_and_evaluate(run, tmp_path):
     status, text, _ = run("evaluate", data, "--weights", out / "weights.safetensors", "--diverse", "--json", report)
     assert "diversified" in text
     assert json.loads(report.read_text())["diverse"]
+
+
+def test_one_preparation_serves_all_included_weights(run, tmp_path):
+    wide, narrow = save_dimers(tmp_path / "wide", 1, wide=True), save_dimers(tmp_path / "narrow", 1)
+    for name in INCLUDED:
+        status, text, _ = run("evaluate", wide, "--weights", name)
+        assert status == 0
+        assert "D0" in text
+    assert_refused(run("evaluate", narrow), "D0: prepared without", "--features extended")
+
+
+def test_features_are_chosen(run, tmp_path):
+    data, split = save_dimers(tmp_path / "data", 3), tmp_path / "split"
+    split.write_text("D0 train\nD1 train\n")
+    arguments = ("train", data, "--out", tmp_path / "run", "--split", split, "--features")
+    assert_refused(run(*arguments, "extended"), "D0: prepared without", "--features extended")
+    assert_refused(run(*arguments, "all"), "features 'all'", "paper, extended")
+    assert not (tmp_path / "run").exists()
 
 
 def test_average(run, tmp_path):

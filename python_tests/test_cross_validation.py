@@ -10,7 +10,7 @@ from made_dimers import made_dimer, save_dimers
 from resblock.errors import InputError
 from resblock.pairs import load_dimers
 from resblock.scoring import ChainScorer, EnsembleScorer, load_scorer
-from resblock.structure import Residue
+from resblock.structure import PAPER_FEATURES, Residue
 from resblock.structure.scales import RESIDUE_NAMES
 from resblock.training.config import resolve_config
 from resblock.training.cross_validation import AVERAGE, FIGURES, cross_validate, read_folds
@@ -181,3 +181,21 @@ def test_a_missing_dimer_is_named(prepared, config, tmp_path):
         cross_validate(prepared, tmp_path / "cv", {"small": config}, [1], tmp_path / "folds")
     with pytest.raises(InputError, match="name a preset and a seed"):
         cross_validate(prepared, tmp_path / "cv", {"small": config}, [])
+
+
+def test_members_are_refused(prepared, tmp_path):
+    config = resolve_config("chain", None, (*SMALL, "optimisation.members=2"))
+    with pytest.raises(InputError, match=r"small: optimisation.members is 2; .* name those"):
+        cross_validate(prepared, tmp_path / "cv", {"small": config}, [1, 2])
+    assert not (tmp_path / "cv").exists()
+
+
+def test_networks_on_different_features_are_not_averaged(config, lists, tmp_path):
+    wide = save_dimers(tmp_path / "wide", 6, wide=True)
+    configs = {"small": config, "paper": resolve_config("paper")}
+    with pytest.raises(InputError, match=r"small, paper see different features .* --features"):
+        cross_validate(wide, tmp_path / "cv", configs, [1], *lists)
+    assert not (tmp_path / "cv").exists()
+    cross_validate(wide, tmp_path / "cv", {"small": config}, [1], *lists, features="paper")
+    scorer = load_scorer(tmp_path / "cv/small/seed-1/fold-1/weights.safetensors")
+    assert scorer.feature_names == PAPER_FEATURES

@@ -9,7 +9,7 @@ from synthetic import ALL_TYPES, helix, moved, random_rotation, write
 
 from resblock.errors import InputError
 from resblock.pairs import Dimer, DimerPartner, dimer, load_dimers
-from resblock.structure import PAPER_FEATURES, read_partner
+from resblock.structure import PAPER_FEATURES, feature_names, read_partner
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,15 @@ def test_damaged_files_are_refused_or_read(made, where, byte, cut, tmp_path_fact
     assert "\n" not in refusal
 
 
+def test_an_entry_marked_as_encrypted_is_refused(made, tmp_path):
+    made.save(tmp_path / "x.npz")
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"not a usable prepared dimer .*encrypted"):
+        Dimer.load(tmp_path / "x.npz")
+
+
 def test_a_failed_write_leaves_nothing(made, tmp_path, monkeypatch):
     def fail(stream, **arrays):
         stream.write(b"half")
@@ -161,3 +170,18 @@ def test_load_dimers(made, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no prepared dimers"):
         load_dimers(tmp_path / "empty")
+
+
+def test_the_columns_of_a_feature_set(made, tmp_path):
+    assert made.with_features(PAPER_FEATURES) is made
+    some = made.with_features(("RESA", "IC"))
+    assert some.feature_names == ("RESA", "IC")
+    places = [PAPER_FEATURES.index(name) for name in some.feature_names]
+    for side in ("receptor", "ligand"):
+        np.testing.assert_array_equal(getattr(some, side).features, getattr(made, side).features[:, places])
+    assert_same(replace(some, receptor=made.receptor, ligand=made.ligand, feature_names=PAPER_FEATURES), made)
+    with pytest.raises(InputError, match="MADE: prepared without is ALA; run `resblock prepare --features extended`"):
+        made.with_features(feature_names("extended"))
+    made.save(tmp_path / "MADE.npz")
+    (loaded,) = load_dimers(tmp_path, features=some.feature_names)
+    assert_same(loaded, some)

@@ -1,25 +1,26 @@
 """`resblock reproduce`: what it writes, what it does not do twice, and figures that can be checked by hand."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 from command_line import assert_refused, contents, run_without
 from made_dimers import made_dimer, save_dimers
 from matplotlib.figure import Figure
+from programs import skip_or_fail
 from scipy.stats import hypergeom
 
 from resblock.errors import InputError
 from resblock.pairs import load_dimers
 from resblock.ranking import truncated_random_rfpp
-from resblock.structure import PAPER_FEATURES
 from resblock.study import figure6
 from resblock.study.accuracy import exact_interval
-from resblock.study.homology import Chain, across_parts, identity_matrix
+from resblock.study.homology import LISTED, Chain, across_parts, identity_matrix
 from resblock.study.models import trained
-from resblock.study.part import Study, Table, save_figure, style, with_features
+from resblock.study.part import Study, Table, save_figure, style
 from resblock.study.random_ranks import first_ranks, simulate, standard_deviation
-from resblock.study.reproduce import PARTS, QUICK, divide, reproduce
+from resblock.study.reproduce import PARTS, QUICK, divide, finished, reproduce, write_index
 from resblock.training.config import resolve_config
 from resblock.training.split import codes_of
 
@@ -42,6 +43,7 @@ def split(tmp_path):
 def test_parts_are_written_and_not_done_again(run, prepared, split, tmp_path):
     out = tmp_path / "study"
     arguments = ("reproduce", prepared, "--out", out, "--quick", "--split", split, "--part", "homology")
+    arguments = (*arguments, "--draws", "20,300", "--commit", "c0ffee")
     status, text, _ = run(*arguments, "--part", "table3")
     assert status == 0
     assert "index.html" in text
@@ -55,9 +57,20 @@ def test_parts_are_written_and_not_done_again(run, prepared, split, tmp_path):
     assert {row[0]: (int(row[1]), int(row[2])) for row in rows} == {
         code: (len(labels), labels.sum()) for code, labels in sizes.items()
     }
+    made = "resblock reproduce data0 --out study --part table3 --quick --seeds 1 --split split --draws 20,300"
     for page in ("index.md", "index.html"):
-        for word in ("Split and homology", "Table 3", "Quick setting", "homology/identity.svg", "D1"):
+        for word in (
+            "Split and homology",
+            "Table 3",
+            "Quick setting",
+            "homology/identity.svg",
+            "D1",
+            made,
+            "commit c0ffee",
+        ):
             assert word in written[page].decode()
+    assert str(tmp_path) not in written["table3/result.json"].decode()
+    assert written["table3/draws.csv"].decode().splitlines()[1:][0].startswith("20,")
     assert run(*arguments, "--part", "table3")[0] == 0
     assert contents(out) == written
 
@@ -74,11 +87,25 @@ def test_what_changed_is_done_again(prepared, split, tmp_path):
     assert (tmp_path / "study/homology/result.json").read_bytes() != first
 
 
+def test_results_from_before_commands_were_recorded_are_shown(prepared, split, tmp_path):
+    out = tmp_path / "study"
+    reproduce(prepared, out, ["homology"], quick=True, split=str(split))
+    path = out / "homology" / "result.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({name: stored[name] for name in stored if name not in ("command", "commit")}))
+    (part,) = finished(out)
+    assert (part.command, part.commit) == ("", "")
+    write_index(out)
+    assert "Made by" not in (out / "index.md").read_text()
+
+
 def test_what_cannot_be_done_is_refused(run, prepared, tmp_path):
     out = ("--out", tmp_path / "study")
     assert_refused(run("reproduce", prepared, *out, "--part", "table9"), "table9", "table3")
     assert_refused(run("reproduce", prepared, *out), "paper_test", "no prepared dimer in the part test")
     assert_refused(run("reproduce", prepared, *out, "--seeds", "1,x"), "1,x")
+    assert_refused(run("reproduce", prepared, *out, "--draws", "100,x"), "draws '100,x'")
+    assert_refused(run("reproduce", prepared, *out, "--draws", "100,1"), "draws 1;", "from 2")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").write_text("keep")
     assert_refused(run("reproduce", prepared, "--out", tmp_path / "mine"), "mine", "no study")
@@ -136,19 +163,6 @@ def test_a_network_is_trained_once(prepared, tmp_path):
     assert np.array_equal(first.score(dimer), again.score(dimer))
     trained(study, "windows", resolve_config("windows", None, ("optimisation.epochs=1",)), 3)
     assert len(list(study.runs.iterdir())) == 2
-
-
-def test_the_columns_of_a_feature_set():
-    dimer = made_dimer(1)
-    assert with_features(dimer, "paper") is dimer
-    order = np.arange(len(PAPER_FEATURES))[::-1]
-    turned = made_dimer(1)
-    for partner in (turned.receptor, turned.ligand):
-        object.__setattr__(partner, "features", partner.features[:, order])
-    object.__setattr__(turned, "feature_names", tuple(PAPER_FEATURES[k] for k in order))
-    assert np.array_equal(with_features(turned, "paper").ligand.features, dimer.ligand.features, equal_nan=True)
-    with pytest.raises(InputError, match="--features extended"):
-        with_features(dimer, "extended")
 
 
 def test_tables_as_files(tmp_path):
@@ -210,14 +224,30 @@ def test_identity_by_hand():
     assert found[0].tolist() == pytest.approx([1.0, 0.9, 10 / 14, 1.0])
 
 
+def chain_of(part, code, sequence):
+    return Chain(part, code, "receptor", sequence)
+
+
 def test_pairs_across_parts_and_none_within_one():
-    chains = [Chain("train", "A", "receptor", ""), Chain("train", "B", "ligand", ""), Chain("test", "C", "ligand", "")]
+    chains = [chain_of("train", "A", "ACDE"), chain_of("train", "B", "ACDF"), chain_of("test", "C", "ACDY")]
     identity = np.array([[1.0, 0.9, 0.2], [0.9, 1.0, 0.5], [0.2, 0.5, 1.0]])
-    alike = {"A": frozenset({"C"}), "B": frozenset(), "C": frozenset({"A"})}
-    assert across_parts(chains, identity, alike) == [
-        ("B", "train", "C", "test", 0.5, "no"),
-        ("A", "train", "C", "test", 0.2, "yes"),
-    ]
+    (row,) = [one.row() for one in across_parts(chains, identity, dict.fromkeys("ABC", frozenset()))]
+    assert row == ("B", "train", "C", "test", 0.5, "no", 0.75, 4)
+
+
+def test_a_domain_that_a_long_chain_shares_is_listed():
+    generator = np.random.default_rng(2)
+    domain, rest = ("".join(generator.choice(list("ACDEFGHIKLMNPQRSTVWY"), size)) for size in (60, 400))
+    chains = [chain_of("train", "A", domain), chain_of("test", "B", rest + domain), chain_of("test", "C", rest)]
+    identity = identity_matrix([chain.sequence for chain in chains])
+    assert identity[0, 1] < LISTED
+    related = {"A": frozenset({"B"}), "B": frozenset({"A", "C"}), "C": frozenset({"B"})}
+    (row,) = [one.row() for one in across_parts(chains, identity, related)]
+    assert row[:4] == ("A", "train", "B", "test")
+    assert row[4] == pytest.approx(identity[0, 1])
+    assert row[5] == "yes"
+    assert row[6] > 0.9
+    assert row[7] >= 60
 
 
 # Pictures
@@ -249,7 +279,7 @@ def test_a_viewer_that_draws_nothing_is_reported(tmp_path):
 def test_pymol_draws(run, tmp_path):
     viewer = figure6.shutil.which("pymol")
     if viewer is None:
-        pytest.skip("no pymol")
+        skip_or_fail("PYMOL", "no pymol here; install Debian's package pymol to have it")
     assert run("predict", "--example", "--out", tmp_path / "example")[0] == 0
     picture = figure6.draw(viewer, tmp_path / "example" / "view.pml", tmp_path / "p.png")
     assert picture.read_bytes().startswith(b"\x89PNG")

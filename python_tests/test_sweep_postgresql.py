@@ -15,6 +15,7 @@ import optuna
 import pytest
 from command_line import contents
 from made_dimers import save_dimers
+from programs import skip_or_fail
 
 from resblock.study.space import SEED, Choices, cells
 from resblock.study.trials import Trials
@@ -31,7 +32,7 @@ def postgresql():
     """URL of a database of an own server, which listens on a socket in its directory only."""
     initdb, pg_ctl = server_program("initdb"), server_program("pg_ctl")
     if initdb is None or pg_ctl is None:
-        pytest.skip("no PostgreSQL server here; install Debian's package postgresql to have it")
+        skip_or_fail("POSTGRESQL", "no PostgreSQL server here; install Debian's package postgresql to have it")
     # Not under tmp_path: the path of a socket must be short, and another user must reach it.
     directory = Path(tempfile.mkdtemp(prefix="resblock-"))
     other_user = {}

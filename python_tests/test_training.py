@@ -15,11 +15,12 @@ from made_dimers import made_dimer, save_dimers
 from resblock.errors import InputError
 from resblock.pairs import load_dimers
 from resblock.scoring import EnsembleScorer, load_scorer
+from resblock.structure import PAPER_FEATURES, feature_names
 from resblock.training.config import PRESETS, TrainingConfig, read_toml, resolve_config
 from resblock.training.data import DimerData, ValidationDimer
 from resblock.training.evaluation import evaluate
 from resblock.training.module import Training
-from resblock.training.run import train
+from resblock.training.run import columns, train
 from resblock.training.split import PARTS, codes_of, find_list, part_of, random_split, read_split, write_split
 
 SMALL = (
@@ -167,6 +168,10 @@ def test_parts_that_are_not_there(tmp_path):
 def test_the_included_lists_agree():
     assert part_of(find_list("included_weights"), "test") == part_of(find_list("paper_test"), "test")
     assert len(read_split(find_list("included_weights"))) == 175
+    without = read_split(find_list("without_paper_test"))
+    assert sorted(without) == part_of(find_list("all"), "train")
+    assert codes_of(without, "test") == part_of(find_list("paper_test"), "test")
+    assert len(codes_of(without, "train")) == 164
 
 
 # Batches
@@ -333,6 +338,27 @@ def test_another_runs_directory_is_refused(finished, prepared, config, tmp_path)
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 
+def test_windows_see_the_papers_nine_unless_asked_otherwise(finished, config, tmp_path):
+    wide = save_dimers(tmp_path / "wide", wide=True)
+    narrow = train(wide, tmp_path / "narrow", config)
+    assert narrow.weights.read_bytes() == finished[1].weights.read_bytes()
+    extended = train(wide, tmp_path / "extended", config, features="extended")
+    assert load_scorer(extended.weights).feature_names == feature_names("extended")
+    with pytest.raises(InputError, match=r"narrow: holds a run on 9 features \(asked for: 142\)"):
+        train(wide, tmp_path / "narrow", config, features="extended")
+    extended.weights.unlink()
+    with pytest.raises(InputError, match=r"extended: holds a run on 142 features \(asked for: 9\)"):
+        train(wide, tmp_path / "extended", config)
+
+
+def test_whole_partners_see_all_that_is_prepared_unless_asked_otherwise():
+    chain = PRESETS["residues"]
+    assert columns(chain) is None
+    assert columns(chain, "paper") == columns(PRESETS["paper"]) == PAPER_FEATURES
+    with pytest.raises(InputError, match="features 'all': unknown"):
+        columns(chain, "all")
+
+
 def test_a_list_decides(prepared, config, tmp_path):
     split = tmp_path / "split"
     split.write_text("D0 train\nD1 train\nD2 validation\nD9 test\n")
@@ -417,3 +443,14 @@ def test_the_weight_of_true_pairs_is_taken_out_of_the_scores():
         data = dataclasses.replace(PRESETS["residues"].data, true_weight=weight)
         shifts.append(DimerData(dimers, [], dataclasses.replace(PRESETS["residues"], data=data)).log_odds_shift)
     assert shifts[0] - shifts[1] == pytest.approx(math.log(0.8 / 0.2))
+
+
+def test_training_flushes_denormals_and_leaves_the_setting_as_it_was(prepared, config, tmp_path, monkeypatch):
+    def is_flushed():
+        return (torch.tensor([1e-39]) * 1 == 0).item()
+
+    seen = []
+    monkeypatch.setattr(Training, "on_train_epoch_start", lambda module: seen.append(is_flushed()))
+    train(prepared, tmp_path / "run", config)
+    assert set(seen) == {True}
+    assert not is_flushed()

@@ -47,7 +47,7 @@ def extra(name: str) -> Iterator[None]:
         raise InputError(f"{error.name} is not installed; run: pip install 'resblock[{name}]'") from None
 
 
-def numbers(text: str) -> list[int]:
+def numbers(text: str, what: str = "seeds") -> list[int]:
     """Different whole numbers with commas between them, as in ``--seeds 1,2,3``.
 
     Raises
@@ -57,5 +57,5 @@ def numbers(text: str) -> list[int]:
     """
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
-        raise InputError(f"seeds {text!r}: write different whole numbers with commas between them")
+        raise InputError(f"{what} {text!r}: write different whole numbers with commas between them")
     return [int(word) for word in words]

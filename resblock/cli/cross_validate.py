@@ -29,6 +29,9 @@ def cross_validate(
     homologues: Annotated[
         Path | None, typer.Option(help="List of resblock homologues; the package's by default.")
     ] = None,
+    features: Annotated[
+        str | None, typer.Option(help="paper or extended; the same for all presets. By default as in resblock train.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Rank every dimer by networks that have not learned from it, and say how good the ranking is.
@@ -50,6 +53,7 @@ def cross_validate(
         homologues,
         device,
         lambda what: remarks.print(escape(f"training: {what}")),
+        features,
     )
     output.print(_table("All dimers", "all", rows))
     output.print(_table("Dimers without a homologue in training", "without homologues", rows))

@@ -21,14 +21,21 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare).")],
     weights: Annotated[Path | None, typer.Option(help="Of resblock train, or paper; else those included.")] = None,
     split: Annotated[
-        str | None, typer.Option(help="List of codes, those of one part are ranked; all dimers without it.")
+        str | None,
+        typer.Option(
+            help="List of codes, those of one part are ranked, or the name of an included one: paper_test, "
+            "without_paper_test, included_weights, all. All dimers without it."
+        ),
     ] = None,
     part: Annotated[str, typer.Option(help="train, validation or test; codes without a part are test.")] = "test",
     json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures as JSON.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     diverse: Annotated[bool, typer.Option("--diverse", help="Rank as predict --diverse does.")] = False,
 ) -> None:
-    """Rank all surface pairs of prepared dimers and say how good the ranking is."""
+    """Rank all surface pairs of prepared dimers and say how good the ranking is.
+
+    Of the prepared features, those are taken that the weights need.
+    """
     from resblock.pairs import load_dimers
     from resblock.ranking import summary
     from resblock.scoring import choose_device, load_scorer
@@ -38,7 +45,7 @@ def evaluate(
 
     codes = None if split is None else part_of(find_list(split), part)
     scorer = load_scorer(weights, choose_device(device))
-    dimers = load_dimers(data, codes)
+    dimers = load_dimers(data, codes, scorer.feature_names)
     with progress_bar() as bar:
         task = bar.add_task("ranking", total=len(dimers))
         results = rank(scorer, dimers, lambda result: bar.update(task, advance=1, description=result.code), diverse)

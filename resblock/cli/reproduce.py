@@ -32,6 +32,13 @@ def reproduce(
         Path | None, typer.Option(help="The benchmark's own files, for figure 6, which needs pymol, too.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    draws: Annotated[
+        str | None,
+        typer.Option(metavar="10000,1000000", help="Numbers of random orders in table3; 10^4 to 10^10 by default."),
+    ] = None,
+    commit: Annotated[
+        str, typer.Option(help="What the tables are made with, for whoever reads them: results that are published.")
+    ] = "",
 ) -> None:
     """Do the study of Liu & Gong 2019 again: its tables, figures, and an index page.
 
@@ -39,6 +46,7 @@ def reproduce(
     minutes on 2 cores. docs/paper.md has the costs of all parts, and the paper claim by claim.
     """
     with extra("study"):
+        from resblock.study.random_ranks import DRAWS
         from resblock.study.reproduce import reproduce as run
 
         done = run(
@@ -51,6 +59,8 @@ def reproduce(
             structures,
             device,
             lambda what: remarks.print(escape(what)),
+            DRAWS if draws is None else numbers(draws, "draws"),
+            commit,
         )
     table = Table(title="The study")
     for heading in ("part", "tables", "figures", "minutes"):

@@ -25,7 +25,14 @@ def train(
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="List of codes with train, validation or test behind; 6:2:2 by the seed without it."),
+        typer.Option(
+            help="List of codes with train, validation or test behind, or the name of an included one: all, "
+            "without_paper_test, included_weights. 6:2:2 by the seed without it."
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="paper or extended. By default windows see the paper's nine, whole partners all prepared."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -42,7 +49,7 @@ def train(
     from resblock.training.split import find_list
 
     resolved = resolve_config(preset, config, tuple(set_field or ()))
-    outcome = run(data, out, resolved, None if split is None else find_list(split), device)
+    outcome = run(data, out, resolved, None if split is None else find_list(split), device, features)
     if not outcome.leader:
         return
     if outcome.already_finished:

@@ -7,7 +7,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ _DAMAGED: Final = (
     TypeError,
     KeyError,
     EOFError,
-    NotImplementedError,
+    RuntimeError,  # of an entry marked as encrypted, or packed in an unknown way
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -156,6 +156,24 @@ class Dimer:
         interface = self.contact_area[np.ix_(self.receptor.surface, self.ligand.surface)] > 0.0
         return np.asarray(interface.reshape(-1))
 
+    def with_features(self, names: Sequence[str]) -> Dimer:
+        """Keep these feature columns, in this order.
+
+        Raises
+        ------
+        InputError
+            If the dimer lacks one.
+        """
+        if self.feature_names == tuple(names):
+            return self
+        missing = [name for name in names if name not in self.feature_names]
+        if missing:
+            # The widest set: what it lacks, no other has.
+            raise InputError(f"{self.code}: prepared without {missing[0]}; run `resblock prepare --features extended`")
+        columns = [self.feature_names.index(name) for name in names]
+        receptor, ligand = (replace(side, features=side.features[:, columns]) for side in (self.receptor, self.ligand))
+        return replace(self, receptor=receptor, ligand=ligand, feature_names=tuple(names))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file without pickle, all or nothing."""
         arrays: dict[str, Any] = {
@@ -207,13 +225,22 @@ def stored_key(path: str | os.PathLike[str]) -> str | None:
         return None
 
 
-def load_dimers(directory: str | os.PathLike[str], codes: Sequence[str] | None = None) -> list[Dimer]:
+def load_dimers(
+    directory: str | os.PathLike[str], codes: Sequence[str] | None = None, features: Sequence[str] | None = None
+) -> list[Dimer]:
     """Prepared dimers of a directory, sorted by code, or those of `codes` in that order.
+
+    Parameters
+    ----------
+    directory : path
+    codes : sequence of str, optional
+    features : sequence of str, optional
+        Names of the columns to keep; all without.
 
     Raises
     ------
     InputError
-        The directory or a dimer is missing, or a file is unusable.
+        The directory, a dimer or a column is missing, or a file is unusable.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -227,7 +254,8 @@ def load_dimers(directory: str | os.PathLike[str], codes: Sequence[str] | None =
         for code, path in zip(codes, paths, strict=True):
             if not path.is_file():
                 raise InputError(f"{directory}: no prepared dimer {code}; run `resblock prepare`")
-    return [Dimer.load(path) for path in paths]
+    dimers = map(Dimer.load, paths)
+    return list(dimers) if features is None else [dimer.with_features(features) for dimer in dimers]
 
 
 @contextlib.contextmanager

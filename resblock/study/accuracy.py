@@ -13,7 +13,13 @@ from resblock.training.config import PRESETS
 from resblock.training.evaluation import evaluate
 
 #: Presets that are compared, with the features that they need.
-MODELS: Final = {"paper": "paper", "windows": "paper", "residues": "extended", "neighbours": "extended"}
+MODELS: Final = {
+    "paper": "paper",
+    "windows": "paper",
+    "residues": "extended",
+    "neighbours": "extended",
+    "chain": "extended",
+}
 
 
 def rank_test_dimers(study: Study, preset: str, seed: int) -> list[DimerResult]:

@@ -26,7 +26,10 @@ def run(study: Study) -> Result:
         for result in first
     ]
     codes = [result.code for result in first]
-    note = f"{study.about()} Accuracy order: RFPP over the number of surface pairs, per mille."
+    note = (
+        f"{study.about()} All models learned from these dimers alone, the included weights from more. "
+        "Accuracy order: RFPP over the number of surface pairs, per mille."
+    )
     rows: list[tuple[Cell, ...]] = [(label, *values) for label, values in orders.items()]
     tables = [
         Table("orders", "Accuracy order of each test dimer, per mille", ("model", *codes), rows, note),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from resblock.pairs import Dimer
 from resblock.structure.read import one_letter
 from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
-from resblock.training.homology import COLUMNS, IDENTITY, SCORE, Homologues, find_homologues
+from resblock.training.homology import COLUMNS, IDENTITY, SCORE, Homologues, LocalAlignment, best_local, find_homologues
 from resblock.training.split import PARTS, Part
 
 #: Identity above which two dimers of different parts are listed.
@@ -37,6 +37,24 @@ class Chain:
     sequence: str
 
 
+@dataclass(frozen=True)
+class Alike:
+    """Two dimers of different parts: the largest identity of their whole chains, and their best local alignment."""
+
+    code: str
+    part: str
+    other: str
+    other_part: str
+    identity: float
+    local: LocalAlignment
+
+    def row(self) -> tuple[Cell, ...]:
+        """For the table."""
+        related = "yes" if self.local.homologous else "no"
+        two = (self.code, self.part, self.other, self.other_part)
+        return *two, self.identity, related, self.local.identity, self.local.columns
+
+
 def run(study: Study) -> Result:
     """Compare all chains of the dimers in the split."""
     dimers = {part: study.dimers(part) for part in PARTS}
@@ -45,30 +63,25 @@ def run(study: Study) -> Result:
     identity = identity_matrix([chain.sequence for chain in chains])
     homologues = find_homologues([dimer for part in PARTS for dimer in dimers[part]])
     write_text(study.out / MATRIX, _matrix_csv(chains, identity))
-    rows = across_parts(chains, identity, homologues)
-    listed = [row for row in rows if row[4] > LISTED]
+    alike = across_parts(chains, identity, homologues)
     note = (
         f"{study.about()} Identity: identical residues over all columns of a global alignment, gaps too (Bio.Align in "
-        "place of ClustalW2; BLOSUM62, gaps 10 and 0.5, free at the ends); of two dimers, the largest of any two "
-        f"chains. Homologues: {IDENTITY:.0%} over {COLUMNS} columns of a local alignment that scores {SCORE:.0f}."
+        "place of ClustalW2; BLOSUM62, gaps 10 and 0.5, free at the ends), so that what a long chain shares with a "
+        "short one counts little; of two dimers, the largest of any two chains. Local identity: over the columns of "
+        "the best local alignment of any two chains (BLOSUM62, gaps 11 and 1). Homologues: "
+        f"{IDENTITY:.0%} over {COLUMNS} columns of a local alignment that scores {SCORE:.0f}."
     )
     tables = [
         Table("split", "The split", ("dimer", "part", "surface pairs", "true pairs"), _split_rows(dimers), note),
         Table(
             "across_parts",
-            f"Dimers of different parts with an identity above {LISTED:.0%}",
-            ("dimer", "part", "other dimer", "its part", "identity", "homologues"),
-            listed,
+            f"Dimers of different parts with an identity above {LISTED:.0%}, and homologues",
+            ("dimer", "part", "other dimer", "its part", "identity", "homologues", "local identity", "its columns"),
+            [one.row() for one in alike],
             note,
         ),
     ]
-    related = sum(row[5] == "yes" for row in rows)
-    text = (
-        f"{len(listed)} pairs of dimers in different parts have an identity above {LISTED:.0%}. {related} pairs are "
-        "homologues by the rule of `resblock homologues`, which finds common domains and more distant relatives. "
-        f"The whole matrix is in {MATRIX}."
-    )
-    return Result(tables, [_heat_map(chains, identity, study.out)], text)
+    return Result(tables, [_heat_map(chains, identity, study.out)], _text(alike))
 
 
 def identity_matrix(sequences: Sequence[str]) -> NDArray[np.float64]:
@@ -85,20 +98,32 @@ def identity_matrix(sequences: Sequence[str]) -> NDArray[np.float64]:
     return found[np.ix_(places, places)]
 
 
-def across_parts(
-    chains: Sequence[Chain], identity: NDArray[np.float64], homologues: Homologues
-) -> list[tuple[str, str, str, str, float, str]]:
-    """Every two dimers of different parts with their largest identity, the most alike first."""
+def across_parts(chains: Sequence[Chain], identity: NDArray[np.float64], homologues: Homologues) -> list[Alike]:
+    """Every two dimers of different parts with an identity above `LISTED`, and all homologues, the most alike first."""
     largest: dict[tuple[str, str], float] = {}
-    part = {chain.code: chain.part for chain in chains}
     for (i, one), (j, other) in combinations(enumerate(chains), 2):
         if one.part != other.part:
             key = (one.code, other.code)
             largest[key] = max(largest.get(key, 0.0), float(identity[i, j]))
+    part = {chain.code: chain.part for chain in chains}
+    sequences = {code: [chain.sequence for chain in chains if chain.code == code] for code in part}
     return [
-        (one, part[one], other, part[other], value, "yes" if other in homologues[one] else "no")
+        Alike(one, part[one], other, part[other], value, best_local(sequences[one], sequences[other]))
         for (one, other), value in sorted(largest.items(), key=lambda entry: (-entry[1], entry[0]))
+        if value > LISTED or other in homologues[one]
     ]
+
+
+def _text(alike: Sequence[Alike]) -> str:
+    above = sum(one.identity > LISTED for one in alike)
+    related = [one for one in alike if one.local.homologous]
+    local = sum(one.local.identity > LISTED for one in related)
+    return (
+        f"{above} pairs of dimers in different parts have an identity above {LISTED:.0%} over whole chains. "
+        f"{len(related)} pairs are homologues by the rule of `resblock homologues`, which finds common domains and "
+        f"more distant relatives; {local} of them have an identity above {LISTED:.0%} over the columns that align. "
+        f"The whole matrix is in {MATRIX}."
+    )
 
 
 def _chains(part: str, dimer: Dimer) -> Iterator[Chain]:

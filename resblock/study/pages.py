@@ -32,8 +32,8 @@ def markdown_page(parts: Sequence[Finished]) -> str:
         blocks += [f"![{figure.stem}]({part.name}/{figure.name})" for figure in part.result.figures]
         for table in part.result.tables:
             link = f"[CSV]({part.name}/{table.name}.csv)"
-            shown = table.markdown().rstrip() if len(table.rows) <= LONGEST else f"**{table.title}**: {_long(table)}"
-            blocks += [shown, link]
+            short = f"**{table.title}**: {_long(table)} {table.note}"
+            blocks += [table.markdown().rstrip() if len(table.rows) <= LONGEST else short, link]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -59,7 +59,9 @@ def _made() -> str:
 
 
 def _about(part: Finished) -> str:
-    return f"{part.about} Computed in {part.seconds / 60:.1f} minutes."
+    commit = f", commit {part.commit}" if part.commit else ""
+    made = f" Made by `{part.command}`{commit}." if part.command else ""
+    return f"{part.about} Computed in {part.seconds / 60:.1f} minutes.{made}"
 
 
 def _long(table: Table) -> str:

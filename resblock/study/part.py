@@ -10,14 +10,14 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from resblock.errors import InputError
-from resblock.pairs import Dimer, DimerPartner, load_dimers
+from resblock.pairs import Dimer, load_dimers
 from resblock.structure.features import feature_names
 from resblock.structure.files import write_atomically
+from resblock.study.random_ranks import DRAWS
 from resblock.training.split import Split, codes_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Study:
         auto, cpu or cuda.
     structures
         Directory of the benchmark's files, `CODE/receptor_unbound.pdb.gz` and so on; None if there is none.
+    draws
+        Numbers of random orders to draw, each at least 2.
     progress
         Called with what is being done.
     """
@@ -63,6 +65,7 @@ class Study:
     quick: bool = False
     device: str = "auto"
     structures: Path | None = None
+    draws: tuple[int, ...] = DRAWS
     progress: Callable[[str], object] = field(default=lambda what: None)
 
     def dimers(self, part: str, features: str = "paper") -> list[Dimer]:
@@ -73,7 +76,7 @@ class Study:
         InputError
             If one is missing or was prepared without these features.
         """
-        return [with_features(dimer, features) for dimer in load_dimers(self.data, codes_of(self.split, part))]
+        return load_dimers(self.data, codes_of(self.split, part), feature_names(features))
 
     def offers(self, features: str) -> bool:
         """Whether the test dimers have the columns of a feature set."""
@@ -85,28 +88,6 @@ class Study:
         counts = ", ".join(f"{len(codes_of(self.split, part))} {part}" for part in ("train", "validation", "test"))
         seeds = ", ".join(map(str, self.seeds))
         return f"Complexes: {counts}. Seeds: {seeds}.{' Quick setting: the figures mean nothing.' * self.quick}"
-
-
-def with_features(dimer: Dimer, features: str) -> Dimer:
-    """Keep the columns of one feature set.
-
-    Raises
-    ------
-    InputError
-        If the dimer lacks one.
-    """
-    names = feature_names(features)
-    if dimer.feature_names == names:
-        return dimer
-    missing = [name for name in names if name not in dimer.feature_names]
-    if missing:
-        raise InputError(f"{dimer.code}: prepared without {missing[0]}; run `resblock prepare --features {features}`")
-    columns = [dimer.feature_names.index(name) for name in names]
-
-    def chosen(partner: DimerPartner) -> DimerPartner:
-        return replace(partner, features=partner.features[:, columns])
-
-    return replace(dimer, receptor=chosen(dimer.receptor), ligand=chosen(dimer.ligand), feature_names=names)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from resblock.study.random_order import survival
 
 #: Draws of the paper's random baseline.
 PAPER_DRAWS: Final = 10**10
+#: Draws that are compared, the paper's at last.
+DRAWS: Final = (10**4, 10**6, 10**8, PAPER_DRAWS)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ import resblock
 from resblock.errors import InputError
 from resblock.pairs import Dimer, load_dimers
 from resblock.study.part import Result, Study, Table, write_text
+from resblock.study.random_ranks import DRAWS
 from resblock.training.split import PARTS as SPLIT_PARTS
 from resblock.training.split import SHARES, Part, Split, find_list, random_split, read_split
 
@@ -45,13 +47,15 @@ QUICK: Final[Mapping[Part, int]] = {"train": 12, "validation": 3, "test": 4}
 
 @dataclass(frozen=True)
 class Finished:
-    """A part that is done: its result, and on what."""
+    """A part that is done: its result, on what, and by which command and commit, where that is known."""
 
     name: str
     title: str
     about: str
     seconds: float
     result: Result
+    command: str = ""
+    commit: str = ""
 
 
 def reproduce(
@@ -64,6 +68,8 @@ def reproduce(
     structures: str | os.PathLike[str] | None = None,
     device: str = "auto",
     progress: Callable[[str], object] = lambda what: None,
+    draws: Sequence[int] = DRAWS,
+    commit: str = "",
 ) -> list[Finished]:
     """Compute the parts that are not there yet and write the index.
 
@@ -89,17 +95,24 @@ def reproduce(
     device : {"auto", "cpu", "cuda"}
     progress : callable
         Called with what is being done.
+    draws : sequence of int
+        Numbers of random orders that the table of the first true pairs is compared with.
+    commit : str
+        What the tables are made with, for a reader of them.
 
     Raises
     ------
     InputError
-        If a part is unknown, or the data do not fit.
+        If a part is unknown, a number of draws is impossible, or the data do not fit.
     """
     unknown = [name for name in names if name not in PARTS]
     if unknown:
         raise InputError(f"part {unknown[0]!r} is unknown; the parts are {', '.join(PARTS)}")
     if not seeds:
         raise InputError("no seeds; give at least one")
+    impossible = [number for number in draws if not 2 <= number < 2**63]
+    if impossible or not draws:
+        raise InputError(f"draws {', '.join(map(str, impossible)) or 'missing'}; give numbers from 2 to below 2**63")
     # Before anything is computed: what a part cannot be imported without is missed now.
     modules = {name: importlib.import_module(f"resblock.study.{PARTS[name][0]}") for name in names or PARTS}
     data, out = Path(data), Path(out)
@@ -118,9 +131,11 @@ def reproduce(
             quick,
             device,
             None if structures is None else Path(structures),
+            tuple(draws),
             progress,
         )
-        _run(name, module, study, [dimer for dimer in dimers if dimer.code in parts])
+        made = {"command": command(name, study, split), "commit": commit}
+        _run(name, module, study, [dimer for dimer in dimers if dimer.code in parts], made)
         write_index(out)
     return finished(out)
 
@@ -163,6 +178,21 @@ def _train_and_validation(codes: Sequence[str], seed: int) -> dict[str, Part]:
     return {code: "train" if number < first else "validation" for number, code in enumerate(shuffled)}
 
 
+def command(name: str, study: Study, split: str) -> str:
+    """The command line that does a part again, with paths by their last names: pages are read on other machines."""
+    words = ["resblock", "reproduce", _last(study.data), "--out", _last(study.out.parent), "--part", name]
+    words += ["--quick"] if study.quick else []
+    words += ["--seeds", ",".join(map(str, study.seeds)), "--split", Path(split).name]
+    words += ["--structures", _last(study.structures)] if study.structures else []
+    words += ["--device", study.device] if study.device != "auto" else []
+    words += ["--draws", ",".join(map(str, study.draws))] if study.draws != DRAWS else []
+    return shlex.join(words)
+
+
+def _last(path: Path) -> str:
+    return path.resolve().name
+
+
 def _claim(out: Path) -> None:
     """Make the directory, or see that the one there is a study's."""
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _of_a_study(out))):
@@ -174,8 +204,8 @@ def _of_a_study(out: Path) -> bool:
     return {entry.name for entry in out.iterdir()} <= {*PARTS, "runs", "index.md", "index.html"}
 
 
-def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Dimer]) -> None:
-    """Run a part unless its result is there, made from the same."""
+def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Dimer], made: Mapping[str, str]) -> None:
+    """Run a part unless its result is there, made from the same; `made` says how, beside the result."""
     key = _key(name, study, dimers)
     stored = _stored(study.out)
     if stored is not None and stored["key"] == key:
@@ -189,6 +219,7 @@ def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Dimer]) -
     content = {
         "key": key if result.complete else None,
         "about": study.about(),
+        **made,
         "seconds": round(seconds, 1),
         "tables": [asdict(table) for table in result.tables],
         "figures": [path.name for path in result.figures],
@@ -208,6 +239,7 @@ def _key(name: str, study: Study, dimers: Sequence[Dimer]) -> str:
         study.quick,
         study.seeds,
         str(study.structures),
+        study.draws,
         sorted(study.split.items()),
     ]
     content = [(dimer.code, dimer.key, dimer.feature_names) for dimer in dimers]
@@ -232,7 +264,9 @@ def finished(out: Path) -> list[Finished]:
             tables = [Table(**{**of, "columns": tuple(of["columns"])}) for of in stored["tables"]]
             figures = [out / name / figure for figure in stored["figures"]]
             result = Result(tables, figures, stored["text"])
-            found.append(Finished(name, title, stored["about"], stored["seconds"], result))
+            # Results from before these were recorded lack them.
+            made = (stored.get("command", ""), stored.get("commit", ""))
+            found.append(Finished(name, title, stored["about"], stored["seconds"], result, *made))
     return found
 
 

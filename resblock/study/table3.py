@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
 
 from resblock.ranking import DimerResult, expected_random_rfpp, truncated_random_rfpp
 from resblock.study.accuracy import ncpd_sentence, rank_test_dimers
 from resblock.study.part import Cell, Result, Study, Table, readable
-from resblock.study.random_ranks import PAPER_DRAWS, simulate, standard_deviation
-
-#: Draws that are compared, the paper's at last.
-DRAWS: Final = (10**4, 10**6, 10**8, PAPER_DRAWS)
+from resblock.study.random_ranks import simulate, standard_deviation
 
 
 def run(study: Study) -> Result:
@@ -23,7 +19,7 @@ def run(study: Study) -> Result:
         "All pairs of surface residues of the test dimers. Exact: (N + 1) / (M + 1) for N pairs with M true ones; "
         "truncated: at most 1000 draws, and 1000 where none was true, as in the paper."
     )
-    draws = [_draws_row(first, number, study.seeds[0]) for number in DRAWS]
+    draws = [_draws_row(first, number, study.seeds[0]) for number in study.draws]
     tables = [
         _table3(
             by_seed, f"{study.about()} All pairs of surface residues are ranked; order: RFPP over pairs, per mille."
@@ -31,8 +27,8 @@ def run(study: Study) -> Result:
         Table(
             "random_orders",
             "Mean rank of the first true pair in a random order",
-            ("dimer", "pairs", "true pairs", "exact", "truncated, exact", *(f"{n:,} draws" for n in DRAWS)),
-            [_random_row(result, study.seeds[0]) for result in first],
+            ("dimer", "pairs", "true pairs", "exact", "truncated, exact", *(f"{n:,} draws" for n in study.draws)),
+            [_random_row(result, study) for result in first],
             note,
         ),
         Table(
@@ -47,7 +43,7 @@ def run(study: Study) -> Result:
     errors = "; ".join(f"{readable(row[1])} with {readable(row[0])}" for row in draws)
     text = (
         f"{found}\n\nThe mean rank in a random order needs no draws: it is known exactly. Drawn, its standard error is "
-        f"at most {errors} draws; ranks of different dimers differ by hundreds, so that 10,000 draws would do."
+        f"at most {errors} draws; ranks of different dimers differ by hundreds."
     )
     return Result(tables, text=text)
 
@@ -64,9 +60,9 @@ def _table3(by_seed: dict[int, list[DimerResult]], note: str) -> Table:
     return Table("table3", title, (*columns, "random RFPP"), rows, note)
 
 
-def _random_row(result: DimerResult, seed: int) -> tuple[Cell, ...]:
+def _random_row(result: DimerResult, study: Study) -> tuple[Cell, ...]:
     size = (result.pairs, result.true_pairs)
-    drawn = [simulate(*size, draws, seed).mean for draws in DRAWS]
+    drawn = [simulate(*size, draws, study.seeds[0]).mean for draws in study.draws]
     return result.code, *size, expected_random_rfpp(*size), truncated_random_rfpp(*size), *drawn
 
 

@@ -25,7 +25,7 @@ from resblock.structure.files import write_atomically
 from resblock.training.config import TrainingConfig
 from resblock.training.evaluation import rank
 from resblock.training.homology import Homologues, read_homologues
-from resblock.training.run import WEIGHTS, train_parts
+from resblock.training.run import WEIGHTS, columns, train_parts
 from resblock.training.split import Part, Split, find_list
 
 FIGURES: Final = "figures.json"
@@ -75,6 +75,7 @@ def cross_validate(
     homologues_file: str | os.PathLike[str] | None = None,
     device: str = "auto",
     progress: Callable[[str], object] | None = None,
+    features: str | None = None,
 ) -> list[Row]:
     """Train every configuration with every seed on all folds but one, in turn, and rank the dimers left out.
 
@@ -89,7 +90,7 @@ def cross_validate(
     out : path
         Directory of the runs; made if missing.
     configs : mapping
-        Training configurations by name.
+        Training configurations by name, of one member each: the seeds take the place of members.
     seeds : sequence of int
         In place of that of the configurations.
     folds_file, homologues_file : path, optional
@@ -97,6 +98,8 @@ def cross_validate(
     device : {"auto", "cpu", "cuda"}
     progress : callable, optional
         Called with the name of each training run before it begins.
+    features : str, optional
+        Feature set that the networks see; see `resblock.training.run.columns`.
 
     Returns
     -------
@@ -110,10 +113,12 @@ def cross_validate(
     """
     if not configs or not seeds:
         raise InputError("nothing to cross-validate; name a preset and a seed")
+    seen = _same_columns(configs, features)
+    _check_members(configs)
     chosen_device = choose_device(device)
     folds = read_folds(folds_file or find_list("folds"))
     homologues = read_homologues(homologues_file or find_list("homologues"))
-    dimers = {dimer.code: dimer for dimer in load_dimers(data)}
+    dimers = {dimer.code: dimer for dimer in load_dimers(data, features=seen)}
     missing = [code for code in folds if code not in dimers]
     if missing:
         raise InputError(f"{data}: no prepared dimer {missing[0]}, which is in a fold; run `resblock prepare`")
@@ -138,6 +143,27 @@ def cross_validate(
         rows.append(_row(AVERAGE, together, dimers, folds, all_learned, homologues))
     _write(Path(out) / FIGURES, rows)
     return rows
+
+
+def _same_columns(configs: Mapping[str, TrainingConfig], features: str | None) -> tuple[str, ...] | None:
+    """Feature columns that all configurations see, as networks on different ones cannot be averaged."""
+    seen = {columns(config, features) for config in configs.values()}
+    if len(seen) > 1:
+        raise InputError(
+            f"{', '.join(configs)} see different features by default and are to be averaged; choose --features, or "
+            "cross-validate them one by one"
+        )
+    return seen.pop()
+
+
+def _check_members(configs: Mapping[str, TrainingConfig]) -> None:
+    """Refuse members, which have the seeds that follow: a seed could be trained and averaged twice."""
+    for name, config in configs.items():
+        if config.optimisation.members > 1:
+            raise InputError(
+                f"{name}: optimisation.members is {config.optimisation.members}; cross-validation averages the seeds, "
+                "so name those and leave the members at 1"
+            )
 
 
 def read_calibration(path: str | os.PathLike[str], model: str) -> Calibration:

@@ -77,13 +77,13 @@ class DimerData(L.LightningDataModule):
         """Batches of an epoch, of all processes, and the share of true pairs, by weight, among those shown."""
         shown = self._shown(rank=0)
         if isinstance(shown, TrainingResidues):
-            return shown.batches, shown.true_share
+            return (shown.batches, shown.true_share) if shown.batches else (0, 0.5)
         _, labels = shown.draw(epoch=0)
-        if len(labels) and labels.all():
+        if not labels.any():
+            return 0, 0.5  # nothing to learn
+        if labels.all():
             raise InputError("every training pair is true; raise data.negatives_per_true_pair")
-        # Without a true pair there is nothing to learn: no batches.
-        share_shown = self.config.data.true_weight or float(labels.mean()) or 0.5
-        return math.ceil(len(labels) / self.share) * bool(labels.any()), share_shown
+        return math.ceil(len(labels) / self.share), self.config.data.true_weight or float(labels.mean())
 
     def _shown(self, rank: int) -> TrainingPairs | TrainingResidues:
         """What the process of this rank learns from; made once, as neighbours take time to find."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,30 @@ COLUMNS: Final = 40
 SCORE: Final = 100.0
 
 Homologues = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class LocalAlignment:
+    """The best local alignment of two chains: its score, its columns, and the share of them that are identical."""
+
+    score: float
+    columns: int
+    identity: float
+
+    @property
+    def homologous(self) -> bool:
+        """Whether it makes the chains homologues."""
+        return self.score >= SCORE and self.columns >= COLUMNS and self.identity >= IDENTITY
+
+
+def best_local(some: Iterable[str], others: Iterable[str]) -> LocalAlignment:
+    """Of the local alignments of chains of one complex with chains of another, the one that tells most.
+
+    That is one that makes them homologues, if there is any, and of several the one with the highest score.
+    """
+    aligner = _aligner()
+    found = [_align(aligner, first, second) for first, second in product(some, others)]
+    return max(found, key=lambda one: (one.homologous, one.score))
 
 
 def find_homologues(
@@ -91,8 +116,13 @@ def _chains(partner: DimerPartner) -> Iterator[str]:
 
 
 def _alike(aligner: PairwiseAligner, first: str, second: str) -> bool:
-    if aligner.score(first, second) < SCORE:
-        return False
-    best = next(iter(aligner.align(first, second)))
+    # The score alone costs far less than the alignment.
+    return bool(aligner.score(first, second) >= SCORE) and _align(aligner, first, second).homologous
+
+
+def _align(aligner: PairwiseAligner, first: str, second: str) -> LocalAlignment:
+    best = next(iter(aligner.align(first, second)), None)
+    if best is None:
+        return LocalAlignment(0.0, 0, 0.0)
     columns = best.shape[1]
-    return bool(columns >= COLUMNS and best.counts().identities / columns >= IDENTITY)
+    return LocalAlignment(float(best.score), columns, best.counts().identities / columns)

@@ -41,7 +41,7 @@ from resblock.scoring import (
     choose_device,
     load_scorer,
 )
-from resblock.structure import FEATURE_VERSION
+from resblock.structure import FEATURE_VERSION, feature_names
 from resblock.structure.files import write_atomically
 from resblock.training.config import TrainingConfig, read_toml
 from resblock.training.data import DimerData
@@ -80,6 +80,7 @@ def train(
     config: TrainingConfig,
     split_file: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    features: str | None = None,
 ) -> Outcome:
     """Train on prepared dimers, or go on with a run that was interrupted.
 
@@ -98,6 +99,8 @@ def train(
         Without it the complexes are divided 6:2:2 by the seed. Where it has no validation part, the last epoch
         counts.
     device : {"auto", "cpu", "cuda"}
+    features : str, optional
+        Feature set that the network sees; see `columns`.
 
     Raises
     ------
@@ -107,9 +110,20 @@ def train(
         If interrupted; the finished epochs are kept.
     """
     chosen_device = choose_device(device)
-    split, dimers = _divide(data, config, split_file)
+    split, dimers = _divide(data, config, split_file, columns(config, features))
     parts = {part: [dimers[code] for code in codes_of(split, part) if code in dimers] for part in PARTS}
     return train_parts(Path(out), config, split, parts, chosen_device)
+
+
+def columns(config: TrainingConfig, features: str | None = None) -> tuple[str, ...] | None:
+    """Feature columns that a network sees; None for all that its data have.
+
+    Without the name of a feature set, windows have the paper's nine, whatever else the data hold: the presets that read
+    them are networks for nine features. Whole partners have all.
+    """
+    if features is None and config.data.reading == "chain":
+        return None
+    return feature_names(features or "paper")
 
 
 def train_parts(
@@ -127,7 +141,7 @@ def _train_members(
         raise InputError("optimisation.members: several members train in one process; start it without torchrun")
     _claim(run, config, split)
     if (run / WEIGHTS).exists():
-        return _finished(run)
+        return _finished(run, parts["train"])
     optimisation = config.optimisation
     for number in range(optimisation.members):
         seeded = dataclasses.replace(optimisation, seed=optimisation.seed + number, members=1)
@@ -148,11 +162,11 @@ def _train_one(
     if leader:
         _claim(run, config, split)
     if (run / WEIGHTS).exists():
-        return _finished(run, leader)
+        return _finished(run, parts["train"], leader)
     last = run / CHECKPOINTS / f"{LAST}.ckpt"
     resume_from = last if last.exists() else None
     if resume_from is not None:
-        _load_checkpoint(resume_from)
+        _check_features(run, len(_load_checkpoint(resume_from)["state_dict"]["scorer.mean"]), parts["train"])
     with _quiet():
         trainer = _trainer(run, batches, config, device)
         module = _module(batches, config)
@@ -164,18 +178,32 @@ def _train_one(
     return Outcome(run / WEIGHTS, False, figures, leader)
 
 
-def _finished(run: Path, leader: bool = True) -> Outcome:
-    return Outcome(run / WEIGHTS, True, load_scorer(run / WEIGHTS).card["validation"], leader)
+def _finished(run: Path, learned: Sequence[Dimer], leader: bool = True) -> Outcome:
+    scorer = load_scorer(run / WEIGHTS)
+    _check_features(run, len(scorer.feature_names), learned)
+    return Outcome(run / WEIGHTS, True, scorer.card["validation"], leader)
+
+
+def _check_features(run: Path, theirs: int, learned: Sequence[Dimer]) -> None:
+    """Refuse a run on other columns: the configuration does not tell them."""
+    ours = len(learned[0].feature_names)
+    if theirs != ours:
+        raise InputError(f"{run}: holds a run on {theirs} features (asked for: {ours}); choose another directory")
 
 
 def _divide(
-    data: str | os.PathLike[str], config: TrainingConfig, split_file: str | os.PathLike[str] | None
+    data: str | os.PathLike[str],
+    config: TrainingConfig,
+    split_file: str | os.PathLike[str] | None,
+    features: Sequence[str] | None,
 ) -> tuple[Split, dict[str, Dimer]]:
     """The part of every complex, and the loaded ones."""
     listed = None if split_file is None else read_split(split_file)
     codes = None if listed is None else codes_of(listed, "train") + codes_of(listed, "validation")
     dimers = {
-        dimer.code: dimer for dimer in load_dimers(data, codes) if config.data.complexes == "all" or dimer.is_dimer
+        dimer.code: dimer
+        for dimer in load_dimers(data, codes, features)
+        if config.data.complexes == "all" or dimer.is_dimer
     }
     if listed is None:
         return random_split(list(dimers), config.optimisation.seed), dimers
@@ -289,12 +317,24 @@ def _checkpoint(run: Path, name: str, **options: Any) -> ModelCheckpoint:
 
 def _fit(trainer: L.Trainer, module: Training, batches: DimerData, resume_from: Path | None) -> None:
     try:
-        trainer.fit(module, datamodule=batches, ckpt_path=resume_from, weights_only=True)
+        with _flushed_denormals():
+            trainer.fit(module, datamodule=batches, ckpt_path=resume_from, weights_only=True)
     except SystemExit:
         # Lightning answers an interrupt by leaving the program; here the command line decides.
         if trainer.interrupted:
             raise KeyboardInterrupt from None
         raise
+
+
+@contextlib.contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Take numbers below 1e-38 for zero: gradients that vanish pass through them, and they cost tens of operations."""
+    before = bool((torch.tensor([1e-39]) * 1 == 0).item())
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 def _finish(run: Path, scorer: NetworkScorer, validation: Sequence[Dimer], card: dict[str, Any]) -> dict[str, Any]:
