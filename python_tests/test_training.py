@@ -1,9 +1,11 @@
 """Configuration, splits and runs: what is refused, what repeats, and what survives an interruption."""
 
 import dataclasses
+import gc
 import json
 import math
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -443,6 +445,23 @@ def test_the_weight_of_true_pairs_is_taken_out_of_the_scores():
         data = dataclasses.replace(PRESETS["residues"].data, true_weight=weight)
         shifts.append(DimerData(dimers, [], dataclasses.replace(PRESETS["residues"], data=data)).log_odds_shift)
     assert shifts[0] - shifts[1] == pytest.approx(math.log(0.8 / 0.2))
+
+
+def test_what_a_run_held_is_let_go(prepared, config, tmp_path, monkeypatch):
+    held = []
+
+    def data(*arguments):
+        made = DimerData(*arguments)
+        held.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr("resblock.training.run.DimerData", data)
+    gc.disable()  # what only its next pass would find counts as held
+    try:
+        train(prepared, tmp_path / "run", config)
+        assert [one() for one in held] == [None]
+    finally:
+        gc.enable()
 
 
 def test_training_flushes_denormals_and_leaves_the_setting_as_it_was(prepared, config, tmp_path, monkeypatch):

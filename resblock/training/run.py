@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import logging
 import os
 import pickle
@@ -130,8 +131,13 @@ def train_parts(
     run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Dimer]], device: torch.device
 ) -> Outcome:
     """Train on dimers that are loaded and divided already; otherwise as `train`."""
-    train_run = _train_one if config.optimisation.members == 1 else _train_members
-    return train_run(run, config, split, parts, device)
+    if config.optimisation.members > 1:
+        return _train_members(run, config, split, parts, device)
+    try:
+        return _train_one(run, config, split, parts, device)
+    finally:
+        # The trainer and its parts hold each other and the run's tables: hundreds of MiB that many runs would gather.
+        gc.collect()
 
 
 def _train_members(
@@ -146,7 +152,7 @@ def _train_members(
     for number in range(optimisation.members):
         seeded = dataclasses.replace(optimisation, seed=optimisation.seed + number, members=1)
         member = dataclasses.replace(config, optimisation=seeded)
-        _train_one(run / f"member-{number + 1}", member, split, parts, device)
+        train_parts(run / f"member-{number + 1}", member, split, parts, device)
     paths = [run / f"member-{number + 1}" / WEIGHTS for number in range(optimisation.members)]
     members = [scorer for path in paths if isinstance(scorer := load_scorer(path), NetworkScorer)]
     ensemble = EnsembleScorer(members)
