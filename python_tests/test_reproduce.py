@@ -57,7 +57,8 @@ def test_parts_are_written_and_not_done_again(run, prepared, split, tmp_path):
     assert {row[0]: (int(row[1]), int(row[2])) for row in rows} == {
         code: (len(labels), labels.sum()) for code, labels in sizes.items()
     }
-    made = "resblock reproduce data0 --out study --part table3 --quick --seeds 1 --split split --draws 20,300"
+    data = prepared.name
+    made = f"resblock reproduce {data} --out study --part table3 --quick --seeds 1 --split split --draws 20,300"
     for page in ("index.md", "index.html"):
         for word in (
             "Split and homology",
