@@ -40,8 +40,8 @@ struct OnCuda {
     return torch::stable::new_empty(a.input, Shape{int64_t(bytes)}, ScalarType::Byte);
   }
 
-  // cuBLAS on the current stream, with torch's settings: tf32 and sums in 16 bits if they allow it. Not matmul, which an
-  // autocast region around a backward pass would run in another type.
+  // cuBLAS on the current stream, with torch's settings: tf32 and sums in 16 bits if they allow it. Not matmul, which
+  // an autocast region around a backward pass would run in another type.
   template <class S>
   static const char* multiply(void* input, const cuda::MatrixProduct<S>& p) {
     const Tensor& like = *static_cast<const Tensor*>(input);
