@@ -99,8 +99,8 @@ struct ProblemData {
     for (int64_t b = 0; b < s.B; ++b) {
       lengths.push_back(1 + int64_t(random() % unsigned(s.T)));
       for (int64_t t = lengths.back(); t < s.T; ++t) {
-        make_nan(&input[size_t((t * s.B + b) * s.I)], s.I);
-        make_nan(&grad_output[size_t((t * s.B + b) * s.H)], s.H);
+        make_nan(input.data() + (t * s.B + b) * s.I, s.I);
+        make_nan(grad_output.data() + (t * s.B + b) * s.H, s.H);
       }
     }
   }
@@ -141,5 +141,7 @@ struct ProblemData {
     for (S& x : array) resblock::store(&x, resblock::Arithmetic<S>(value(random)));
   }
 
-  static void make_nan(S* row, int64_t count) { memset(static_cast<void*>(row), 0xff, size_t(count) * sizeof(S)); }
+  static void make_nan(S* row, int64_t count) {
+    if (count) memset(static_cast<void*>(row), 0xff, size_t(count) * sizeof(S));
+  }
 };
