@@ -10,45 +10,28 @@ struct PhiloxWords {
   uint32_t word[4];
 };
 
-template <class Word>
-struct Product {
-  Word high, low;
-};
-
-RESBLOCK_INLINE Product<uint32_t> whole_product(uint32_t x, uint32_t y) {
-  const uint64_t product = uint64_t(x) * y;
-  return {uint32_t(product >> 32), uint32_t(product)};
-}
-
-// The counter becomes random words, in place. Of a word, whole_product, ^ and ^ with a number must be there.
-template <class Word>
-RESBLOCK_INLINE void philox(uint64_t seed, Word (&counter)[4]) {
+RESBLOCK_INLINE PhiloxWords philox(uint64_t seed, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
   uint32_t k0 = uint32_t(seed), k1 = uint32_t(seed >> 32);
-  RESBLOCK_UNROLL
   for (int round = 0; round < 10; ++round) {
-    const Product<Word> a = whole_product(counter[0], 0xD2511F53u), b = whole_product(counter[2], 0xCD9E8D57u);
-    counter[0] = b.high ^ counter[1] ^ k0;
-    counter[1] = b.low;
-    counter[2] = a.high ^ counter[3] ^ k1;
-    counter[3] = a.low;
+    const uint64_t a = uint64_t(0xD2511F53u) * c0, b = uint64_t(0xCD9E8D57u) * c2;
+    const uint32_t n0 = uint32_t(b >> 32) ^ c1 ^ k0, n2 = uint32_t(a >> 32) ^ c3 ^ k1;
+    c1 = uint32_t(b);
+    c3 = uint32_t(a);
+    c0 = n0;
+    c2 = n2;
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
-}
-
-RESBLOCK_INLINE PhiloxWords philox(uint64_t seed, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
-  PhiloxWords w = {{c0, c1, c2, c3}};
-  philox(seed, w.word);
-  return w;
+  return {{c0, c1, c2, c3}};
 }
 
 struct Dropout {
   uint64_t seed;
-  uint32_t threshold;  // a word below it drops the value
-  double scale;        // of what is kept, so that the mean stays: 1 / (1 - p); where nothing is kept, 0
+  uint64_t threshold;  // a 32-bit word below it drops the value
+  double scale;        // of what is kept, so that the mean stays: 1 / (1 - p)
 
   RESBLOCK_INLINE Dropout(uint64_t seed, double p)
-      : seed(seed), threshold(p < 1 ? uint32_t(p * 4294967296.) : 0), scale(p < 1 ? 1 / (1 - p) : 0) {}
+      : seed(seed), threshold(uint64_t(p * 4294967296.)), scale(p < 1 ? 1 / (1 - p) : 0) {}
 
   // The factors of units 4 * quad .. 4 * quad + 3 of the input of `layer` (counted from 0).
   template <class A>

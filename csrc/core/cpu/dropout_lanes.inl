@@ -27,10 +27,32 @@ RESBLOCK_INLINE Vec product_of_lower_halves(Vec a, Vec b) {
 }
 
 template <int N>
-RESBLOCK_INLINE Product<WideWords<N>> whole_product(WideWords<N> x, uint32_t y) {
+struct WideProduct {
+  WideWords<N> high, low;
+};
+
+template <int N>
+RESBLOCK_INLINE WideProduct<N> whole_product(WideWords<N> x, uint32_t y) {
   using Vec = typename WideWords<N>::Vec;
   const Vec product = product_of_lower_halves(x.v, Vec{} + y);
   return {{bit_cast<Vec>(bit_cast<typename WideWords<N>::Unsigned>(product) >> 32)}, {product}};
+}
+
+// philox of core/dropout.h; the counter becomes the words. Not one template with it: it costs the CUDA kernels
+// registers.
+template <int N>
+RESBLOCK_INLINE void philox(uint64_t seed, WideWords<N> (&counter)[4]) {
+  uint32_t k0 = uint32_t(seed), k1 = uint32_t(seed >> 32);
+  RESBLOCK_UNROLL
+  for (int round = 0; round < 10; ++round) {
+    const WideProduct<N> a = whole_product(counter[0], 0xD2511F53u), b = whole_product(counter[2], 0xCD9E8D57u);
+    counter[0] = b.high ^ counter[1] ^ k0;
+    counter[1] = b.low;
+    counter[2] = a.high ^ counter[3] ^ k1;
+    counter[3] = a.low;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
 }
 
 // By which the units 4 * quad .. 4 * quad + 3 of the input of `layer` are multiplied, in the sequences from `first` on.
@@ -53,7 +75,8 @@ inline void dropout_factors(const Dropout& dropout, int64_t layer, int64_t time,
     const Vec both = (even[k].v & 0xffffffffu) | odd[k].v << 32;
     Drawn drawn;
     memcpy(&drawn, &both, sizeof drawn);
-    const auto dropped = __builtin_convertvector(drawn < dropout.threshold, typename V::Mask);
+    // A threshold of 2^32 becomes 0, and the scale is 0 then.
+    const auto dropped = __builtin_convertvector(drawn < uint32_t(dropout.threshold), typename V::Mask);
     factor[k] = select(dropped, V(0), V(typename V::Scalar(dropout.scale)));
   }
 }

@@ -16,10 +16,7 @@ struct Packed {
   float4* base;
   int64_t L;
 
-  // At least one, because the first brings the bias along.
-  RESBLOCK_INLINE static int64_t tiles(const Sizes& s, int64_t layer) {
-    return layer || s.I <= G ? 1 : (s.I + G - 1) / G;
-  }
+  RESBLOCK_INLINE static int64_t tiles(const Sizes& s, int64_t layer) { return layer ? 1 : (s.I + G - 1) / G; }
   RESBLOCK_INLINE static int64_t size(const Sizes& s) {
     return (s.L - 1) * layer_size + before_W + tiles(s, 0) * matrix;
   }

@@ -63,8 +63,9 @@ auto with_lanes(const Sizes& s, const Use& use) {
 template <template <class, int> class Wavefront, template <class, int> class Serial, template <class> class Wide,
           template <class> class General, class S, class Use>
 auto with_kernels(const Sizes& s, const Use& use) {
+  // The first tile of inputs brings the bias along: without inputs there is none.
   if constexpr (!std::is_same_v<S, double>)
-    if (s.H <= warp_lanes && wanted() != Schedule::general) {
+    if (s.H <= warp_lanes && s.I > 0 && wanted() != Schedule::general) {
       if (s.H <= 8) return with_lanes<Wavefront, Serial, S, 8>(s, use);
       if (s.H <= 16) return with_lanes<Wavefront, Serial, S, 16>(s, use);
       return with_lanes<Wavefront, Serial, S, 32>(s, use);
