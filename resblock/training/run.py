@@ -11,21 +11,15 @@ A run of several members holds a run of each, RUN/member-1 and so on, and their 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gc
-import logging
 import os
 import pickle
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 import resblock
 from resblock.errors import InputError
@@ -47,18 +41,13 @@ from resblock.structure.files import write_atomically
 from resblock.training.config import TrainingConfig, read_toml
 from resblock.training.data import DimerData
 from resblock.training.evaluation import evaluate
-from resblock.training.module import MONITOR, Training
+from resblock.training.module import Training
 from resblock.training.split import PARTS, Part, Split, codes_of, random_split, read_split, write_split
+from resblock.training.trainer import BEST, CHECKPOINTS, LAST, fit, new_trainer, quiet
 
 CONFIG: Final = "config.toml"
 SPLIT: Final = "split.tsv"
 WEIGHTS: Final = "weights.safetensors"
-CHECKPOINTS: Final = "checkpoints"
-BEST: Final = "best"
-LAST: Final = "last"
-
-#: Lightning's warnings that do not apply: windows are gathered in memory; what it calls in torch is deprecated.
-_BESIDE_THE_POINT: Final = (".*does not have many workers.*", ".*LeafSpec.*", "Checkpoint directory .* exists.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,10 +162,10 @@ def _train_one(
     resume_from = last if last.exists() else None
     if resume_from is not None:
         _check_features(run, len(_load_checkpoint(resume_from)["state_dict"]["scorer.mean"]), parts["train"])
-    with _quiet():
-        trainer = _trainer(run, batches, config, device)
+    with quiet():
+        trainer = new_trainer(run, batches, config, device)
         module = _module(batches, config)
-        _fit(trainer, module, batches, resume_from)
+        fit(trainer, module, batches, resume_from)
         figures = {}
         if leader:
             figures = _finish(run, module.scorer, parts["validation"], _card(config, parts))
@@ -278,71 +267,6 @@ def new_scorer(config: TrainingConfig, batches: DimerData) -> NetworkScorer:
     return scorer
 
 
-def _trainer(run: Path, batches: DimerData, config: TrainingConfig, device: torch.device) -> L.Trainer:
-    processes = batches.world_size
-    on_this_node = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
-    optimisation = config.optimisation
-    return L.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=on_this_node,
-        num_nodes=processes // on_this_node,
-        strategy="ddp" if processes > 1 else "auto",
-        max_epochs=optimisation.epochs,
-        limit_train_batches=batches.steps_per_epoch,
-        reload_dataloaders_every_n_epochs=1,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        gradient_clip_val=optimisation.gradient_clip or None,
-        deterministic=True,
-        enable_model_summary=False,
-        log_every_n_steps=batches.steps_per_epoch,
-        logger=[CSVLogger(run, "csv"), TensorBoardLogger(run, "tensorboard")],
-        limit_val_batches=None if batches.validation else 0,
-        callbacks=[
-            *(_selection(run, optimisation.patience) if batches.validation else ()),
-            LearningRateMonitor("epoch"),
-            _checkpoint(run, LAST),  # behind the others, whose state it holds
-            EpochBar(leave=True, refresh_rate=10),
-        ],
-    )
-
-
-def _selection(run: Path, patience: int) -> list[L.Callback]:
-    """What the validation dimers decide: when to stop, and which epoch is the best."""
-    return [
-        EarlyStopping(MONITOR, patience=patience, mode="max"),
-        _checkpoint(run, BEST, monitor=MONITOR, mode="max"),
-    ]
-
-
-def _checkpoint(run: Path, name: str, **options: Any) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        run / CHECKPOINTS, name, save_on_train_epoch_end=True, enable_version_counter=False, **options
-    )
-
-
-def _fit(trainer: L.Trainer, module: Training, batches: DimerData, resume_from: Path | None) -> None:
-    try:
-        with _flushed_denormals():
-            trainer.fit(module, datamodule=batches, ckpt_path=resume_from, weights_only=True)
-    except SystemExit:
-        # Lightning answers an interrupt by leaving the program; here the command line decides.
-        if trainer.interrupted:
-            raise KeyboardInterrupt from None
-        raise
-
-
-@contextlib.contextmanager
-def _flushed_denormals() -> Iterator[None]:
-    """Take numbers below 1e-38 for zero: gradients that vanish pass through them, and they cost tens of operations."""
-    before = bool((torch.tensor([1e-39]) * 1 == 0).item())
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
-
-
 def _finish(run: Path, scorer: NetworkScorer, validation: Sequence[Dimer], card: dict[str, Any]) -> dict[str, Any]:
     """Write the scorer of the epoch that counts."""
     checkpoint = _load_checkpoint(run / CHECKPOINTS / f"{BEST if validation else LAST}.ckpt")
@@ -376,28 +300,3 @@ def _card(config: TrainingConfig, parts: Mapping[Part, list[Dimer]]) -> dict[str
         "config": dataclasses.asdict(config),
         "complexes": {part: [dimer.code for dimer in parts[part]] for part in ("train", "validation")},
     }
-
-
-class EpochBar(RichProgressBar):
-    """Rich's bar without the logger's version."""
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """The validation metric alone."""
-        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning to what a user of the command can act on."""
-    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in _BESIDE_THE_POINT:
-                warnings.filterwarnings("ignore", message)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
