@@ -53,7 +53,7 @@ def main() -> int:
             failed |= status
             if status:
                 print(f"{source}: nvcc fails\n{report}", file=sys.stderr)
-    return int(failed or spilled or not count)
+    return int(bool(failed or spilled or not count))
 
 
 if __name__ == "__main__":

@@ -59,8 +59,12 @@ def window_pairs(
     grid[..., 0] = rows[:, :, None]
     grid[..., 1] = columns[:, None, :]
     steps = grid.reshape(count, window, 2)
-    missing = (steps < 0).any(axis=-1)
-    steps[missing] = -1
+    lengths = (rows >= 0).sum(axis=1) * (columns >= 0).sum(axis=1)
+    # Few windows reach past an end; the others are packed as they are.
+    short = np.flatnonzero(lengths < window)
+    missing = (steps[short] < 0).any(axis=-1)
     order = np.argsort(missing, axis=1, kind="stable")
-    packed = np.take_along_axis(steps, order[:, :, None], axis=1)
-    return packed.transpose(1, 0, 2), window - missing.sum(axis=1)
+    packed = np.take_along_axis(steps[short], order[:, :, None], axis=1)
+    packed[np.arange(window) >= lengths[short, None]] = -1
+    steps[short] = packed
+    return steps.transpose(1, 0, 2), lengths

@@ -36,6 +36,7 @@ class Training(L.LightningModule):
         self.scorer = scorer
         self.config = config
         self.total_steps = total_steps
+        self.training_loss = MeanMetric()
         self.validation_auroc = MeanMetric()
 
     def on_train_batch_start(self, batch: Any, index: int) -> None:
@@ -53,8 +54,12 @@ class Training(L.LightningModule):
         """Loss of one batch."""
         loss = self.scorer.loss(batch, LOSSES[self.config.loss])
         pairs = len(batch[2])  # the labels, in either kind of batch
-        self.log("training_loss", loss, on_step=False, on_epoch=True, batch_size=pairs, sync_dist=True)
+        self.training_loss.update(loss.detach(), weight=pairs)
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the loss of the epoch; to log it after every step takes longer than a layer of a narrow network."""
+        self.log("training_loss", self.training_loss)
 
     def validation_step(self, dimer_index: int, index: int) -> None:
         """AUROC of one dimer."""
