@@ -1,4 +1,4 @@
-"""Configuration, splits and runs: what is refused, what repeats, and what survives an interruption."""
+"""Batches and runs: what is refused, what repeats, and what survives an interruption."""
 
 import dataclasses
 import gc
@@ -10,8 +10,6 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from made_dimers import made_dimer, save_dimers
 
 from resblock.errors import InputError
@@ -23,7 +21,7 @@ from resblock.training.data import DimerData, ValidationDimer
 from resblock.training.evaluation import evaluate
 from resblock.training.module import Training
 from resblock.training.run import columns, train
-from resblock.training.split import PARTS, codes_of, find_list, part_of, random_split, read_split, write_split
+from resblock.training.split import part_of, read_split
 
 SMALL = (
     "data.negatives_per_true_pair=3",
@@ -33,147 +31,6 @@ SMALL = (
     "optimisation.batch_size=50",
     "optimisation.patience=3",
 )
-
-
-# Configuration
-
-
-def test_the_papers_preset_is_the_paper():
-    paper = PRESETS["paper"]
-    assert (paper.network.num_layers, paper.network.hidden_size) == (60, 8)
-    assert (paper.network.input_dropout, paper.network.dropout) == (0.15, 0.6)
-    assert (paper.optimisation.optimiser, paper.optimisation.batch_size) == ("adam", 500)
-    assert paper.data.selection == "closest"
-    assert resolve_config() == paper == TrainingConfig()
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_toml_round_trip(preset, tmp_path):
-    config = PRESETS[preset]
-    file = tmp_path / "config.toml"
-    file.write_text(config.to_toml())
-    assert TrainingConfig().updated(read_toml(file)) == config
-
-
-def test_file_and_settings_replace_fields_in_this_order(tmp_path):
-    file = tmp_path / "config.toml"
-    file.write_text("[network]\nhidden_size = 16\nnum_layers = 4\n[optimisation]\nlearning_rate = 1\n")
-    config = resolve_config("windows", file, ("network.num_layers=6", "data.selection=closest"))
-    assert (config.network.hidden_size, config.network.num_layers) == (16, 6)
-    assert config.optimisation.learning_rate == 1.0
-    assert config.data.selection == "closest"
-    assert config.optimisation.schedule == PRESETS["windows"].optimisation.schedule
-
-
-BAD_TOML = {
-    "[network": "no TOML",
-    "[netwrk]\nhidden_size = 8": "section 'netwrk' is unknown; the sections are data, network, chain, optimisation",
-    "network = 3": "'network' is a section",
-    "[network]\nlayers = 8": "field network.layers is unknown; .network. has hidden_size",
-    "[network]\ninput_size = 8": "field network.input_size is unknown",
-    "[network]\nhidden_size = 0": "network.hidden_size is 0; it must be at least 1",
-    "[network]\nhidden_size = 8.5": "network.hidden_size is 8.5; expected a whole number",
-    "[network]\nhidden_size = true": "network.hidden_size is True; expected a whole number",
-    "[network]\ndropout = 1.0": "network.dropout is 1.0; it must be from 0 to below 1",
-    "[network]\ndropout = nan": "network.dropout is nan; expected a finite number",
-    '[network]\nresidual = "yes"': "network.residual is 'yes'; expected true or false",
-    '[network]\noutput_peephole = "next"': "network.output_peephole is next; it must be current or previous",
-    '[data]\nselection = "all"': "data.selection is 'all'; choose 'closest' or 'random'",
-    "[data]\nvalidation_pairs = 0": "data.validation_pairs is 0",
-    "[data]\nwindow = 4": "data.window is 4; it must be odd and at least 1",
-    "[optimisation]\nlearning_rate = -1e-3": "optimisation.learning_rate is -0.001; it must be above 0",
-    "[optimisation]\nseed = -1": "optimisation.seed is -1",
-}
-
-
-@pytest.mark.parametrize("text", BAD_TOML)
-def test_a_bad_configuration_names_file_and_field(text, tmp_path):
-    file = tmp_path / "config.toml"
-    file.write_text(text)
-    with pytest.raises(InputError, match=BAD_TOML[text]) as refused:
-        resolve_config("paper", file)
-    assert str(refused.value).startswith(f"{file}: ")
-    assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("setting", ["hidden_size=8", "network.hidden_size", "=", "network.=3", "a.b=1"])
-def test_a_bad_setting_is_named(setting):
-    with pytest.raises(InputError, match="setting '"):
-        resolve_config(settings=(setting,))
-
-
-def test_missing_file_and_unknown_preset(tmp_path):
-    with pytest.raises(InputError, match=r"none\.toml: cannot be read"):
-        resolve_config(file=tmp_path / "none.toml")
-    with pytest.raises(
-        InputError,
-        match="preset 'best' is unknown; the presets are paper, windows, residues, neighbours, chain",
-    ):
-        resolve_config("best")
-
-
-# Splits
-
-
-@given(st.sets(st.text("ABC123", min_size=1), min_size=3), st.integers(0, 2**32 - 1), st.randoms())
-def test_a_random_split_divides_all_codes_whatever_their_order(codes, seed, shuffler):
-    codes = sorted(codes)
-    split = random_split(codes, seed)
-    assert sorted(split) == codes
-    assert set(split.values()) == set(PARTS)
-    shares = [len(codes_of(split, part)) / len(codes) for part in PARTS]
-    np.testing.assert_allclose(shares, [0.6, 0.2, 0.2], atol=1.0 / len(codes))
-    shuffled = list(codes)
-    shuffler.shuffle(shuffled)
-    assert random_split(shuffled, seed) == split
-
-
-def test_too_few_to_split():
-    with pytest.raises(InputError, match="2 complexes cannot be divided"):
-        random_split(["A", "B"], 1)
-
-
-def test_lists(tmp_path):
-    path = tmp_path / "list"
-    path.write_text("# of a test\n1ABC\ttrain\n\n2ABC  validation # late\n3ABC\n")
-    assert read_split(path) == {"1ABC": "train", "2ABC": "validation", "3ABC": "test"}
-    write_split(tmp_path / "again", read_split(path))
-    assert read_split(tmp_path / "again") == read_split(path)
-    assert part_of(path, "test") == ["3ABC"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("1ABC trian", "line 1: '1ABC trian'; write a code and train, validation, test or nothing"),
-        ("1ABC train x", "line 1"),
-        ("1ABC\n1ABC", "line 2: 1ABC is already in the list"),
-        ("# nothing", "lists no complex"),
-    ],
-)
-def test_bad_lists(text, message, tmp_path):
-    path = tmp_path / "list"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_split(path)
-
-
-def test_parts_that_are_not_there(tmp_path):
-    with pytest.raises(InputError, match="none: cannot be read"):
-        part_of(tmp_path / "none", "test")
-    with pytest.raises(InputError, match="part 'tset' is unknown"):
-        part_of(find_list("paper_test"), "tset")
-    with pytest.raises(InputError, match="no complex in the part train"):
-        part_of(find_list("paper_test"), "train")
-
-
-def test_the_included_lists_agree():
-    assert part_of(find_list("included_weights"), "test") == part_of(find_list("paper_test"), "test")
-    assert len(read_split(find_list("included_weights"))) == 175
-    without = read_split(find_list("without_paper_test"))
-    assert sorted(without) == part_of(find_list("all"), "train")
-    assert codes_of(without, "test") == part_of(find_list("paper_test"), "test")
-    assert len(codes_of(without, "train")) == 164
 
 
 # Batches

@@ -1,0 +1,70 @@
+"""Splits: by chance, and by lists."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resblock.errors import InputError
+from resblock.training.split import PARTS, codes_of, find_list, part_of, random_split, read_split, write_split
+
+
+@given(st.sets(st.text("ABC123", min_size=1), min_size=3), st.integers(0, 2**32 - 1), st.randoms())
+def test_a_random_split_divides_all_codes_whatever_their_order(codes, seed, shuffler):
+    codes = sorted(codes)
+    split = random_split(codes, seed)
+    assert sorted(split) == codes
+    assert set(split.values()) == set(PARTS)
+    shares = [len(codes_of(split, part)) / len(codes) for part in PARTS]
+    np.testing.assert_allclose(shares, [0.6, 0.2, 0.2], atol=1.0 / len(codes))
+    shuffled = list(codes)
+    shuffler.shuffle(shuffled)
+    assert random_split(shuffled, seed) == split
+
+
+def test_too_few_to_split():
+    with pytest.raises(InputError, match="2 complexes cannot be divided"):
+        random_split(["A", "B"], 1)
+
+
+def test_lists(tmp_path):
+    path = tmp_path / "list"
+    path.write_text("# of a test\n1ABC\ttrain\n\n2ABC  validation # late\n3ABC\n")
+    assert read_split(path) == {"1ABC": "train", "2ABC": "validation", "3ABC": "test"}
+    write_split(tmp_path / "again", read_split(path))
+    assert read_split(tmp_path / "again") == read_split(path)
+    assert part_of(path, "test") == ["3ABC"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1ABC trian", "line 1: '1ABC trian'; write a code and train, validation, test or nothing"),
+        ("1ABC train x", "line 1"),
+        ("1ABC\n1ABC", "line 2: 1ABC is already in the list"),
+        ("# nothing", "lists no complex"),
+    ],
+)
+def test_bad_lists(text, message, tmp_path):
+    path = tmp_path / "list"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_split(path)
+
+
+def test_parts_that_are_not_there(tmp_path):
+    with pytest.raises(InputError, match="none: cannot be read"):
+        part_of(tmp_path / "none", "test")
+    with pytest.raises(InputError, match="part 'tset' is unknown"):
+        part_of(find_list("paper_test"), "tset")
+    with pytest.raises(InputError, match="no complex in the part train"):
+        part_of(find_list("paper_test"), "train")
+
+
+def test_the_included_lists_agree():
+    assert part_of(find_list("included_weights"), "test") == part_of(find_list("paper_test"), "test")
+    assert len(read_split(find_list("included_weights"))) == 175
+    without = read_split(find_list("without_paper_test"))
+    assert sorted(without) == part_of(find_list("all"), "train")
+    assert codes_of(without, "test") == part_of(find_list("paper_test"), "test")
+    assert len(codes_of(without, "train")) == 164
