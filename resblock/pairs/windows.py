@@ -61,10 +61,10 @@ def window_pairs(
     steps = grid.reshape(count, window, 2)
     lengths = (rows >= 0).sum(axis=1) * (columns >= 0).sum(axis=1)
     # Few windows reach past an end; the others are packed as they are.
-    short = np.flatnonzero(lengths < window)
-    missing = (steps[short] < 0).any(axis=-1)
+    is_cut = lengths < window
+    cut = steps[is_cut]
+    missing = (cut < 0).any(axis=-1)
+    cut[missing] = -1
     order = np.argsort(missing, axis=1, kind="stable")
-    packed = np.take_along_axis(steps[short], order[:, :, None], axis=1)
-    packed[np.arange(window) >= lengths[short, None]] = -1
-    steps[short] = packed
+    steps[is_cut] = np.take_along_axis(cut, order[:, :, None], axis=1)
     return steps.transpose(1, 0, 2), lengths
