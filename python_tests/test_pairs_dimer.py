@@ -95,7 +95,7 @@ def test_another_format_version_is_refused(version, made, tmp_path, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(dimer, "FORMAT_VERSION", version)
         made.save(tmp_path / "other.npz")
-    with pytest.raises(InputError, match=rf"format version {version}, this program reads 2\); run `resblock prepare`"):
+    with pytest.raises(InputError, match=rf"format version {version}, this program reads 3\); run `resblock prepare`"):
         Dimer.load(tmp_path / "other.npz")
     assert dimer.stored_key(tmp_path / "other.npz") is None
 
@@ -136,6 +136,18 @@ def test_damaged_files_are_refused_or_read(made, where, byte, cut, tmp_path_fact
         assert_same(loaded, made)  # the checksums of zip leave nothing in between
         return
     assert "\n" not in refusal
+
+
+@pytest.mark.parametrize("name", [b"contact_area", b"lost_contacts", b"ligand_name"])
+def test_an_entry_that_hides_those_behind_it_is_refused(name, made, tmp_path):
+    made.save(tmp_path / "x.npz")
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    entry = content.rindex(name + b".npy") - 46
+    assert content[entry : entry + 4] == b"PK\x01\x02"
+    content[entry + 33] = 255  # its comment, in units of 256 bytes
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"not a usable prepared dimer \(.* is missing\)"):
+        Dimer.load(tmp_path / "x.npz")
 
 
 def test_an_entry_marked_as_encrypted_is_refused(made, tmp_path):

@@ -22,7 +22,7 @@ from resblock.structure.frame import canonical_frame
 from resblock.structure.read import Partner, Residue, one_letter
 
 #: Raise it whenever the meaning of a stored array changes.
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 #: What reading a damaged archive raises.
 _DAMAGED: Final = (
@@ -182,13 +182,11 @@ class Dimer:
             "code": np.str_(self.code),
             "feature_names": np.array(self.feature_names, dtype=np.str_),
             "lost_contacts": np.int64(self.lost_contacts),
+            "contact_area": _UNKNOWN if self.contact_area is None else self.contact_area,
+            "distance": _UNKNOWN if self.distance is None else self.distance,
         }
         for side, partner in (("receptor", self.receptor), ("ligand", self.ligand)):
             arrays |= {f"{side}_{name}": value for name, value in _partner_arrays(partner).items()}
-        if self.contact_area is not None:
-            arrays["contact_area"] = self.contact_area
-        if self.distance is not None:
-            arrays["distance"] = self.distance
         write_atomically(path, lambda stream: np.savez_compressed(stream, **arrays))
 
     @classmethod
@@ -201,16 +199,13 @@ class Dimer:
             The file is missing, damaged, of another kind or of another format version.
         """
         with _open(path) as arrays:
-            # A name that is damaged would make what may be absent seem to be.
-            if strange := sorted(set(arrays) - _NAMES):
-                raise ValueError(f"holds {strange[0]!r}")
             return cls(
                 code=str(arrays["code"]),
                 receptor=_partner_from(arrays, "receptor"),
                 ligand=_partner_from(arrays, "ligand"),
                 feature_names=tuple(arrays["feature_names"].tolist()),
-                contact_area=arrays.get("contact_area"),
-                distance=arrays.get("distance"),
+                contact_area=_known(arrays["contact_area"]),
+                distance=_known(arrays["distance"]),
                 lost_contacts=int(arrays["lost_contacts"]),
                 key=str(arrays["key"]),
             )
@@ -277,12 +272,15 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Mapping[str, NDArray[Any]]]:
         raise InputError(f"{path}: not a usable prepared dimer ({reason}); run `resblock prepare`") from None
 
 
+#: Stands for a pair table that is not known: were it left out, a damaged file could pass for one without.
+_UNKNOWN: Final = np.empty((0, 0), dtype=np.float32)
+
+
+def _known(table: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    return table if table.size else None
+
+
 _RESIDUE_FIELDS: Final = ("chain", "number", "insertion_code", "name", "parent")
-_PARTNER_NAMES: Final = (*_RESIDUE_FIELDS, "features", "linked", "surface", "centres", "sides")
-_NAMES: Final = {
-    *("format_version", "key", "code", "feature_names", "lost_contacts", "contact_area", "distance"),
-    *(f"{side}_{name}" for side in ("receptor", "ligand") for name in _PARTNER_NAMES),
-}
 
 
 def _partner_arrays(partner: DimerPartner) -> dict[str, NDArray[Any]]:
