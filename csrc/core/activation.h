@@ -21,7 +21,7 @@ struct ExpTraits<float> {
   static constexpr int mantissa = 23, bias = 127, degree = 7;
   static constexpr float log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   static constexpr float round = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer
-  static constexpr float lowest = -87.f, highest = 88.f;
+  static constexpr float bound = 88.f;        // exp of it is finite, and of minus it not a normal number
 };
 
 template <>
@@ -32,7 +32,7 @@ struct ExpTraits<double> {
   static constexpr double log2e = 1.4426950408889634, ln2_high = 6.93147180369123816490e-1,
                           ln2_low = 1.90821492927058770002e-10;
   static constexpr double round = 6755399441055744.;  // 1.5 * 2^52
-  static constexpr double lowest = -708., highest = 710.;
+  static constexpr double bound = 709.;
 };
 
 // A vector type names the Scalar it is made of and the vector of its Bits.
@@ -68,11 +68,12 @@ RESBLOCK_INLINE A clamp(A x, A low, A high) {
   return select(x > high, high, x);
 }
 
-// exp(-n x), n 1 or 2; or 2^-x where x is in base two.
+// exp(-n x), n 1 or 2, or 2^-x where x is in base two, of an x cut at -bound and bound.
 template <Base base, int n, class A>
-RESBLOCK_INLINE SplitExp<A> exp_minus(A x) {
+RESBLOCK_INLINE SplitExp<A> exp_minus(A x, double bound) {
   using E = ExpTraits<A>;
   using Bits = typename E::Bits;
+  x = clamp(x, A(typename E::Number(-bound)), A(typename E::Number(bound)));
   A shifted, r;
   if constexpr (base == Base::two) {
     shifted = A(E::round) - x;
@@ -90,28 +91,23 @@ RESBLOCK_INLINE SplitExp<A> exp_minus(A x) {
   return {bit_cast<A>(Bits(exponent << E::mantissa)), r + r * r * p};
 }
 
-// exp(-x) + 1, finite in float; in double 2^1024 has the bits of infinity.
+// exp(-x) + 1
 template <Base base, class A>
-RESBLOCK_INLINE A one_plus_exp_minus(A x, double highest) {
-  using Number = typename ExpTraits<A>::Number;
-  const double unit = base == Base::two ? sigmoid_scale : 1;
-  const SplitExp<A> e =
-      exp_minus<base, 1>(clamp(x, A(Number(-highest * unit)), A(Number(-ExpTraits<A>::lowest * unit))));
+RESBLOCK_INLINE A one_plus_exp_minus(A x, double bound) {
+  const SplitExp<A> e = exp_minus<base, 1>(x, bound * (base == Base::two ? sigmoid_scale : 1));
   return A(1) + e.scale * (A(1) + e.fraction);
 }
 
 // exp(-2x) - 1; tanh(x) is 1 in every type here beyond |x| = 20.
 template <Base base, class A>
 RESBLOCK_INLINE A expm1_minus_twice(A x) {
-  using Number = typename ExpTraits<A>::Number;
-  const A bound = A(Number(20 * (base == Base::two ? tanh_scale : 1)));
-  const SplitExp<A> e = exp_minus<base, 2>(clamp(x, -bound, bound));
+  const SplitExp<A> e = exp_minus<base, 2>(x, 20 * (base == Base::two ? tanh_scale : 1));
   return (e.scale - A(1)) + e.scale * e.fraction;
 }
 
 template <Base base = Base::e, class A>
 RESBLOCK_INLINE A sigmoid(A x) {
-  return A(1) / one_plus_exp_minus<base>(x, ExpTraits<A>::highest);
+  return A(1) / one_plus_exp_minus<base>(x, ExpTraits<A>::bound);
 }
 
 template <Base base = Base::e, class A>

@@ -81,6 +81,9 @@ struct Running {
   RESBLOCK_INLINE V select(int64_t t, V running, V ended) const {
     return all(t) ? running : V::of(V(A(t)) < ends ? running.v : ended.v);
   }
+  RESBLOCK_INLINE Two<V> select(int64_t t, Two<V> running, Two<V> ended) const {
+    return {select(t, running.a, ended.a), select(t, running.b, ended.b)};
+  }
 };
 
 // (T, B, width) to (steps, width, lanes). Steps past a sequence's length and idle lanes become zero.
@@ -116,10 +119,27 @@ inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w,
     load_lane_state<V>(state_at(from, l * s.B * s.H), s, w, to + l * s.H * V::width);
 }
 
+// Whether the states of this tile go past the caches: those of many sequences would drive everything else from them.
+template <class V, class S>
+inline bool streams_states(const Sizes& s, const TileWindow& w, const S* to) {
+  constexpr int64_t many_bytes = int64_t(8) << 20;
+  const auto is_aligned = [](auto bytes) { return bytes % sizeof(V) == 0; };
+  return sizeof(S) == sizeof(Arithmetic<S>) && s.H == turned && w.used == V::width && is_aligned(uintptr_t(to)) &&
+         is_aligned(size_t(s.B * s.H) * sizeof(S)) && s.L * s.B * s.H * int64_t(sizeof(S)) >= many_bytes;
+}
+
 template <class V, class S>
 inline void store_lane_states(const Arithmetic<S>* from, const Sizes& s, const TileWindow& w, Layers layers, S* to) {
-  for (int64_t l = layers.first; l < layers.end; ++l)
-    store_lanes<V>(from + l * s.H * V::width, w.used, s.H, to + (l * s.B + w.b0) * s.H, s.H);
+  const bool streams = streams_states<V>(s, w, to);
+  for (int64_t l = layers.first; l < layers.end; ++l) {
+    const auto* state = from + l * s.H * V::width;
+    S* rows = to + (l * s.B + w.b0) * s.H;
+    if (streams)
+      stream_lanes<V>(state, reinterpret_cast<Arithmetic<S>*>(rows));
+    else
+      store_lanes<V>(state, w.used, s.H, rows, s.H);
+  }
+  if (streams) streamed();
 }
 
 // to = from times the dropout mask of the inputs of `layer`; both (steps, H, lanes).

@@ -125,81 +125,85 @@ struct TileLayerForward {
     for (int gate = 0; gate < 4; ++gate)
       for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[gate * 2 + u]) * row;
   }
-  static RESBLOCK_INLINE void multiply(const A* w, const A* rows, int64_t from, int64_t to, Sums& sums) {
+  static RESBLOCK_INLINE void multiply(const A* w, const A* rows, int64_t count, Sums& sums) {
     if constexpr (fixed) {
       RESBLOCK_UNROLL
-      for (int64_t k = from; k < to; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
+      for (int64_t k = 0; k < count; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
     } else {
-      for (int64_t k = from; k < to; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
+      for (int64_t k = 0; k < count; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
     }
   }
-  // Halves of the products with the inputs and with h. Of h, the second half waits for the units just computed.
-  RESBLOCK_INLINE void multiply_x(const Pair& of, int half, Sums& sums) const {
-    multiply(of.weights + 14, of.x, half ? inputs() / 2 : 0, half ? inputs() : inputs() / 2, sums);
-  }
-  RESBLOCK_INLINE void multiply_h(const Pair& of, int half, Sums& sums) const {
-    multiply(of.weights + 14 + 8 * inputs(), of.h, half ? H() / 2 : 0, half ? H() : H() / 2, sums);
+  RESBLOCK_INLINE void multiply_x(const Pair& of, Sums& sums) const { multiply(of.weights + 14, of.x, inputs(), sums); }
+  RESBLOCK_INLINE void multiply_h(const Pair& of, Sums& sums) const {
+    multiply(of.weights + 14 + 8 * inputs(), of.h, H(), sums);
   }
 
-  struct Cell {
-    int64_t unit;
-    Gates<V> gate;
-    Peephole<V> peephole;
-    V c_before, c;
+  struct Cells {
+    Gates<Two<V>> gate;
+    Peephole<Two<V>> peephole;
+    Two<V> c_before, c;
   };
 
-  RESBLOCK_INLINE Cell first_half(const Pair& now, int u, const Sums& sums) const {
-    const A* peephole = now.weights + 8 + u;
-    const int64_t unit = now.unit + u, row = unit < H() ? unit : H() - 1;
-    Cell cell;
-    cell.unit = unit;
-    cell.gate = {sums.z[0][u], sums.z[1][u], sums.z[2][u], sums.z[3][u]};
-    cell.peephole = {V(peephole[0]), V(peephole[2]), V(peephole[4])};
-    cell.c_before = V::load(c + row * W);
-    cell.c = cell_state<Base::two>(cell.gate, cell.peephole, cell.c_before);
-    return cell;
+  // The second unit's row; a unit that only fills the pair reads the first one's.
+  RESBLOCK_INLINE int64_t second(const Pair& of) const { return of.unit + 1 < H() ? W : 0; }
+
+  RESBLOCK_INLINE Two<V> load_two(const A* rows, const Pair& of) const {
+    return {V::load(rows + of.unit * W), V::load(rows + of.unit * W + second(of))};
+  }
+  RESBLOCK_INLINE void store_two(Two<V> units, A* rows, const Pair& of) const {
+    if (fixed || second(of)) units.b.store(rows + (of.unit + 1) * W);
+    units.a.store(rows + of.unit * W);
   }
 
-  RESBLOCK_INLINE void second_half(const Pair& now, Cell cell) const {
-    V h = cell_output<previous, Base::two>(cell.gate, cell.peephole, cell.c_before, cell.c), out = h;
-    const int64_t row = cell.unit * W;
+  RESBLOCK_INLINE void first_half(const Pair& now, const Sums& sums, Cells& cells) const {
+    const auto gate = [&](int which) { return Two<V>(sums.z[which][0], sums.z[which][1]); };
+    const auto peephole = [&](int row) { return Two<V>(now.weights[8 + 2 * row], now.weights[9 + 2 * row]); };
+    cells.gate = {gate(0), gate(1), gate(2), gate(3)};
+    cells.peephole = {peephole(0), peephole(1), peephole(2)};
+    cells.c_before = load_two(c, now);
+    cells.c = cell_state<Base::two>(cells.gate, cells.peephole, cells.c_before);
+  }
+
+  RESBLOCK_INLINE void second_half(const Pair& now, Cells& cells) const {
+    Two<V> h = cell_output<previous, Base::two>(cells.gate, cells.peephole, cells.c_before, cells.c), out = h;
     // Past its end a sequence keeps its state and puts out zeros.
     if (!running.all(now.t)) {
-      const V none = V(A(0));
-      cell.c = running.select(now.t, cell.c, cell.c_before);
-      h = running.select(now.t, h, V::load(now.h + row));
+      const Two<V> none(A(0));
+      cells.c = running.select(now.t, cells.c, cells.c_before);
+      h = running.select(now.t, h, load_two(now.h, now));
       out = running.select(now.t, out, none);
-      cell.gate = {running.select(now.t, cell.gate.i, none), running.select(now.t, cell.gate.f, none),
-                   running.select(now.t, cell.gate.g, none), running.select(now.t, cell.gate.o, none)};
+      const auto stop = [&](Two<V>& gate) { gate = running.select(now.t, gate, none); };
+      stop(cells.gate.i), stop(cells.gate.f), stop(cells.gate.g), stop(cells.gate.o);
     }
-    cell.c.store(c + row);
-    h.store(h_after(now.t) + row);
-    if (shortcut) out += V::load(shortcut + now.t * H() * W + row);
-    out.store(y + now.t * H() * W + row);
-    if constexpr (keeps) keep(now, cell, out);
+    const int64_t row = now.t * H() * W;
+    store_two(cells.c, c, now);
+    store_two(h, h_after(now.t), now);
+    if (shortcut) out += load_two(shortcut + row, now);
+    store_two(out, y + row, now);
+    if constexpr (keeps) keep(now, cells, out);
   }
 
-  RESBLOCK_INLINE void keep(const Pair& now, const Cell& cell, V out) const {
-    A* rows = kept + (now.t * 6 * H() + cell.unit) * W;
-    for (int row = 0; row < 6; ++row) __builtin_prefetch(rows + (2 * 6 + row) * H() * W, 1);  // in two steps
-    cell.gate.i.store(rows);
-    cell.gate.f.store(rows + H() * W);
-    cell.gate.g.store(rows + 2 * H() * W);
-    cell.gate.o.store(rows + 3 * H() * W);
-    cell.c.store(rows + 4 * H() * W);
-    out.store(rows + 5 * H() * W);
+  RESBLOCK_INLINE void keep(const Pair& now, const Cells& cells, Two<V> out) const {
+    const int64_t rows = H() * W;
+    A* step = kept + now.t * 6 * rows;
+    for (int row = 0; row < 6; ++row)  // of two steps later
+      for (int u = 0; u < 2; ++u) __builtin_prefetch(step + (2 * 6 + row) * rows + (now.unit + u) * W, 1);
+    store_two(cells.gate.i, step, now);
+    store_two(cells.gate.f, step + rows, now);
+    store_two(cells.gate.g, step + 2 * rows, now);
+    store_two(cells.gate.o, step + 3 * rows, now);
+    store_two(cells.c, step + 4 * rows, now);
+    store_two(out, step + 5 * rows, now);
   }
 
   RESBLOCK_INLINE void step(const Pair& now, const Pair& next, Sums& sums) const {
     Sums ahead;
     begin(next, ahead);
-    RESBLOCK_UNROLL
-    for (int u = 0; u < 2; ++u) {
-      const Cell cell = first_half(now, u, sums);
-      multiply_x(next, u, ahead);
-      if (cell.unit < H()) second_half(now, cell);
-      multiply_h(next, u, ahead);
-    }
+    Cells cells;
+    first_half(now, sums, cells);
+    multiply_x(next, ahead);
+    second_half(now, cells);
+    multiply_h(next, ahead);
     sums = ahead;
   }
 
@@ -207,10 +211,8 @@ struct TileLayerForward {
   void begin_layer(Sums& sums) const {
     const Pair first = pair(0, 0);
     begin(first, sums);
-    for (int half = 0; half < 2; ++half) {
-      multiply_x(first, half, sums);
-      multiply_h(first, half, sums);
-    }
+    multiply_x(first, sums);
+    multiply_h(first, sums);
   }
 
   // From the sums of the first pair to those of the pair that comes after the last one.

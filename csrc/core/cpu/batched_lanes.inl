@@ -111,3 +111,14 @@ inline void store_lanes(const Arithmetic<S>* from, int64_t used, int64_t width, 
     for (int64_t n = 0; n < used; ++n) store_row(copy + n * turned, count, to + n * stride + first);
   }
 }
+
+// The same of `turned` units and all lanes, past the caches.
+template <class V>
+inline void stream_lanes(const typename V::Scalar* from, typename V::Scalar* to) {
+  V v[turned];
+  RESBLOCK_UNROLL
+  for (int k = 0; k < turned; ++k) v[k] = V::load(from + k * V::width);
+  lanes_to_rows(v);
+  RESBLOCK_UNROLL
+  for (int k = 0; k < turned; ++k) stream(v[k], to + k * V::width);
+}

@@ -59,6 +59,27 @@ struct Lanes {
   friend RESBLOCK_INLINE Lanes select(Mask which, Lanes yes, Lanes no) { return of(which ? yes.v : no.v); }
 };
 
+// Stores past the caches, to a place aligned as the vector is: for what is not read soon. A line that is written whole
+// need not be read first. Other threads see it after streamed().
+template <class V>
+RESBLOCK_INLINE void stream(V x, void* to) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof x == 64) return _mm512_stream_si512(static_cast<__m512i*>(to), bit_cast<__m512i>(x.v));
+#endif
+#if defined(__AVX__)
+  if constexpr (sizeof x == 32) return _mm256_stream_si256(static_cast<__m256i*>(to), bit_cast<__m256i>(x.v));
+#endif
+#if defined(__x86_64__)
+  if constexpr (sizeof x == 16) return _mm_stream_si128(static_cast<__m128i*>(to), bit_cast<__m128i>(x.v));
+#endif
+  memcpy(to, &x, sizeof x);
+}
+RESBLOCK_INLINE void streamed() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
 // Sums of lanes, always in the same order. halves_added: of every block of 2 * half lanes in a, then in b, the first
 // half plus the second.
 template <int half, class V>
@@ -104,6 +125,58 @@ RESBLOCK_INLINE Lanes<A, W> clamp(Lanes<A, W> x, Lanes<A, W> low, Lanes<A, W> hi
   return Lanes<A, W>::of(minimum(high.v, maximum(low.v, x.v)));
 }
 #endif
+
+// Two vectors, computed side by side: while an operation of one waits for the one before it, the other's can run. A
+// processor sees no further than a chain of the cell's equations, and finds only in turns what is independent.
+template <class B>
+struct TwoBits {
+  B a, b;
+
+  TwoBits() = default;
+  RESBLOCK_INLINE TwoBits(B a, B b) : a(a), b(b) {}
+  RESBLOCK_INLINE explicit TwoBits(int x) : a(x), b(x) {}
+  friend RESBLOCK_INLINE TwoBits operator+(TwoBits x, TwoBits y) { return {x.a + y.a, x.b + y.b}; }
+  friend RESBLOCK_INLINE TwoBits operator-(TwoBits x, TwoBits y) { return {x.a - y.a, x.b - y.b}; }
+  friend RESBLOCK_INLINE TwoBits operator<<(TwoBits x, int bits) { return {x.a << bits, x.b << bits}; }
+};
+
+template <class V>
+struct Two {
+  using Scalar = typename V::Scalar;
+  using Bits = TwoBits<typename V::Bits>;
+  static constexpr int width = V::width;
+  V a, b;
+
+  Two() = default;
+  RESBLOCK_INLINE Two(V a, V b) : a(a), b(b) {}
+  RESBLOCK_INLINE Two(Scalar x) : a(x), b(x) {}
+
+  RESBLOCK_INLINE Two operator-() const { return {-a, -b}; }
+  RESBLOCK_INLINE Two& operator+=(Two o) {
+    a += o.a;
+    b += o.b;
+    return *this;
+  }
+  friend RESBLOCK_INLINE Two operator+(Two x, Two y) { return {x.a + y.a, x.b + y.b}; }
+  friend RESBLOCK_INLINE Two operator-(Two x, Two y) { return {x.a - y.a, x.b - y.b}; }
+  friend RESBLOCK_INLINE Two operator*(Two x, Two y) { return {x.a * y.a, x.b * y.b}; }
+  friend RESBLOCK_INLINE Two operator/(Two x, Two y) { return {x.a / y.a, x.b / y.b}; }
+};
+
+template <class Of, class A, int W>
+RESBLOCK_INLINE Lanes<A, W> each(Of of, Lanes<A, W> x) {
+  return of(x);
+}
+template <class Of, class V>
+RESBLOCK_INLINE Two<V> each(Of of, Two<V> x) {
+  return {of(x.a), of(x.b)};
+}
+
+using resblock::clamp;
+template <class V>
+RESBLOCK_INLINE Two<V> clamp(Two<V> x, Two<V> low, Two<V> high) {
+  return {clamp(x.a, low.a, high.a), clamp(x.b, low.b, high.b)};
+}
 
 #if defined(__AVX2__)
 // Where one instruction looks up any lane, exp(r) = 2^(j/W) exp(r'), j = 0..W-1, leaves an r' so small that a
@@ -154,26 +227,70 @@ struct PowerTable<8> {
   }
 };
 
+// Of 2^-r - 1 where |r| is at most 1/2W: Taylor's, and of the first power that is left out the best that a lower one
+// can do (Chebyshev), which leaves a quarter of its error.
 template <class V>
-RESBLOCK_INLINE V exp_coefficient(double factor, int n) {
-  return V(float(power(factor, n) * inverse_factorial<double>(n)));
+RESBLOCK_INLINE V exp_coefficient(int n, int degree) {
+  const double most = ln2 / (2 * V::width), next = most * most * (degree == 3 ? 0.75 : 1) / (degree == 3 ? 24 : 120);
+  return V(float(power(-ln2, n) * (inverse_factorial<double>(n) + (n == degree - 1 ? next : 0))));
+}
+
+// Both of what stands in the last bits of `shifted`.
+template <int W>
+RESBLOCK_INLINE Lanes<float, W> table_power(Lanes<float, W> shifted) {
+  using Bits = typename LaneBits<uint32_t, W>::Vec;
+  const Bits steps = bit_cast<Bits>(shifted.v), exponent = steps << (W == 16 ? 19 : 20);
+  return bit_cast<Lanes<float, W>>(Bits(__builtin_shuffle(PowerTable<W>::bits(), steps) + exponent));
+}
+template <int W>
+RESBLOCK_INLINE Lanes<float, W> table_error(Lanes<float, W> shifted) {
+  const auto steps = bit_cast<typename LaneBits<uint32_t, W>::Vec>(shifted.v);
+  return Lanes<float, W>::of(__builtin_shuffle(PowerTable<W>::errors(), steps));
+}
+
+#if defined(__AVX512DQ__)
+// x, but at most `bound` by absolute value; NaN becomes a bound.
+RESBLOCK_INLINE Lanes<float, 16> within(Lanes<float, 16> x, float bound) {
+  return bit_cast<Lanes<float, 16>>(_mm512_maskz_range_ps(0xffff, bit_cast<__m512>(x), _mm512_set1_ps(bound), 2));
+}
+RESBLOCK_INLINE Lanes<float, 8> within(Lanes<float, 8> x, float bound) {
+  return bit_cast<Lanes<float, 8>>(_mm256_maskz_range_ps(0xff, bit_cast<__m256>(x), _mm256_set1_ps(bound), 2));
+}
+// x less the nearest multiple of 1/W; of infinity 0, of NaN itself.
+RESBLOCK_INLINE Lanes<float, 16> rest(Lanes<float, 16> x) {
+  return bit_cast<Lanes<float, 16>>(_mm512_maskz_reduce_ps(0xffff, bit_cast<__m512>(x), 4 << 4));
+}
+RESBLOCK_INLINE Lanes<float, 8> rest(Lanes<float, 8> x) {
+  return bit_cast<Lanes<float, 8>>(_mm256_maskz_reduce_ps(0xff, bit_cast<__m256>(x), 3 << 4));
+}
+#endif
+
+template <Base base, int n, int degree, class V>
+RESBLOCK_INLINE SplitExp<V> exp_minus_by_table(V x, double bound) {
+  constexpr double unit = base == Base::two ? 1 : n * sigmoid_scale;
+  const V round(ExpTraits<float>::round / V::width);
+#if defined(__AVX512DQ__)
+  x = x * V(float(unit));
+  const V shifted = round - each([=](auto v) { return within(v, float(bound * unit)); }, x);
+  const V r = each([](auto v) { return rest(v); }, x);
+#else
+  x = clamp(x, V(float(-bound)), V(float(bound)));
+  const V shifted = round - x * V(float(unit)), r = x * V(float(unit)) + (shifted - round);
+#endif
+  V p = exp_coefficient<V>(degree, degree);
+  RESBLOCK_UNROLL
+  for (int j = degree - 1; j >= 1; --j) p = p * r + exp_coefficient<V>(j, degree);
+  p = p * r;
+  if (n == 2) p += each([](auto v) { return table_error(v); }, shifted);
+  return {each([](auto v) { return table_power(v); }, shifted), p};
 }
 
 template <Base base, int n, int W, int degree = PowerTable<W>::degree>
-RESBLOCK_INLINE SplitExp<Lanes<float, W>> exp_minus(Lanes<float, W> x) {
-  using V = Lanes<float, W>;
-  using Bits = typename LaneBits<uint32_t, W>::Vec;
-  constexpr float log2e = ExpTraits<float>::log2e, round = ExpTraits<float>::round / W;
-  constexpr double factor = base == Base::two ? -ln2 : -n;  // the exponential is 2^k exp(factor r)
-  const V shifted = base == Base::two ? V(round) - x : x * V(-n * log2e) + V(round), k = shifted - V(round);
-  const V r = base == Base::two ? x + k : x - k * V(1 / (-n * log2e));
-  V p = exp_coefficient<V>(factor, degree);
-  RESBLOCK_UNROLL
-  for (int j = degree - 1; j >= 1; --j) p = p * r + exp_coefficient<V>(factor, j);
-  const Bits steps = bit_cast<Bits>(shifted.v);
-  const Bits scale = __builtin_shuffle(PowerTable<W>::bits(), steps) + (steps << (W == 16 ? 19 : 20));
-  p = p * r;
-  if (n == 2) p += V::of(__builtin_shuffle(PowerTable<W>::errors(), steps));
-  return {V::of(bit_cast<typename V::Vec>(scale)), p};
+RESBLOCK_INLINE SplitExp<Lanes<float, W>> exp_minus(Lanes<float, W> x, double bound) {
+  return exp_minus_by_table<base, n, degree>(x, bound);
+}
+template <Base base, int n, int W, int degree = PowerTable<W>::degree>
+RESBLOCK_INLINE SplitExp<Two<Lanes<float, W>>> exp_minus(Two<Lanes<float, W>> x, double bound) {
+  return exp_minus_by_table<base, n, degree>(x, bound);
 }
 #endif
