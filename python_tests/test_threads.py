@@ -13,10 +13,11 @@ import torch
 from networks import Case, gradients
 from torch import Tensor
 
-# Many sequences, few, and wide layers: one case of each CPU schedule.
+# Many sequences, few, and wide layers: one case of each CPU schedule, and of the wavefront's kernel for wider ones.
 CASES = [
     Case(30, 50, 18, 8, 6, dropout_p=0.2, with_lengths=True),
     Case(600, 2, 18, 8, 9),
+    Case(600, 1, 18, 24, 9),
     Case(20, 5, 18, 70, 3, "previous"),
 ]
 

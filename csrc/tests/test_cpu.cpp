@@ -148,7 +148,9 @@ TEST(results_do_not_depend_on_the_number_of_threads) {
   compare_threads<float>({{5, 9, 40, 300, 2}, variant(12), 1});
   compare_threads<float>({{40, 14, 40, 260, 2}, variant(8), 1});
   compare_threads<float>({{600, 2, 18, 8, 60}, variant(3), 1});
-  compare_threads<float>({{600, 1, 18, 20, 9}, variant(12), 1});
+  // Without dropout: each of the wavefront's kernels, the segments of several chunks beside each other.
+  for (const int64_t H : {3, 8, 16, 20})
+    for (const unsigned bits : {3u, 10u}) compare_threads<float>({{600, 2, 18, H, 9}, variant(bits), 1});
 }
 
 TEST(states_may_be_left_out) {

@@ -215,7 +215,7 @@ struct Wave {
   // Where the weights of a layer fill the first-level cache: the products with its inputs, a block of steps at a time,
   // so that a weight is loaded once for several of them. Every step adds up one vector of the sums of the next block.
   static constexpr bool looks_ahead = !paired && sizeof(Weights) > 32768;
-  static constexpr int block = 4 * P;
+  static constexpr int block = 4 * P, room_ahead = 2 * block * start_row;
 
   // Steps [from, from + block) of a layer; `last` is the last row of its input.
   struct Block {

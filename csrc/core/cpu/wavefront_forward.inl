@@ -98,6 +98,7 @@ struct WaveScratch {
   A* stream[2];               // row 0 of each
   A* zeros;                   // a row for the layer that has none before it
   A *x, *projected, *start;   // of one chunk: (steps, I), (steps, 4 P U), (steps and those after the last, 4, P, W)
+  A* ahead;                   // of every segment, whose layers look ahead: (2, block, 4, P, W)
 
   WaveScratch(const Sizes& s, const WavefrontCut& cut, Arena<A>& arena) {
     constexpr int64_t W = Wave::W;
@@ -110,6 +111,7 @@ struct WaveScratch {
     start = arena.take((cut.steps + 4 * Wave::G) * Wave::start_row);
     projected = arena.take(cut.steps * Wave::columns);
     x = arena.take(cut.steps * s.I);
+    if (Wave::looks_ahead) ahead = arena.take(cut.segments * Wave::room_ahead);
   }
 };
 
@@ -129,7 +131,7 @@ struct WaveSegment {
   WaveWeights<Wave> weights;
   WaveScratch<Wave> scratch;
   Pairs<Wave> pairs;
-  int64_t sequence, chunk;
+  int64_t sequence, segment, chunk;
   int64_t T;  // steps of this sequence
 
   int64_t last_chunk() const { return T ? (T - 1) / cut.steps : 0; }
@@ -201,7 +203,7 @@ struct WaveSegment {
     else if (pair == 0)
       Wave::template advance_begun<previous>(together, nullptr, d0, d1);
     else if (d0 < d1)
-      Wave::template advance_looking_ahead<previous>(together, scratch.start, d0, d1);
+      Wave::template advance_looking_ahead<previous>(together, scratch.ahead + segment * Wave::room_ahead, d0, d1);
   }
 
   void run_pair(int64_t pair) const {
@@ -232,7 +234,7 @@ struct WaveSegment {
     if (pair + 1 == pairs.count && d1 > lag) store_output(d0 > lag ? d0 - lag : 0, d1 - lag);
   }
 
-  void run(int64_t segment) const {
+  void run() const {
     if (chunk > last_chunk()) return;
     if (segment == 0 && chunk == 0) {
       zero(scratch.zeros, Wave::units);
@@ -255,10 +257,16 @@ void wave_forward(const Forward<S>& p, const WavefrontCut& cut, const Arithmetic
                   int64_t segment, int64_t chunk, Arithmetic<S>* workspace) {
   using A = Arithmetic<S>;
   Arena<A> weights{const_cast<A*>(packed)}, scratch{workspace};
-  const WaveSegment<Wave, S> part = {
-      p,        cut,   WaveWeights<Wave>(p.size, weights), WaveScratch<Wave>(p.size, cut, scratch), Pairs<Wave>(p.size),
-      sequence, chunk, running_steps(p, sequence)};
-  part.run(segment);
+  const WaveSegment<Wave, S> part = {p,
+                                     cut,
+                                     WaveWeights<Wave>(p.size, weights),
+                                     WaveScratch<Wave>(p.size, cut, scratch),
+                                     Pairs<Wave>(p.size),
+                                     sequence,
+                                     segment,
+                                     chunk,
+                                     running_steps(p, sequence)};
+  part.run();
 }
 
 template <class V, int U, int P, class S>
