@@ -21,7 +21,8 @@ struct ExpTraits<float> {
   static constexpr int mantissa = 23, bias = 127, degree = 7;
   static constexpr float log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   static constexpr float round = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer
-  static constexpr float bound = 88.f;        // exp of it is finite, and of minus it not a normal number
+  // exp(-bound) is about the smallest normal number: those below it are slow.
+  static constexpr float bound = 87.33f;
 };
 
 template <>
@@ -32,7 +33,7 @@ struct ExpTraits<double> {
   static constexpr double log2e = 1.4426950408889634, ln2_high = 6.93147180369123816490e-1,
                           ln2_low = 1.90821492927058770002e-10;
   static constexpr double round = 6755399441055744.;  // 1.5 * 2^52
-  static constexpr double bound = 709.;
+  static constexpr double bound = 708.39;
 };
 
 // A vector type names the Scalar it is made of and the vector of its Bits.
