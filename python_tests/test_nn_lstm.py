@@ -54,6 +54,20 @@ def test_gradients_equal_those_of_torch_lstm() -> None:
     assert all(error(a, e) < tolerances.TORCH_LSTM_FLOAT32 for a, e in pairs)
 
 
+def test_many_sequences_are_computed_as_few() -> None:
+    """States of so many go past the caches, but for those of the last few, which fill no vector."""
+    torch.manual_seed(6)
+    lstm, x = ResidualLSTM(3, 8, 60), torch.randn(2, 4_404, 3)
+    states = [torch.randn(60, 4_404, 8, requires_grad=True) for _ in range(2)]
+    output, (h_n, c_n) = lstm(x, (states[0], states[1]))
+    found = (output, h_n, c_n, *torch.autograd.grad(output.sum() + h_n.sum() + c_n.sum(), states))
+    for part in torch.arange(4_404).split(1_000):
+        few = [s.detach()[:, part].requires_grad_() for s in states]
+        output, (h_n, c_n) = lstm(x[:, part], (few[0], few[1]))
+        expected = (output, h_n, c_n, *torch.autograd.grad(output.sum() + h_n.sum() + c_n.sum(), few))
+        assert all(torch.equal(a[:, part], b) for a, b in zip(found, expected, strict=True))
+
+
 def test_one_sequence_without_batch() -> None:
     lstm, ours = twin(2)
     x, (h, c) = torch.randn(9, 7), state(2, 1)
