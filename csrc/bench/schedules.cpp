@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -64,7 +65,7 @@ Times measure(double seconds, Body body) {
 template <class S>
 struct Arrays {
   using Array = std::vector<S>;
-  Array input, ih_first, ih, hh, peephole, bias, h_0, c_0, output, h_n, c_n, grad_output;
+  Array input, ih_first, ih, hh, peephole, bias, output, h_n, c_n, grad_output;
   std::vector<Arithmetic<S>> saved;
   Array grad_input, grad_ih_first, grad_ih, grad_hh, grad_peephole, grad_bias, grad_h_0, grad_c_0;
   Forward<S> forward;
@@ -72,33 +73,33 @@ struct Arrays {
 
   Arrays(const Workload& work, double dropout) {
     const Sizes& s = work.size;
-    const double width = 1 / std::max(1., double(s.H));
+    const double width = 1 / std::sqrt(std::max(1., double(s.H)));  // a new module's
     input = random(s.T * s.B * s.I, 1);
     ih_first = random(4 * s.H * s.I, width);
     ih = random((s.L - 1) * 4 * s.H * s.H, width);
     hh = random(s.L * 4 * s.H * s.H, width);
     peephole = random(s.L * 3 * s.H, width);
     bias = random(s.L * 4 * s.H, width);
-    h_0 = c_0 = h_n = c_n = Array(size_t(s.L * s.B * s.H));
+    h_n = c_n = Array(size_t(s.L * s.B * s.H));
     output = Array(size_t(s.T * s.B * s.H));
     const Inputs<S> in = {s,
                           {dropout, 1, true, false, 0},
                           input.data(),
                           {ih_first.data(), ih.data(), hh.data(), peephole.data(), bias.data()},
-                          h_0.data(),
-                          c_0.data(),
+                          nullptr,  // states are zeros, and so are their gradients
+                          nullptr,
                           nullptr};
     if (work.training) {
       saved.resize(size_t(s.L * saved_per_layer(s)));
       grad_output = random(s.T * s.B * s.H, 1);
       grad_input = input, grad_ih_first = ih_first, grad_ih = ih, grad_hh = hh;
-      grad_peephole = peephole, grad_bias = bias, grad_h_0 = h_0, grad_c_0 = c_0;
+      grad_peephole = peephole, grad_bias = bias, grad_h_0 = h_n, grad_c_0 = c_n;
     }
     forward = {in, output.data(), h_n.data(), c_n.data(), work.training ? saved.data() : nullptr};
     backward = {in,
                 grad_output.data(),
-                h_0.data(),  // zeros
-                c_0.data(),
+                nullptr,
+                nullptr,
                 saved.data(),
                 grad_input.data(),
                 {grad_ih_first.data(), grad_ih.data(), grad_hh.data(), grad_peephole.data(), grad_bias.data()},
