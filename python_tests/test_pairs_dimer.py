@@ -138,15 +138,16 @@ def test_damaged_files_are_refused_or_read(made, where, byte, cut, tmp_path_fact
     assert "\n" not in refusal
 
 
-@pytest.mark.parametrize("name", [b"contact_area", b"lost_contacts", b"ligand_name"])
-def test_an_entry_that_hides_those_behind_it_is_refused(name, made, tmp_path):
+@pytest.mark.parametrize("hidden", ["contact_area", "distance", "receptor_chain"])
+def test_an_entry_that_hides_the_one_behind_it_is_refused(hidden, made, tmp_path):
     made.save(tmp_path / "x.npz")
     content = bytearray((tmp_path / "x.npz").read_bytes())
-    entry = content.rindex(name + b".npy") - 46
-    assert content[entry : entry + 4] == b"PK\x01\x02"
-    content[entry + 33] = 255  # its comment, in units of 256 bytes
+    begin = content.rindex(f"{hidden}.npy".encode()) - 46
+    end = content.index(b"PK\x01\x02", begin + 4)
+    before = content.rindex(b"PK\x01\x02", 0, begin)
+    content[before + 32 : before + 34] = (end - begin).to_bytes(2, "little")  # the length of its comment
     (tmp_path / "x.npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"not a usable prepared dimer \(.* is missing\)"):
+    with pytest.raises(InputError, match=rf"not a usable prepared dimer \({hidden} is not a file in the archive\)"):
         Dimer.load(tmp_path / "x.npz")
 
 

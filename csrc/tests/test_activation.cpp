@@ -125,10 +125,8 @@ using resblock::Lanes;
 using resblock::Two;
 TEST(float_numbers) { check_all<float>(); }
 TEST(double_numbers) { check_all<double>(); }
-#if defined(__x86_64__)
 TEST(vectors_of_4_floats) { check_all<Lanes<float, 4>>(); }
 TEST(vectors_of_2_doubles) { check_all<Lanes<double, 2>>(); }
-#endif
 #if defined(__AVX2__)
 TEST(vectors_of_8_floats) { check_all<Lanes<float, 8>>(); }
 TEST(two_vectors_of_8_floats) { check_all<Two<Lanes<float, 8>>>(); }

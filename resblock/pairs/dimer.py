@@ -268,7 +268,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Mapping[str, NDArray[Any]]]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except _DAMAGED as error:
-        reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+        reason = error.args[0] if isinstance(error, KeyError) else error  # KeyError puts quotes around it
         raise InputError(f"{path}: not a usable prepared dimer ({reason}); run `resblock prepare`") from None
 
 

@@ -7,10 +7,13 @@ constexpr double power(double base, int n) { return n ? base * power(base, n - 1
 template <class U, int W>
 struct LaneBits {
   typedef U Vec __attribute__((vector_size(W * sizeof(U))));
+  using Scalar = U;
+  using Bits = LaneBits;
+  static constexpr int width = W;
   Vec v;
 
   LaneBits() = default;
-  RESBLOCK_INLINE explicit LaneBits(int x) : v(Vec{} + U(x)) {}
+  RESBLOCK_INLINE explicit LaneBits(U x) : v(Vec{} + x) {}
   static RESBLOCK_INLINE LaneBits of(const Vec& v) {
     LaneBits x;
     x.v = v;
@@ -128,22 +131,10 @@ RESBLOCK_INLINE Lanes<A, W> clamp(Lanes<A, W> x, Lanes<A, W> low, Lanes<A, W> hi
 
 // Two vectors, computed side by side: while an operation of one waits for the one before it, the other's can run. A
 // processor sees no further than a chain of the cell's equations, and finds only in turns what is independent.
-template <class B>
-struct TwoBits {
-  B a, b;
-
-  TwoBits() = default;
-  RESBLOCK_INLINE TwoBits(B a, B b) : a(a), b(b) {}
-  RESBLOCK_INLINE explicit TwoBits(int x) : a(x), b(x) {}
-  friend RESBLOCK_INLINE TwoBits operator+(TwoBits x, TwoBits y) { return {x.a + y.a, x.b + y.b}; }
-  friend RESBLOCK_INLINE TwoBits operator-(TwoBits x, TwoBits y) { return {x.a - y.a, x.b - y.b}; }
-  friend RESBLOCK_INLINE TwoBits operator<<(TwoBits x, int bits) { return {x.a << bits, x.b << bits}; }
-};
-
 template <class V>
 struct Two {
   using Scalar = typename V::Scalar;
-  using Bits = TwoBits<typename V::Bits>;
+  using Bits = Two<typename V::Bits>;
   static constexpr int width = V::width;
   V a, b;
 
@@ -161,6 +152,7 @@ struct Two {
   friend RESBLOCK_INLINE Two operator-(Two x, Two y) { return {x.a - y.a, x.b - y.b}; }
   friend RESBLOCK_INLINE Two operator*(Two x, Two y) { return {x.a * y.a, x.b * y.b}; }
   friend RESBLOCK_INLINE Two operator/(Two x, Two y) { return {x.a / y.a, x.b / y.b}; }
+  friend RESBLOCK_INLINE Two operator<<(Two x, int bits) { return {x.a << bits, x.b << bits}; }
 };
 
 template <class Of, class A, int W>
@@ -231,8 +223,9 @@ struct PowerTable<8> {
 // can do (Chebyshev), which leaves a quarter of its error.
 template <class V>
 RESBLOCK_INLINE V exp_coefficient(int n, int degree) {
-  const double most = ln2 / (2 * V::width), next = most * most * (degree == 3 ? 0.75 : 1) / (degree == 3 ? 24 : 120);
-  return V(float(power(-ln2, n) * (inverse_factorial<double>(n) + (n == degree - 1 ? next : 0))));
+  const double most = ln2 / (2 * V::width),
+               left_out = degree / 4. * most * most * inverse_factorial<double>(degree + 1);
+  return V(float(power(-ln2, n) * (inverse_factorial<double>(n) + (n == degree - 1 ? left_out : 0))));
 }
 
 // Both of what stands in the last bits of `shifted`.
