@@ -80,6 +80,8 @@ struct Arrays {
     hh = random(s.L * 4 * s.H * s.H, width);
     peephole = random(s.L * 3 * s.H, width);
     bias = random(s.L * 4 * s.H, width);
+    for (int64_t layer = 0; layer < s.L; ++layer)  // forget gates are open
+      for (int64_t u = 0; u < s.H; ++u) store(&bias[size_t((layer * 4 + 1) * s.H + u)], Arithmetic<S>(1));
     h_n = c_n = Array(size_t(s.L * s.B * s.H));
     output = Array(size_t(s.T * s.B * s.H));
     const Inputs<S> in = {s,
