@@ -17,7 +17,7 @@ from torch import Tensor
 CASES = [
     Case(30, 50, 18, 8, 6, dropout_p=0.2, with_lengths=True),
     Case(600, 2, 18, 8, 9),
-    Case(600, 1, 18, 24, 9),
+    Case(2_000, 1, 18, 24, 20),
     Case(20, 5, 18, 70, 3, "previous"),
 ]
 
