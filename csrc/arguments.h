@@ -2,6 +2,7 @@
 #pragma once
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/stableivalue_conversions.h>
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
@@ -11,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu/huge_pages.h"
+#include "core/cpu/kept_memory.h"
 #include "core/problem.h"
 
 namespace resblock {
@@ -34,10 +35,10 @@ inline Shape shape_of(const Tensor& t) {
 // Torch's own goes through the dispatcher even where there is nothing to do, which small networks would notice.
 inline Tensor made_contiguous(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
 
-inline Tensor in_huge_pages(const Tensor& fresh) {
-  if (fresh.is_cpu())
-    cpu::ask_for_huge_pages(fresh.mutable_data_ptr(), size_t(fresh.numel()) * size_t(fresh.element_size()));
-  return fresh;
+inline Shape dense_strides(const Shape& shape) {
+  Shape strides(shape.size(), 1);
+  for (size_t d = shape.size(); d-- > 1;) strides[d - 1] = strides[d] * std::max<int64_t>(shape[d], 1);
+  return strides;
 }
 
 // Whether one zero stands for all places, as in zeros(()).expand(shape): large zeros cost more to lay out and read than
@@ -152,21 +153,24 @@ struct Arguments {
     check_options(dropout_p, residual, output_peephole_previous);
   }
 
-  // Of the input's type and on its device.
-  Tensor empty(const Shape& shape) const {
-    int32_t type, device;
-    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_dtype(input.get(), &type));
-    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(input.get(), &device));
-    Shape strides(shape.size(), 1);
-    for (size_t d = shape.size(); d-- > 1;) strides[d - 1] = strides[d] * std::max<int64_t>(shape[d], 1);
-    AtenTensorHandle handle;
-    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(int64_t(shape.size()), shape.data(), strides.data(), type,
-                                                           device, input.get_device_index(), &handle));
-    return in_huge_pages(Tensor(handle));
-  }
+  // On the input's device. What is large on a CPU lies in kept memory, and is given back when the tensor ends.
   Tensor empty(const Shape& shape, ScalarType type) const {
-    return in_huge_pages(torch::stable::new_empty(input, shape, type));
+    const Shape strides = dense_strides(shape);
+    const auto dtype = torch::stable::detail::to<int32_t>(torch::stable::detail::from(type));
+    const size_t bytes = size_t(shape[0] * strides[0]) * aoti_torch_dtype_element_size(dtype);
+    if (input.is_cpu() && cpu::wants_huge_pages(bytes)) {
+      const cpu::KeptMemory::Block block = cpu::kept_memory().take(bytes);
+      return torch::stable::from_blob(block.data, shape, strides, input.device(), type,
+                                      [block](void*) { cpu::kept_memory().give_back(block); });
+    }
+    int32_t device;
+    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(input.get(), &device));
+    AtenTensorHandle handle;
+    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(int64_t(shape.size()), shape.data(), strides.data(), dtype,
+                                                           device, input.get_device_index(), &handle));
+    return Tensor(handle);
   }
+  Tensor empty(const Shape& shape) const { return empty(shape, input.scalar_type()); }
 
   ScalarType arithmetic_type() const {
     return input.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;

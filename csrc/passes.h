@@ -1,10 +1,7 @@
 // The forward and the backward pass of one problem, from tensors to the kernels of a device. A Device offers
 // forward(arguments, problem) and backward(arguments, problem) for every storage type.
 #pragma once
-#include <cstdlib>
-
 #include "arguments.h"
-#include "core/cpu/kept_memory.h"
 
 namespace resblock {
 
@@ -51,23 +48,9 @@ inline InputGradients empty_gradients(const Arguments& a, Wanted wanted) {
 
 inline int64_t saved_size(const Sizes& size) { return size.L * saved_per_layer(size); }
 
-// RESBLOCK_KEPT_MEMORY says how many MiB may wait, 256 without it. Never destroyed: a tensor may outlive all else.
-inline cpu::KeptMemory& kept_memory() {
-  static auto* const kept = [] {
-    const char* mebibytes = std::getenv("RESBLOCK_KEPT_MEMORY");
-    return new cpu::KeptMemory(size_t(mebibytes ? std::strtoull(mebibytes, nullptr, 10) : 256) << 20);
-  }();
-  return *kept;
-}
-
 // What the backward pass of a problem of this size needs of its forward pass.
 inline Tensor empty_saved(const Arguments& a, const Sizes& size) {
-  const Shape shape = {saved_size(size)}, strides = {1};
-  const size_t bytes = size_t(shape[0]) * (a.arithmetic_type() == ScalarType::Double ? sizeof(double) : sizeof(float));
-  if (!a.input.is_cpu() || !cpu::wants_huge_pages(bytes)) return a.empty(shape, a.arithmetic_type());
-  const cpu::KeptMemory::Block block = kept_memory().take(bytes);
-  return torch::stable::from_blob(block.data, shape, strides, a.input.device(), a.arithmetic_type(),
-                                  [block](void*) { kept_memory().give_back(block); });
+  return a.empty({saved_size(size)}, a.arithmetic_type());
 }
 
 // Without `saved` no backward pass can follow.

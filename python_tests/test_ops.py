@@ -14,7 +14,11 @@ from resblock.composite import residual_lstm_composite
 from resblock.ops import residual_lstm
 
 
-@pytest.mark.parametrize("case", odd_sizes(), ids=str)
+# With weights larger than the second-level cache, in two chunks of time.
+FAR_WEIGHTS = Case(17, 40, 5, 264, 2, "previous", with_lengths=True, dropout_p=0.2)
+
+
+@pytest.mark.parametrize("case", [*odd_sizes(), FAR_WEIGHTS], ids=str)
 def test_float64_agrees_with_the_reference(case: Case) -> None:
     check_float64(case)
 

@@ -124,6 +124,7 @@ TEST(wide_layers_agree_with_the_scalar_reference) {
   compare_with_reference<float>({{3, 5, 70, 130, 2}, variant(2), 1});
   compare_with_reference<double>({{3, 5, 70, 130, 2}, variant(13), 1});
   compare_with_reference<float>({{3, 20, 40, 264, 2}, variant(9), 1});  // weights packed layer by layer
+  compare_with_reference<double>({{10, 60, 6, 260, 1}, variant(11), 1});  // weights beyond the second-level cache
   compare_with_reference<bfloat16>({{1, 3, 300, 257, 2}, variant(6), 1});
   compare_with_reference<float>({{1, 7, 300, 257, 3}, variant(2), 1});  // weights and gradients in place
 }
@@ -147,6 +148,7 @@ TEST(results_do_not_depend_on_the_number_of_threads) {
   compare_threads<float>({{9, 19, 40, 264, 3}, variant(11), 1});
   compare_threads<float>({{5, 9, 40, 300, 2}, variant(12), 1});
   compare_threads<float>({{40, 14, 40, 260, 2}, variant(8), 1});
+  compare_threads<double>({{10, 60, 6, 260, 2}, variant(11), 1});
   compare_threads<float>({{600, 2, 18, 8, 60}, variant(3), 1});
   // Without dropout: each of the wavefront's kernels, the segments of several chunks beside each other.
   for (const int64_t H : {3, 8, 16, 20})

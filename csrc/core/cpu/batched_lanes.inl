@@ -4,29 +4,8 @@
 
 constexpr int turned = 8;
 
-// (lanes, turned) in `turned` vectors becomes (turned, lanes). Every turn moves the last bit of the values' indices to
-// the front.
-template <class V>
-RESBLOCK_INLINE void rows_to_lanes(V* v) {
-  typename V::Mask even{}, odd{};
-  for (int n = 0; n < V::width; ++n) {
-    even[n] = 2 * n;
-    odd[n] = 2 * n + 1;
-  }
-  RESBLOCK_UNROLL
-  for (int turn = 1; turn < turned; turn *= 2) {
-    V next[turned];
-    RESBLOCK_UNROLL
-    for (int k = 0; k < turned / 2; ++k) {
-      next[k] = V::of(__builtin_shuffle(v[2 * k].v, v[2 * k + 1].v, even));
-      next[k + turned / 2] = V::of(__builtin_shuffle(v[2 * k].v, v[2 * k + 1].v, odd));
-    }
-    RESBLOCK_UNROLL
-    for (int k = 0; k < turned; ++k) v[k] = next[k];
-  }
-}
-
-// And back: the first bit to the end.
+// What rows_to_lanes() does to `turned` vectors, undone: every turn moves the first bit of the values' indices to the
+// end.
 template <class V>
 RESBLOCK_INLINE void lanes_to_rows(V* v) {
   typename V::Mask low{}, high{};
@@ -86,7 +65,7 @@ inline void load_lanes(const S* from, int64_t used, int64_t width, Arithmetic<S>
     V v[turned];
     RESBLOCK_UNROLL
     for (int k = 0; k < turned; ++k) v[k] = V::load(rows + k * W);
-    rows_to_lanes(v);
+    rows_to_lanes<turned>(v);
     for (int64_t k = 0; k < count; ++k) v[k].store(to + (first + k) * W);
   }
 }

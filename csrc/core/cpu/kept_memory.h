@@ -1,6 +1,7 @@
-// Memory that one training step leaves to the next.
+// Memory that one call leaves to the next.
 #pragma once
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <mutex>
 #include <new>
@@ -10,9 +11,9 @@
 
 namespace resblock::cpu {
 
-// What training keeps is large, and as large in every step. The operating system hands out fresh pages filled with
-// zeros, which takes as long as a third of the step; so a block that is given back waits for the next step that wants
-// it.
+// Results, workspaces and what training keeps are large, and as large in every call. The operating system hands out
+// fresh pages filled with zeros, which takes up to a third of the call's time; so a block that is given back waits for
+// the next call that wants it.
 class KeptMemory {
  public:
   // At most `limit` bytes wait.
@@ -79,5 +80,14 @@ class KeptMemory {
     return true;
   }
 };
+
+// RESBLOCK_KEPT_MEMORY says how many MiB may wait, 256 without it. Never destroyed: a tensor may outlive all else.
+inline KeptMemory& kept_memory() {
+  static auto* const kept = [] {
+    const char* mebibytes = getenv("RESBLOCK_KEPT_MEMORY");
+    return new KeptMemory(size_t(mebibytes ? strtoull(mebibytes, nullptr, 10) : 256) << 20);
+  }();
+  return *kept;
+}
 
 }  // namespace resblock::cpu

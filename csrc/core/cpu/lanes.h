@@ -102,6 +102,28 @@ RESBLOCK_INLINE void lanes_added(V* v) {
   if constexpr (half > 1) lanes_added<V, half / 2>(v);
 }
 
+// (lanes, count) in `count` vectors becomes (count, lanes). Every turn moves the last bit of the values' indices to the
+// front.
+template <int count, class V>
+RESBLOCK_INLINE void rows_to_lanes(V* v) {
+  typename V::Mask even{}, odd{};
+  for (int n = 0; n < V::width; ++n) {
+    even[n] = 2 * n;
+    odd[n] = 2 * n + 1;
+  }
+  RESBLOCK_UNROLL
+  for (int turn = 1; turn < count; turn *= 2) {
+    V next[count];
+    RESBLOCK_UNROLL
+    for (int k = 0; k < count / 2; ++k) {
+      next[k] = V::of(__builtin_shuffle(v[2 * k].v, v[2 * k + 1].v, even));
+      next[k + count / 2] = V::of(__builtin_shuffle(v[2 * k].v, v[2 * k + 1].v, odd));
+    }
+    RESBLOCK_UNROLL
+    for (int k = 0; k < count; ++k) v[k] = next[k];
+  }
+}
+
 #if defined(__x86_64__)
 // The instructions' own minimum and maximum give the second operand where one is NaN, as clamp wants. Compilers make
 // a comparison and a blend of it, which take the units that multiply. (Masks of ones: what gcc has for no mask reads an

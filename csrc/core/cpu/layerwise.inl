@@ -47,6 +47,20 @@ inline void store_states(const Arithmetic<S>* from, const Sizes& s, const Window
     store_row(from + l * w.sequences * s.H, w.sequences * s.H, to + (l * s.B + w.b0) * s.H);
 }
 
+// Calls body(first, count) for neighbouring units of the cells of a step, side by side if there are so many. Sums over
+// sequences stay within a unit.
+template <class A, class Body>
+inline void in_units(const Parallel& parallel, const Window& w, int64_t H, const Body& body) {
+  const int64_t multiply_adds_worth = 128;  // what a unit takes
+  in_parts(parallel, H, vector_lanes<A>, w.sequences * H * multiply_adds_worth,
+           [&](int64_t first, int64_t end) { body(first, end - first); });
+}
+
+template <class A>
+inline void zero_gates(A* gates, int64_t H, int64_t count) {
+  for (int gate = 0; gate < 4; ++gate) zero(gates + gate * H, count);
+}
+
 // Multiplies the rows of an input of `layer`, or of its gradient, by the dropout mask.
 template <class S, class A>
 inline void drop(const Inputs<S>& p, const Window& w, int64_t layer, A* rows) {
@@ -116,7 +130,7 @@ RESBLOCK_INLINE LayerWeights<A> packed_weights(const Sizes& s, int64_t layer, co
 struct ForGates {
   template <class S>
   void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const S* w, Arithmetic<S>* packed) const {
-    pack(parallel, inputs, gates, w, 1, inputs, packed);
+    pack_right_transposed(parallel, inputs, gates, w, packed);
   }
 };
 
@@ -124,7 +138,7 @@ struct ForGates {
 struct ForInputs {
   template <class S>
   void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const S* w, Arithmetic<S>* packed) const {
-    pack(parallel, gates, inputs, w, inputs, 1, packed);
+    pack_right(parallel, gates, inputs, w, packed);
   }
 };
 

@@ -1,11 +1,16 @@
 // The backward pass of one group of blocks: chunks of time from the last to the first, layers from the top down.
 
+// From so many units on the rows of dz, one below the other, fall into few lines of the caches: they are packed before
+// they are multiplied along the rows.
+constexpr int64_t worth_packing = 256;
+
 template <class A>
 struct BackwardScratch {
   A *x, *dx, *dz, *h_before, *dy[3], *dpeephole;  // of one chunk
   A *dh, *dc;                                     // (L, sequences, H), carried from chunk to chunk
   A* dh_next;                                     // (sequences, H)
   A* weights = nullptr;                           // of one layer, where layers are packed in turn
+  A *packed_dz = nullptr, *packed_x, *packed_h;   // of one chunk
 
   BackwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
     const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
@@ -19,6 +24,11 @@ struct BackwardScratch {
     dc = arena.take(states);
     dh_next = arena.take(blocking.sequences * s.H);
     if (const int64_t packed = packed_in_turn(s, blocking)) weights = arena.take(packed);
+    if (s.H >= worth_packing) {
+      packed_dz = arena.take(rows * 4 * s.H);
+      packed_x = arena.take(rows * (s.I > s.H ? s.I : s.H));
+      packed_h = arena.take(rows * s.H);
+    }
   }
 };
 
@@ -29,10 +39,11 @@ int64_t backward_workspace(const Sizes& s, const Blocking& blocking) {
   return arena.used;
 }
 
+// Some neighbouring units, with pointers to the first.
 template <bool previous, class A>
-inline void cells_backward(int64_t H, const A* peephole, const A* gates, const A* c_previous, const A* c, const A* dy,
-                           const A* dh, A* dc, A* dz, A* dpeephole) {
-  for_units<A>(H, [&](auto units) {
+inline void cells_backward(int64_t count, int64_t H, const A* peephole, const A* gates, const A* c_previous, const A* c,
+                           const A* dy, const A* dh, A* dc, A* dz, A* dpeephole) {
+  for_units<A>(count, [&](auto units) {
     using V = Lanes<A, vector_lanes<A>>;
     const Gates<V> gate = {units.load(gates), units.load(gates + H), units.load(gates + 2 * H),
                            units.load(gates + 3 * H)};
@@ -68,11 +79,11 @@ struct Kept {
   const A* gates(int64_t t, int64_t b) const { return saved.gates + (t * s.B + b) * 4 * s.H; }
   const A* c(int64_t t, int64_t b) const { return saved.c + (t * s.B + b) * s.H; }
 
-  void c_before(int64_t t, int64_t b, A* to) const {
+  void c_before(int64_t t, int64_t b, int64_t first, int64_t count, A* to) const {
     if (t)
-      copy(c(t - 1, b), s.H, to);
+      copy(c(t - 1, b) + first, count, to);
     else
-      load_state(state_at(c_0, b * s.H), s.H, to);
+      load_state(state_at(c_0, b * s.H + first), count, to);
   }
 
   void h_before(int64_t t, int64_t b, A* to) const {
@@ -82,16 +93,39 @@ struct Kept {
   }
 };
 
-// to = dz W.
+// to = dz W, its columns from the last to the first if `back`.
 template <class A>
-inline void through_weights(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t gates, const A* dz,
-                            const Right<A>& w, A* to) {
+inline void through_weights(const Parallel& parallel, bool back, int64_t rows, int64_t inputs, int64_t gates,
+                            const A* dz, const Right<A>& w, A* to) {
   const Left<A> left = {dz, gates, 1};
   in_parts(parallel, inputs, panel_columns<A>, rows * inputs * gates, [=](int64_t n, int64_t end) {
     if (w.packed)
-      matmul<A>(rows, end - n, gates, left, {w.data + n * gates, 0, true}, {nullptr, 0}, {to + n, inputs});
+      matmul_in_slices<A>(back, rows, end - n, gates, left, w.data + n * gates, {nullptr, 0}, {to + n, inputs});
     else
       matmul_in_rows<A>(rows, end - n, gates, left, {w.data + n, w.row, false}, {nullptr, 0}, {to + n, inputs});
+  });
+}
+
+// The cells of one step: dz, and dc of the step before.
+template <bool previous, class S, class A>
+inline void step_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t t,
+                          const Kept<S>& kept, const A* peephole, const A* dy, const A* dh, A* dc,
+                          const BackwardScratch<A>& scratch) {
+  const int64_t H = p.size.H, first_row = t * w.sequences;
+  in_units<A>(parallel, w, H, [&](int64_t first, int64_t count) {
+    for (int64_t b = 0; b < w.sequences; ++b) {
+      const int64_t row = (first_row + b) * H + first, state = b * H + first, time = w.t0 + t, sequence = w.b0 + b;
+      A* dz = scratch.dz + (first_row + b) * 4 * H + first;
+      if (!valid(p, w, t, b)) {
+        zero_gates(dz, H, count);
+        continue;
+      }
+      A* c_before = scratch.h_before + row;  // gather_h_before comes later
+      kept.c_before(time, sequence, first, count, c_before);
+      cells_backward<previous>(count, H, peephole + first, kept.gates(time, sequence) + first, c_before,
+                               kept.c(time, sequence) + first, dy + row, dh + state, dc + state, dz,
+                               scratch.dpeephole + first);
+    }
   });
 }
 
@@ -103,19 +137,9 @@ inline void recur_backward(const Parallel& parallel, const Backward<S>& p, const
   const Kept<S> kept(p, layer);
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
   for (int64_t t = w.steps - 1; t >= 0; --t) {
-    A* dz = scratch.dz + t * w.sequences * 4 * H;
-    for (int64_t b = 0; b < w.sequences; ++b) {
-      if (valid(p, w, t, b)) {
-        A* c_before = scratch.h_before + (t * w.sequences + b) * H;  // gather_h_before comes later
-        kept.c_before(w.t0 + t, w.b0 + b, c_before);
-        cells_backward<previous>(H, weights.peephole, kept.gates(w.t0 + t, w.b0 + b), c_before,
-                                 kept.c(w.t0 + t, w.b0 + b), dy + (t * w.sequences + b) * H, dh + b * H, dc + b * H,
-                                 dz + b * 4 * H, scratch.dpeephole);
-      } else {
-        zero(dz + b * 4 * H, 4 * H);
-      }
-    }
-    through_weights<A>(parallel, w.sequences, H, 4 * H, dz, weights.hh, scratch.dh_next);
+    step_backward<previous>(parallel, p, w, t, kept, weights.peephole, dy, dh, dc, scratch);
+    through_weights<A>(parallel, t % 2, w.sequences, H, 4 * H, scratch.dz + t * w.sequences * 4 * H, weights.hh,
+                       scratch.dh_next);
     for (int64_t b = 0; b < w.sequences; ++b)
       if (valid(p, w, t, b)) copy(scratch.dh_next + b * H, H, dh + b * H);
   }
@@ -155,14 +179,33 @@ RESBLOCK_INLINE LayerGradients<Arithmetic<S>> layer_gradients(const Backward<S>&
   return {gradients + o.ih, gradients + o.hh, gradients + o.bias, gradients + o.peephole};
 }
 
-// gradient (4H, inputs) += dz^T x over the rows of the chunk.
+// What a layer was fed in a chunk: the right sides of the products that are the gradients of its weights.
 template <class A>
-inline void add_weight_gradient(const Parallel& parallel, int64_t rows, int64_t H, int64_t inputs, const A* dz,
-                                const A* x, bool first, A* gradient) {
-  in_parts(parallel, 4 * H, RESBLOCK_TILE_ROWS, 4 * H * inputs * rows, [=](int64_t m, int64_t end) {
-    A* to = gradient + m * inputs;
-    matmul<A>(end - m, inputs, rows, {dz + m, 1, 4 * H}, {x, inputs, false}, {first ? nullptr : to, inputs},
-              {to, inputs});
+struct Fed {
+  Right<A> x, h_before;
+};
+
+// Rows as they stand, or packed as dz is.
+template <class A>
+inline Fed<A> fed(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const A* x,
+                  const BackwardScratch<A>& scratch) {
+  if (!scratch.packed_dz) return {{x, inputs, false}, {scratch.h_before, H, false}};
+  pack_right(parallel, rows, inputs, x, scratch.packed_x);
+  pack_right(parallel, rows, H, scratch.h_before, scratch.packed_h);
+  return {{scratch.packed_x, 0, true}, {scratch.packed_h, 0, true}};
+}
+
+// gradients (4H, inputs) and (4H, H) += dz^T [x, h_before] over the rows of the chunk.
+template <class A>
+inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const Fed<A>& fed,
+                                 const BackwardScratch<A>& scratch, bool first, const LayerGradients<A>& sums) {
+  in_parts(parallel, 4 * H, RESBLOCK_TILE_ROWS, 4 * H * (inputs + H) * rows, [&](int64_t m, int64_t end) {
+    const A* dz = scratch.dz + m;
+    const Left<A> left =
+        scratch.packed_dz ? pack_left(end - m, rows, dz, 4 * H, scratch.packed_dz + m * rows) : Left<A>{dz, 1, 4 * H};
+    A *ih = sums.ih + m * inputs, *hh = sums.hh + m * H;
+    matmul<A>(end - m, inputs, rows, left, fed.x, {first ? nullptr : ih, inputs}, {ih, inputs});
+    matmul<A>(end - m, H, rows, left, fed.h_before, {first ? nullptr : hh, H}, {hh, H});
   });
 }
 
@@ -200,13 +243,13 @@ void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window
   const Plane<const A> y_before =
       layer ? at(saved_layer(p.saved, p.size, layer - 1).y, p.size, w, H) : Plane<const A>{};
   const A* x = dense_inputs<S>(p, w, layer, y_before, scratch.x);
-  add_weight_gradient(parallel, w.rows(), H, o.inputs, scratch.dz, x, first, sums.ih);
-  add_weight_gradient(parallel, w.rows(), H, H, scratch.dz, scratch.h_before, first, sums.hh);
+  add_weight_gradients(parallel, w.rows(), o.inputs, H, fed(parallel, w.rows(), o.inputs, H, x, scratch), scratch,
+                       first, sums);
   const A one = 1;
   matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {first ? nullptr : sums.bias, 0},
             {sums.bias, 0});
   if (!layer && !p.grad_input) return;
-  through_weights<A>(parallel, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx);
+  through_weights<A>(parallel, false, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx);
   drop(p, w, layer, dx);
 }
 

@@ -42,16 +42,16 @@ inline LayerPlanes<Arithmetic<S>> layer_planes(const Forward<S>& p, const Window
   return {at(saved.gates, p.size, w, 4 * H), at(saved.c, p.size, w, H), at(saved.y, p.size, w, H)};
 }
 
-// z = start + x W^T.
+// z = start + x W^T, the gates from the last to the first if `back`.
 template <class A>
-inline void add_gates(const Parallel& parallel, int64_t rows, int64_t gates, int64_t inputs, const A* x,
+inline void add_gates(const Parallel& parallel, bool back, int64_t rows, int64_t gates, int64_t inputs, const A* x,
                       const Right<A>& w, Rows<const A> start, Rows<A> z) {
   const Left<A> left = {x, inputs, 1};
   in_parts(parallel, gates, panel_columns<A>, rows * gates * inputs, [=](int64_t n, int64_t end) {
     const Rows<const A> from = {start.data + n, start.row};
     const Rows<A> to = {z.data + n, z.row};
     if (w.packed)
-      matmul<A>(rows, end - n, inputs, left, {w.data + n * inputs, 0, true}, from, to);
+      matmul_in_slices<A>(back, rows, end - n, inputs, left, w.data + n * inputs, from, to);
     else
       matmul_transposed<A>(rows, end - n, inputs, left, w.data + n * inputs, from, to);
   });
@@ -64,7 +64,7 @@ inline void project(const Parallel& parallel, const Window& w, int64_t inputs, c
   const bool one_product = z.step == w.sequences * z.width;
   const int64_t times = one_product ? 1 : w.steps, rows = w.rows() / times;
   for (int64_t t = 0; t < times; ++t)
-    add_gates<A>(parallel, rows, z.width, inputs, x + t * rows * inputs, weights.ih, {weights.bias, 0},
+    add_gates<A>(parallel, false, rows, z.width, inputs, x + t * rows * inputs, weights.ih, {weights.bias, 0},
                  {z.row(t, 0), z.width});
 }
 
@@ -76,9 +76,10 @@ struct CellRows {
   A *c_plane, *y;
 };
 
+// Some neighbouring units, with pointers to the first.
 template <bool previous, class A>
-inline void cells_forward(int64_t H, const A* peephole, A* z, const CellRows<A>& rows) {
-  for_units<A>(H, [&](auto units) {
+inline void cells_forward(int64_t count, int64_t H, const A* peephole, A* z, const CellRows<A>& rows) {
+  for_units<A>(count, [&](auto units) {
     using V = Lanes<A, vector_lanes<A>>;
     Gates<V> gate = {units.load(z), units.load(z + H), units.load(z + 2 * H), units.load(z + 3 * H)};
     const CellState<V> now = cell_forward<previous, V>(
@@ -94,25 +95,37 @@ inline void cells_forward(int64_t H, const A* peephole, A* z, const CellRows<A>&
   });
 }
 
-// One layer over one chunk. h and c hold the layer's state of every sequence; past a sequence's length it stays.
+// The cells of one step. Past a sequence's length its state stays.
+template <bool previous, class S, class A>
+inline void step_forward(const Parallel& parallel, const Forward<S>& p, const Window& w, int64_t t, const A* peephole,
+                         const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
+  const int64_t H = p.size.H;
+  in_units<A>(parallel, w, H, [&](int64_t first, int64_t count) {
+    for (int64_t b = 0; b < w.sequences; ++b) {
+      A* z = to.gates.row(t, b) + first;
+      const int64_t state = b * H + first;
+      const CellRows<A> rows = {shortcut ? shortcut->row(t, b) + first : nullptr, h + state, c + state,
+                                to.c.row(t, b) + first, to.y.row(t, b) + first};
+      if (valid(p, w, t, b)) {
+        cells_forward<previous>(count, H, peephole + first, z, rows);
+      } else {
+        zero_gates(z, H, count);
+        copy(rows.c, count, rows.c_plane);
+        zero(rows.y, count);
+      }
+    }
+  });
+}
+
+// One layer over one chunk. h and c hold the layer's state of every sequence.
 template <bool previous, class S, class A>
 inline void recur(const Parallel& parallel, const Forward<S>& p, const Window& w, const LayerWeights<A>& weights,
                   const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
   const int64_t H = p.size.H;
   for (int64_t t = 0; t < w.steps; ++t) {
     A* z = to.gates.row(t, 0);
-    add_gates<A>(parallel, w.sequences, 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
-    for (int64_t b = 0; b < w.sequences; ++b) {
-      const CellRows<A> rows = {shortcut ? shortcut->row(t, b) : nullptr, h + b * H, c + b * H, to.c.row(t, b),
-                                to.y.row(t, b)};
-      if (valid(p, w, t, b)) {
-        cells_forward<previous>(H, weights.peephole, to.gates.row(t, b), rows);
-      } else {
-        zero(to.gates.row(t, b), 4 * H);
-        copy(rows.c, H, rows.c_plane);
-        zero(rows.y, H);
-      }
-    }
+    add_gates<A>(parallel, t % 2, w.sequences, 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
+    step_forward<previous>(parallel, p, w, t, weights.peephole, to, shortcut, h, c);
   }
 }
 

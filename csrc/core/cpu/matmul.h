@@ -5,13 +5,14 @@
 // Included by the per-instruction-set files only, inside their namespace.
 
 template <class A>
-struct Left {  // (M, K), element (m, k) at data[m * row + k * column]
+struct Left {  // (M, K), element (m, k) at data[m * row + k * column], or packed by pack_left()
   const A* data;
   int64_t row, column;
+  bool packed = false;
 };
 
 template <class A>
-struct Right {  // (K, N), dense rows of `row` elements, or packed by pack()
+struct Right {  // (K, N), dense rows of `row` elements, or packed by pack_right()
   const A* data;
   int64_t row;
   bool packed;
@@ -34,22 +35,37 @@ struct Panels {
 template <class A>
 constexpr int panel_columns = 2 * vector_lanes<A>;
 
+// Keeps a pointer as it is: compilers would work out anew, at every k, what it is a multiple of a stride away from.
+template <class A>
+RESBLOCK_INLINE void pin(const A*& pointer) {
+  asm("" : "+r"(pointer));
+}
+
 template <class A, int M, int W, int V, int P>
 inline void tile(int64_t K, Left<A> a, Panels<A> b, Rows<const A> init, Rows<A> c) {
   using Vec = Lanes<A, W>;
   constexpr int N = V * P;
   Vec sum[M][N];
-  for (int m = 0; m < M; ++m)
+  const A* left[M];
+  RESBLOCK_UNROLL
+  for (int m = 0; m < M; ++m) {
+    left[m] = a.data + m * a.row;
+    RESBLOCK_UNROLL
     for (int n = 0; n < N; ++n) {
       sum[m][n] = Vec(A(0));
       __builtin_prefetch(c.data + m * c.row + n * W, 1);
     }
-  for (int64_t k = 0; k < K; ++k) {
+  }
+  for (int64_t k = 0, at = 0; k < K; ++k, at += a.column) {
     Vec row[N];
+    RESBLOCK_UNROLL
     for (int n = 0; n < N; ++n) row[n] = Vec::load(b.data + k * b.row + n / V * b.next + n % V * W);
+    RESBLOCK_UNROLL
     for (int m = 0; m < M; ++m) {
-      const A x = a.data[m * a.row + k * a.column];
-      for (int n = 0; n < N; ++n) sum[m][n] += Vec(x) * row[n];
+      pin(left[m]);
+      const Vec x(left[m][at]);
+      RESBLOCK_UNROLL
+      for (int n = 0; n < N; ++n) sum[m][n] += x * row[n];
     }
   }
   for (int m = 0; m < M; ++m)
@@ -83,6 +99,13 @@ constexpr int panels_at_once(int height) {
   return panels;
 }
 
+// A packed left side stores tile after tile, (K, height): the one that begins at row m begins at m * K.
+template <class A>
+RESBLOCK_INLINE Left<A> rows_from(const Left<A>& a, int64_t m, int height, int64_t K) {
+  if (a.packed) return {a.data + m * K, 1, height};
+  return {a.data + m * a.row, a.row, a.column};
+}
+
 template <class A, int W, int V>
 struct MultiplyTile {
   int64_t K, count;  // of neighbouring panels
@@ -94,7 +117,7 @@ struct MultiplyTile {
   template <int height, int P>
   inline int64_t tiles(int64_t m, int64_t k) const {
     for (; k + P <= count; k += P)
-      tile<A, height, W, V, P>(K, {a.data + m * a.row, a.row, a.column}, {b.data + k * b.next, b.row, b.next},
+      tile<A, height, W, V, P>(K, rows_from(a, m, height, K), {b.data + k * b.next, b.row, b.next},
                                {init.data ? init.data + m * init.row + k * W * V : nullptr, init.row},
                                {c.data + m * c.row + k * W * V, c.row});
     return k;
@@ -145,6 +168,20 @@ template <class A>
 inline void matmul(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> b, Rows<const A> init, Rows<A> c) {
   const int64_t at_once = M <= RESBLOCK_TILE_ROWS || K <= 8 ? N : 1;
   panels<vector_lanes<A>, 2>(0, N, at_once, MultiplyPanels<A>{M, K, a, b, init, c});
+}
+
+// The same in slices of columns, from the last to the first if `back`: of a right side that is used at every step and
+// is larger than a cache, what one step read last is still there when the next begins with it.
+template <class A>
+inline void matmul_in_slices(bool back, int64_t M, int64_t N, int64_t K, Left<A> a, const A* packed, Rows<const A> init,
+                             Rows<A> c) {
+  const int64_t values = int64_t(1) << 17, panel = panel_columns<A>;
+  const int64_t slice = values / (K + 1) / panel * panel + panel, slices = (N + slice - 1) / slice;
+  for (int64_t k = 0; k < slices; ++k) {
+    const int64_t n = (back ? slices - 1 - k : k) * slice, rest = N - n;
+    matmul<A>(M, rest < slice ? rest : slice, K, a, {packed + n * K, 0, true},
+              {init.data ? init.data + n : nullptr, init.row}, {c.data + n, c.row});
+  }
 }
 
 // The same with the right side as the caller has it, read once from memory: row after row.
@@ -220,26 +257,71 @@ inline void matmul_transposed(int64_t M, int64_t N, int64_t K, Left<A> a, const 
   }
 }
 
+// Packs a panel of the right side from dense rows (K, N).
 template <class S>
 struct PackPanel {
-  int64_t K;
-  const S* from;  // element (k, n) at from[k * k_stride + n * n_stride]
-  int64_t k_stride, n_stride;
+  int64_t K, N;
+  const S* from;
   Arithmetic<S>* to;
 
-  // In blocks of what a cache line holds along k: neighbours there are neighbours in memory where k_stride is 1.
   template <int W, int V>
   inline void operator()(int64_t n, int64_t) const {
-    constexpr int64_t width = W * V, block = 16;
-    const S* source = from + n * n_stride;
-    Arithmetic<S>* out = to + n * K;
-    for (int64_t k0 = 0; k0 < K; k0 += block) {
-      const int64_t end = K - k0 < block ? K : k0 + block;
-      for (int64_t j = 0; j < width; ++j)
-        for (int64_t k = k0; k < end; ++k) out[k * width + j] = load(source[k * k_stride + j * n_stride]);
-    }
+    constexpr int64_t width = W * V;
+    for (int64_t k = 0; k < K; ++k) load_row(from + k * N + n, width, to + n * K + k * width);
   }
 };
+
+// And from dense rows (N, K): of what its vectors load, a vector at a time.
+template <class S>
+struct PackPanelTransposed {
+  using A = Arithmetic<S>;
+  int64_t K;
+  const S* from;
+  A* to;
+
+  template <int W>
+  inline void columns(const S* source, int64_t width, A* out) const {
+    using Vec = Lanes<A, W>;
+    int64_t k = 0;
+    for (; k + W <= K; k += W) {
+      Vec v[W];
+      for (int j = 0; j < W; ++j) {
+        A row[W];
+        load_row(source + j * K + k, W, row);
+        v[j] = Vec::load(row);
+      }
+      rows_to_lanes<W>(v);
+      for (int j = 0; j < W; ++j) v[j].store(out + (k + j) * width);
+    }
+    for (; k < K; ++k)
+      for (int j = 0; j < W; ++j) out[k * width + j] = load(source[j * K + k]);
+  }
+
+  template <int W, int V>
+  inline void operator()(int64_t n, int64_t) const {
+    for (int v = 0; v < V; ++v) columns<W>(from + (n + v * W) * K, W * V, to + n * K + v * W);
+  }
+};
+
+template <class A>
+struct PackTile {
+  int64_t K;
+  const A* from;
+  int64_t column;
+  A* to;
+
+  template <int height>
+  inline void operator()(int64_t m) const {
+    for (int64_t k = 0; k < K; ++k) copy(from + k * column + m, height, to + m * K + k * height);
+  }
+};
+
+// Packs a left side whose rows are neighbours: element (m, k) at from[m + k * column].
+template <class A>
+inline Left<A> pack_left(int64_t M, int64_t K, const A* from, int64_t column, A* to) {
+  row_tiles(M, PackTile<A>{K, from, column, to});
+  return {to, 0, 0, true};
+}
 
 // Calls body(begin, end) for parts of [0, count) that begin at multiples of `step`, side by side if the whole takes
 // so many multiply-adds that a part is worth a thread. The parts share no sum: results do not depend on how many.
@@ -259,12 +341,19 @@ inline void in_parts(const Parallel& parallel, int64_t count, int64_t step, int6
       [](const void* argument, int64_t k) { (*static_cast<const decltype(part)*>(argument))(k); }, &part);
 }
 
-template <class S>
-inline void pack(const Parallel& parallel, int64_t K, int64_t N, const S* from, int64_t k_stride, int64_t n_stride,
-                 Arithmetic<S>* to) {
+template <class A, class Pack>
+inline void pack_panels(const Parallel& parallel, int64_t K, int64_t N, const Pack& pack) {
   const int64_t multiply_adds_worth = 8;  // what packing a value takes
-  in_parts(parallel, N, panel_columns<Arithmetic<S>>, K * N * multiply_adds_worth, [=](int64_t n, int64_t end) {
-    panels<vector_lanes<Arithmetic<S>>, 2>(0, end - n, 1,
-                                           PackPanel<S>{K, from + n * n_stride, k_stride, n_stride, to + n * K});
-  });
+  in_parts(parallel, N, panel_columns<A>, K * N * multiply_adds_worth,
+           [&](int64_t n, int64_t end) { panels<vector_lanes<A>, 2>(n, end, 1, pack); });
+}
+
+template <class S>
+inline void pack_right(const Parallel& parallel, int64_t K, int64_t N, const S* from, Arithmetic<S>* to) {
+  pack_panels<Arithmetic<S>>(parallel, K, N, PackPanel<S>{K, N, from, to});
+}
+
+template <class S>
+inline void pack_right_transposed(const Parallel& parallel, int64_t K, int64_t N, const S* from, Arithmetic<S>* to) {
+  pack_panels<Arithmetic<S>>(parallel, K, N, PackPanelTransposed<S>{K, from, to});
 }

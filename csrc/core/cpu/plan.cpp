@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/cpu/huge_pages.h"
+#include "core/cpu/kept_memory.h"
 #include "core/cpu/kernels.h"
 #include "core/dropout.h"
 
@@ -97,20 +97,26 @@ const WavefrontKernels<S>* wavefront(const Kernels<S>& kernels, const Forward<S>
 }
 
 // Arrays begin where cache lines do: a vector that crosses two costs two loads.
-struct FreeAligned {
-  std::align_val_t alignment;
-  void operator()(void* memory) const { operator delete(memory, alignment); }
+constexpr std::align_val_t cache_line{64};
+
+struct EndWorkspace {
+  size_t kept_bytes;  // or 0
+  void operator()(void* memory) const {
+    if (kept_bytes)
+      kept_memory().give_back({memory, kept_bytes});
+    else
+      operator delete(memory, cache_line);
+  }
 };
 template <class A>
-using Workspace = std::unique_ptr<A[], FreeAligned>;
+using Workspace = std::unique_ptr<A[], EndWorkspace>;
 
 template <class A>
 Workspace<A> workspace(int64_t count) {
   const size_t bytes = size_t(count) * sizeof(A);
-  const std::align_val_t alignment{wants_huge_pages(bytes) ? huge_page : 64};
-  void* memory = operator new(bytes, alignment);
-  ask_for_huge_pages(memory, bytes);
-  return Workspace<A>(static_cast<A*>(memory), FreeAligned{alignment});
+  if (!wants_huge_pages(bytes)) return Workspace<A>(static_cast<A*>(operator new(bytes, cache_line)), {0});
+  const KeptMemory::Block block = kept_memory().take(bytes);
+  return Workspace<A>(static_cast<A*>(block.data), {block.bytes});
 }
 
 template <class Body>
@@ -145,20 +151,23 @@ LayerwiseWeights layerwise_weights(const Sizes& s, bool backward) {
   return s.H >= 256 && rows <= 512 ? LayerwiseWeights::packed_in_turn : LayerwiseWeights::packed_ahead;
 }
 
-// Sixteen sequences share every load of the recurrent weights. Smaller batches are cut in up to four, so that threads
+// Sixteen sequences share every load of the recurrent weights, or sixty-four where these do not fit into the
+// second-level cache and come from further away at every step. Smaller batches are cut in up to four, so that threads
 // find work, but not below four sequences, nor at all in wide layers: few rows leave the processor waiting for weights.
 // A group's gradients cost a pass over an array as large as the weights, which its rows must be worth.
 template <class S>
 Blocking blocking(const Sizes& s, bool backward) {
-  const int64_t rows = 128, worth_group = 256;
+  const int64_t second_level = int64_t(1) << 21, worth_group = 256;
+  const bool far = 4 * s.H * s.H * int64_t(sizeof(Arithmetic<S>)) > second_level;
+  const int64_t most = far ? 64 : 16, rows = 8 * most;
   Blocking b;
   b.weights = layerwise_weights<S>(s, backward);
   if (b.weights == LayerwiseWeights::packed_in_turn) {
     b.sequences = std::max<int64_t>(s.B, 1);
     b.steps = std::max<int64_t>(s.T, 1);
   } else {
-    const int64_t most = std::clamp<int64_t>(ceil_divide(s.B, 4), s.H < 256 ? 4 : 16, 16);
-    b.sequences = std::max<int64_t>(ceil_divide(s.B, std::max<int64_t>(ceil_divide(s.B, most), 1)), 1);
+    const int64_t wanted = std::clamp<int64_t>(ceil_divide(s.B, 4), s.H < 256 ? 4 : most, most);
+    b.sequences = std::max<int64_t>(ceil_divide(s.B, std::max<int64_t>(ceil_divide(s.B, wanted), 1)), 1);
     b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
   }
   b.blocks = ceil_divide(s.B, b.sequences);
