@@ -253,6 +253,21 @@ def test_what_training_kept_serves_the_next_call_and_never_two_at_once() -> None
         assert all(torch.equal(a, e) for a, e in zip(gradients(of, tensors), expected, strict=True))
 
 
+@torch.no_grad()
+def test_the_memory_of_large_results_serves_the_next_call_when_they_end() -> None:
+    case = Case(2, 4_000, 5, 8, 40)  # states of 5 MB
+    first = case.run(case.tensors(torch.float32))
+    copies = [result.clone() for result in first]
+    second = case.run(Case(2, 4_000, 5, 8, 40, seed=1).tensors(torch.float32))
+    assert all(torch.equal(result, copy) for result, copy in zip(first, copies, strict=True))
+    places = {state.data_ptr() for state in (*first[1:], *second[1:])}
+    assert len(places) == 4
+    del first, second
+    again = case.run(case.tensors(torch.float32))
+    assert {state.data_ptr() for state in again[1:]} <= places
+    assert all(torch.equal(result, copy) for result, copy in zip(again, copies, strict=True))
+
+
 def test_without_gradients_nothing_is_saved() -> None:
     arguments = operator_arguments(Case())
     assert torch.ops.resblock.residual_lstm(*arguments[:-1], None)[3].numel() == 0
