@@ -106,9 +106,15 @@ RESBLOCK_INLINE Left<A> rows_from(const Left<A>& a, int64_t m, int height, int64
   return {a.data + m * a.row, a.row, a.column};
 }
 
+// The products [first, end) of every sum.
+struct Depth {
+  int64_t first, end;
+};
+
 template <class A, int W, int V>
 struct MultiplyTile {
   int64_t K, count;  // of neighbouring panels
+  Depth depth;
   Left<A> a;
   Panels<A> b;
   Rows<const A> init;
@@ -116,8 +122,11 @@ struct MultiplyTile {
 
   template <int height, int P>
   inline int64_t tiles(int64_t m, int64_t k) const {
+    Left<A> left = rows_from(a, m, height, K);
+    left.data += depth.first * left.column;
     for (; k + P <= count; k += P)
-      tile<A, height, W, V, P>(K, rows_from(a, m, height, K), {b.data + k * b.next, b.row, b.next},
+      tile<A, height, W, V, P>(depth.end - depth.first, left,
+                               {b.data + depth.first * b.row + k * b.next, b.row, b.next},
                                {init.data ? init.data + m * init.row + k * W * V : nullptr, init.row},
                                {c.data + m * c.row + k * W * V, c.row});
     return k;
@@ -154,11 +163,16 @@ struct MultiplyPanels {
   Rows<const A> init;
   Rows<A> c;
 
+  // In parts of K that leave a panel of the widest kind in the first-level cache.
   template <int W, int V>
   inline void operator()(int64_t n, int64_t count) const {
+    const int64_t bytes = int64_t(32) << 10, deepest = bytes / (panel_columns<A> * int64_t(sizeof(A)));
+    const int64_t parts = K > deepest ? (K + deepest - 1) / deepest : 1;
     const Panels<A> from = {b.data + (b.packed ? n * K : n), b.packed ? W * V : b.row, b.packed ? W * V * K : W * V};
-    row_tiles(M, MultiplyTile<A, W, V>{
-                     K, count, a, from, {init.data ? init.data + n : nullptr, init.row}, {c.data + n, c.row}});
+    const Rows<A> to = {c.data + n, c.row};
+    Rows<const A> start = {init.data ? init.data + n : nullptr, init.row};
+    for (int64_t part = 0; part < parts; ++part, start = {to.data, to.row})
+      row_tiles(M, MultiplyTile<A, W, V>{K, count, {part * K / parts, (part + 1) * K / parts}, a, from, start, to});
   }
 };
 
