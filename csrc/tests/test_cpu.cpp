@@ -123,7 +123,7 @@ TEST(long_sequences_agree_with_the_scalar_reference) {
 TEST(wide_layers_agree_with_the_scalar_reference) {
   compare_with_reference<float>({{3, 5, 70, 130, 2}, variant(2), 1});
   compare_with_reference<double>({{3, 5, 70, 130, 2}, variant(13), 1});
-  compare_with_reference<float>({{3, 20, 40, 264, 2}, variant(9), 1});  // weights packed layer by layer
+  compare_with_reference<float>({{3, 20, 40, 264, 2}, variant(9), 1});    // weights packed layer by layer
   compare_with_reference<double>({{10, 60, 6, 260, 1}, variant(11), 1});  // weights beyond the second-level cache
   compare_with_reference<bfloat16>({{1, 3, 300, 257, 2}, variant(6), 1});
   compare_with_reference<float>({{1, 7, 300, 257, 3}, variant(2), 1});  // weights and gradients in place

@@ -164,6 +164,12 @@ struct Two {
   RESBLOCK_INLINE Two(V a, V b) : a(a), b(b) {}
   RESBLOCK_INLINE Two(Scalar x) : a(x), b(x) {}
 
+  static RESBLOCK_INLINE Two load(const Scalar* from) { return {V::load(from), V::load(from + V::width)}; }
+  RESBLOCK_INLINE void store(Scalar* to) const {
+    a.store(to);
+    b.store(to + V::width);
+  }
+
   RESBLOCK_INLINE Two operator-() const { return {-a, -b}; }
   RESBLOCK_INLINE Two& operator+=(Two o) {
     a += o.a;

@@ -2,15 +2,14 @@
 
 template <class A>
 struct ForwardScratch {
-  A *x, *gates, *c_plane, *y[3];  // of one chunk
-  A *h, *c;                       // (L, sequences, H), carried from chunk to chunk
-  A* weights = nullptr;           // of one layer, where layers are packed in turn
+  A *x, *gates, *y[3];   // of one chunk
+  A *h, *c;              // (L, sequences, H), carried from chunk to chunk
+  A* weights = nullptr;  // of one layer, where layers are packed in turn
 
   ForwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
     const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
     x = arena.take(rows * (s.I > s.H ? s.I : s.H));
     gates = arena.take(rows * 4 * s.H);
-    c_plane = arena.take(rows * s.H);
     for (A*& plane : y) plane = arena.take(rows * s.H);
     h = arena.take(states);
     c = arena.take(states);
@@ -27,7 +26,7 @@ int64_t forward_workspace(const Sizes& s, const Blocking& blocking) {
 
 template <class A>
 struct LayerPlanes {
-  Plane<A> gates, c, y;
+  Plane<A> gates, c, y;  // c without data where nothing is kept
 };
 
 // Where a layer writes in this chunk: what is kept for the backward pass, or scratch. Three planes of y take turns,
@@ -36,8 +35,7 @@ template <class S>
 inline LayerPlanes<Arithmetic<S>> layer_planes(const Forward<S>& p, const Window& w, int64_t layer,
                                                const ForwardScratch<Arithmetic<S>>& scratch) {
   const int64_t H = p.size.H;
-  if (!p.saved)
-    return {dense(scratch.gates, w, 4 * H), dense(scratch.c_plane, w, H), dense(scratch.y[layer % 3], w, H)};
+  if (!p.saved) return {dense(scratch.gates, w, 4 * H), {}, dense(scratch.y[layer % 3], w, H)};
   const SavedLayer<Arithmetic<S>> saved = saved_layer(p.saved, p.size, layer);
   return {at(saved.gates, p.size, w, 4 * H), at(saved.c, p.size, w, H), at(saved.y, p.size, w, H)};
 }
@@ -73,25 +71,27 @@ template <class A>
 struct CellRows {
   const A* shortcut;  // or null
   A *h, *c;           // the state
-  A *c_plane, *y;
+  A* kept_c;          // or null: the gates are not kept either
+  A* y;
 };
 
 // Some neighbouring units, with pointers to the first.
 template <bool previous, class A>
 inline void cells_forward(int64_t count, int64_t H, const A* peephole, A* z, const CellRows<A>& rows) {
-  for_units<A>(count, [&](auto units) {
-    using V = Lanes<A, vector_lanes<A>>;
+  for_units<A, 2>(count, [&](auto units) {
+    using V = typename decltype(units)::Vec;
     Gates<V> gate = {units.load(z), units.load(z + H), units.load(z + 2 * H), units.load(z + 3 * H)};
     const CellState<V> now = cell_forward<previous, V>(
         gate, {units.load(peephole), units.load(peephole + H), units.load(peephole + 2 * H)}, units.load(rows.c));
+    units.store(now.c, rows.c);
+    units.store(now.h, rows.h);
+    units.store(rows.shortcut ? now.h + units.load(rows.shortcut) : now.h, rows.y);
+    if (!rows.kept_c) return;
+    units.store(now.c, rows.kept_c);
     units.store(gate.i, z);
     units.store(gate.f, z + H);
     units.store(gate.g, z + 2 * H);
     units.store(gate.o, z + 3 * H);
-    units.store(now.c, rows.c);
-    units.store(now.c, rows.c_plane);
-    units.store(now.h, rows.h);
-    units.store(rows.shortcut ? now.h + units.load(rows.shortcut) : now.h, rows.y);
   });
 }
 
@@ -105,13 +105,14 @@ inline void step_forward(const Parallel& parallel, const Forward<S>& p, const Wi
       A* z = to.gates.row(t, b) + first;
       const int64_t state = b * H + first;
       const CellRows<A> rows = {shortcut ? shortcut->row(t, b) + first : nullptr, h + state, c + state,
-                                to.c.row(t, b) + first, to.y.row(t, b) + first};
+                                to.c.data ? to.c.row(t, b) + first : nullptr, to.y.row(t, b) + first};
       if (valid(p, w, t, b)) {
         cells_forward<previous>(count, H, peephole + first, z, rows);
       } else {
-        zero_gates(z, H, count);
-        copy(rows.c, count, rows.c_plane);
         zero(rows.y, count);
+        if (!rows.kept_c) continue;
+        copy(rows.c, count, rows.kept_c);
+        zero_gates(z, H, count);
       }
     }
   });

@@ -88,6 +88,7 @@ RESBLOCK_INLINE void store_rest(V v, A* to, int64_t n) {
 // Some neighbouring units of a row: as many as a vector has lanes, or the last few of them.
 template <class V, bool whole>
 struct Units {
+  using Vec = V;
   using A = typename V::Scalar;
   int64_t first, count;
 
@@ -101,11 +102,13 @@ struct Units {
   }
 };
 
-// Calls visit with the Units of a row, one vector after the other.
-template <class A, class Visit>
+// Calls visit with the Units of a row: two vectors together where wanted and as far as there are two, then one by one.
+template <class A, int together = 1, class Visit>
 RESBLOCK_INLINE void for_units(int64_t H, const Visit& visit) {
   using V = Lanes<A, vector_lanes<A>>;
   int64_t u = 0;
+  if constexpr (together == 2)
+    for (; u + 2 * V::width <= H; u += 2 * V::width) visit(Units<Two<V>, true>{u, 2 * V::width});
   for (; u + V::width <= H; u += V::width) visit(Units<V, true>{u, V::width});
   if (u < H) visit(Units<V, false>{u, H - u});
 }
