@@ -21,6 +21,8 @@ constexpr int vector_lanes = RESBLOCK_VECTOR_BYTES / int(sizeof(A));
 #include "core/cpu/rows.h"
 
 #include "core/cpu/matmul.h"
+#include "core/cpu/matmul_packing.h"
+#include "core/cpu/matmul_transposed.h"
 
 #include "core/cpu/batched.inl"
 #include "core/cpu/layerwise.inl"

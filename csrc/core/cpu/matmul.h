@@ -1,6 +1,6 @@
 // C = init + A B with the operands as the schedules have them. How an element of A B is summed is a matter of K alone,
-// whatever tile it falls in, so that results do not depend on how rows and columns are split. The init comes last: a
-// sum over many chunks of time is then a sum of partial sums, which rounds less.
+// whatever tile it falls in, so that results do not depend on how rows and columns are split. The init comes after a
+// part of the sum: one over many chunks of time is then a sum of partial sums, which rounds less.
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
@@ -209,134 +209,6 @@ inline void matmul_in_rows(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> 
   }
 }
 
-// Elements of A B^T with both sides in rows of K: R rows of A with as many rows of B as make a vector of sums.
-template <class A, int R>
-struct DotTile {
-  using V = Lanes<A, vector_lanes<A>>;
-  static constexpr int W = V::width, C = W / R;
-  const A *left[R], *right[C];
-
-  DotTile(Left<A> a, int64_t m, int64_t M, const A* b, int64_t n, int64_t N, int64_t K) {
-    for (int r = 0; r < R; ++r) left[r] = a.data + (m + r < M ? m + r : M - 1) * a.row;
-    for (int k = 0; k < C; ++k) right[k] = b + (n + k < N ? n + k : N - 1) * K;
-  }
-
-  template <class Part>
-  RESBLOCK_INLINE void add(const Part& part, V* sum) const {
-    V x[R];
-    for (int r = 0; r < R; ++r) x[r] = part.load(left[r]);
-    for (int k = 0; k < C; ++k) {
-      const V y = part.load(right[k]);
-      for (int r = 0; r < R; ++r) sum[r * C + k] += x[r] * y;
-    }
-  }
-
-  inline void sums(int64_t K, A* to) const {
-    V sum[W];
-    for (V& s : sum) s = V(A(0));
-    int64_t k = 0;
-    for (; k + W <= K; k += W) add(Units<V, true>{k, W}, sum);
-    if (k < K) add(Units<V, false>{k, K - k}, sum);
-    lanes_added(sum);
-    sum[0].store(to);
-  }
-};
-
-template <class A, int R>
-inline int64_t dot_rows(int64_t m, int64_t M, int64_t n, int64_t N, int64_t K, Left<A> a, const A* b,
-                        Rows<const A> init, Rows<A> c) {
-  constexpr int C = DotTile<A, R>::C;
-  for (; m < M && (M - m >= R || R == 1); m += R) {
-    A sums[R * C];
-    DotTile<A, R>(a, m, M, b, n, N, K).sums(K, sums);
-    for (int r = 0; r < R; ++r)
-      for (int k = 0; k < C && n + k < N; ++k)
-        c.data[(m + r) * c.row + n + k] = sums[r * C + k] + init.data[(m + r) * init.row + n + k];
-  }
-  return m;
-}
-
-// C = init + A B^T, B (N, K) in dense rows: weights as the caller has them, read once.
-template <class A>
-inline void matmul_transposed(int64_t M, int64_t N, int64_t K, Left<A> a, const A* b, Rows<const A> init, Rows<A> c) {
-  constexpr int W = vector_lanes<A>, R = W >= 16 ? 4 : W >= 8 ? 2 : 1;
-  for (int64_t n = 0; n < N; n += W) {
-    const int64_t end = N - n < W ? N : n + W;
-    int64_t m = 0;
-    if constexpr (R > 1) {
-      const int64_t tall = M / R * R;
-      for (int64_t k = n; k < end && tall; k += W / R) m = dot_rows<A, R>(0, tall, k, end, K, a, b, init, c);
-    }
-    dot_rows<A, 1>(m, M, n, end, K, a, b, init, c);
-  }
-}
-
-// Packs a panel of the right side from dense rows (K, N).
-template <class S>
-struct PackPanel {
-  int64_t K, N;
-  const S* from;
-  Arithmetic<S>* to;
-
-  template <int W, int V>
-  inline void operator()(int64_t n, int64_t) const {
-    constexpr int64_t width = W * V;
-    for (int64_t k = 0; k < K; ++k) load_row(from + k * N + n, width, to + n * K + k * width);
-  }
-};
-
-// And from dense rows (N, K): of what its vectors load, a vector at a time.
-template <class S>
-struct PackPanelTransposed {
-  using A = Arithmetic<S>;
-  int64_t K;
-  const S* from;
-  A* to;
-
-  template <int W>
-  inline void columns(const S* source, int64_t width, A* out) const {
-    using Vec = Lanes<A, W>;
-    int64_t k = 0;
-    for (; k + W <= K; k += W) {
-      Vec v[W];
-      for (int j = 0; j < W; ++j) {
-        A row[W];
-        load_row(source + j * K + k, W, row);
-        v[j] = Vec::load(row);
-      }
-      rows_to_lanes<W>(v);
-      for (int j = 0; j < W; ++j) v[j].store(out + (k + j) * width);
-    }
-    for (; k < K; ++k)
-      for (int j = 0; j < W; ++j) out[k * width + j] = load(source[j * K + k]);
-  }
-
-  template <int W, int V>
-  inline void operator()(int64_t n, int64_t) const {
-    for (int v = 0; v < V; ++v) columns<W>(from + (n + v * W) * K, W * V, to + n * K + v * W);
-  }
-};
-
-template <class A>
-struct PackTile {
-  int64_t K;
-  const A* from;
-  int64_t column;
-  A* to;
-
-  template <int height>
-  inline void operator()(int64_t m) const {
-    for (int64_t k = 0; k < K; ++k) copy(from + k * column + m, height, to + m * K + k * height);
-  }
-};
-
-// Packs a left side whose rows are neighbours: element (m, k) at from[m + k * column].
-template <class A>
-inline Left<A> pack_left(int64_t M, int64_t K, const A* from, int64_t column, A* to) {
-  row_tiles(M, PackTile<A>{K, from, column, to});
-  return {to, 0, 0, true};
-}
-
 // Calls body(begin, end) for parts of [0, count) that begin at multiples of `step`, side by side if the whole takes
 // so many multiply-adds that a part is worth a thread. The parts share no sum: results do not depend on how many.
 template <class Body>
@@ -353,21 +225,4 @@ inline void in_parts(const Parallel& parallel, int64_t count, int64_t step, int6
   parallel.run(
       parallel.context, parts,
       [](const void* argument, int64_t k) { (*static_cast<const decltype(part)*>(argument))(k); }, &part);
-}
-
-template <class A, class Pack>
-inline void pack_panels(const Parallel& parallel, int64_t K, int64_t N, const Pack& pack) {
-  const int64_t multiply_adds_worth = 8;  // what packing a value takes
-  in_parts(parallel, N, panel_columns<A>, K * N * multiply_adds_worth,
-           [&](int64_t n, int64_t end) { panels<vector_lanes<A>, 2>(n, end, 1, pack); });
-}
-
-template <class S>
-inline void pack_right(const Parallel& parallel, int64_t K, int64_t N, const S* from, Arithmetic<S>* to) {
-  pack_panels<Arithmetic<S>>(parallel, K, N, PackPanel<S>{K, N, from, to});
-}
-
-template <class S>
-inline void pack_right_transposed(const Parallel& parallel, int64_t K, int64_t N, const S* from, Arithmetic<S>* to) {
-  pack_panels<Arithmetic<S>>(parallel, K, N, PackPanelTransposed<S>{K, from, to});
 }

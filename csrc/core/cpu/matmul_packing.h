@@ -1,0 +1,87 @@
+// Lays out the sides of a product as its tiles read them.
+//
+// Included by the per-instruction-set files only, inside their namespace.
+
+// Packs a panel of the right side from dense rows (K, N).
+template <class S>
+struct PackPanel {
+  int64_t K, N;
+  const S* from;
+  Arithmetic<S>* to;
+
+  template <int W, int V>
+  inline void operator()(int64_t n, int64_t) const {
+    constexpr int64_t width = W * V;
+    for (int64_t k = 0; k < K; ++k) load_row(from + k * N + n, width, to + n * K + k * width);
+  }
+};
+
+// And from dense rows (N, K), in squares of as many vectors as a vector has lanes, which are turned.
+template <class S>
+struct PackPanelTransposed {
+  using A = Arithmetic<S>;
+  int64_t K;
+  const S* from;
+  A* to;
+
+  template <int W>
+  inline void columns(const S* source, int64_t width, A* out) const {
+    using Vec = Lanes<A, W>;
+    int64_t k = 0;
+    for (; k + W <= K; k += W) {
+      Vec v[W];
+      for (int j = 0; j < W; ++j) {
+        A row[W];
+        load_row(source + j * K + k, W, row);
+        v[j] = Vec::load(row);
+      }
+      rows_to_lanes<W>(v);
+      for (int j = 0; j < W; ++j) v[j].store(out + (k + j) * width);
+    }
+    for (; k < K; ++k)
+      for (int j = 0; j < W; ++j) out[k * width + j] = load(source[j * K + k]);
+  }
+
+  template <int W, int V>
+  inline void operator()(int64_t n, int64_t) const {
+    for (int v = 0; v < V; ++v) columns<W>(from + (n + v * W) * K, W * V, to + n * K + v * W);
+  }
+};
+
+template <class A>
+struct PackTile {
+  int64_t K;
+  const A* from;
+  int64_t column;
+  A* to;
+
+  template <int height>
+  inline void operator()(int64_t m) const {
+    for (int64_t k = 0; k < K; ++k) copy(from + k * column + m, height, to + m * K + k * height);
+  }
+};
+
+// Packs a left side whose rows are neighbours: element (m, k) at from[m + k * column].
+template <class A>
+inline Left<A> pack_left(int64_t M, int64_t K, const A* from, int64_t column, A* to) {
+  row_tiles(M, PackTile<A>{K, from, column, to});
+  return {to, 0, 0, true};
+}
+
+template <class A, class Pack>
+inline void pack_panels(const Parallel& parallel, int64_t K, int64_t N, const Pack& pack) {
+  const int64_t multiply_adds_worth = 8;  // what packing a value takes
+  in_parts(parallel, N, panel_columns<A>, K * N * multiply_adds_worth,
+           [&](int64_t n, int64_t end) { panels<vector_lanes<A>, 2>(n, end, 1, pack); });
+}
+
+// Packs a right side (K, N) that stands in dense rows, or whose transpose does.
+template <class S>
+inline void pack_right(const Parallel& parallel, int64_t K, int64_t N, const S* from, Arithmetic<S>* to) {
+  pack_panels<Arithmetic<S>>(parallel, K, N, PackPanel<S>{K, N, from, to});
+}
+
+template <class S>
+inline void pack_right_transposed(const Parallel& parallel, int64_t K, int64_t N, const S* from, Arithmetic<S>* to) {
+  pack_panels<Arithmetic<S>>(parallel, K, N, PackPanelTransposed<S>{K, from, to});
+}
