@@ -18,6 +18,7 @@ struct Blocking {
   int64_t steps;   // of a chunk of time
   int64_t groups;  // of blocks, whose weight gradients are summed apart and then added in order
   LayerwiseWeights weights;
+  bool far_weights;  // a layer's recurrent weights are larger than the second-level cache
 };
 
 // Workspaces and gradients are counted in Arithmetic<S>.

@@ -158,9 +158,9 @@ LayerwiseWeights layerwise_weights(const Sizes& s, bool backward) {
 template <class S>
 Blocking blocking(const Sizes& s, bool backward) {
   const int64_t second_level = int64_t(1) << 21, worth_group = 256;
-  const bool far = 4 * s.H * s.H * int64_t(sizeof(Arithmetic<S>)) > second_level;
-  const int64_t most = far ? 64 : 16, rows = 8 * most;
   Blocking b;
+  b.far_weights = 4 * s.H * s.H * int64_t(sizeof(Arithmetic<S>)) > second_level;
+  const int64_t most = b.far_weights ? 64 : 16, rows = 8 * most;
   b.weights = layerwise_weights<S>(s, backward);
   if (b.weights == LayerwiseWeights::packed_in_turn) {
     b.sequences = std::max<int64_t>(s.B, 1);
@@ -195,6 +195,14 @@ const BatchedKernels<S>& fitting(const Kernels<S>& kernel, const Sizes& s) {
   return s.B <= kernel.batched_half.lanes ? kernel.batched_half : kernel.batched;
 }
 
+// Calls body(task, within) for blocks or groups: each on a thread, or one after the other with all threads sharing its
+// products, which is worth it where there is only one, or where layers are wide and there are fewer tasks than threads.
+template <class Body>
+void run_tasks(const Parallel& parallel, const Blocking& cut, int64_t tasks, const Body& body) {
+  const bool share = tasks == 1 || (cut.far_weights && tasks < parallel.threads);
+  run(share ? serial : parallel, tasks, [&](int64_t task) { body(task, share ? parallel : serial); });
+}
+
 // Each task takes its own workspace: it is long work beside one allocation.
 template <class S>
 void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const LayerwiseKernels<S>& kernel) {
@@ -203,8 +211,7 @@ void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const Laye
                           ? packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_forward)
                           : nullptr;
   const int64_t scratch = kernel.forward_workspace(p.size, cut);
-  const Parallel& within = cut.blocks == 1 ? parallel : serial;  // a block's products
-  run(parallel, cut.blocks, [&](int64_t block) {
+  run_tasks(parallel, cut, cut.blocks, [&](int64_t block, const Parallel& within) {
     kernel.forward_block(p, within, cut, packed.get(), block, workspace<Arithmetic<S>>(scratch).get());
   });
 }
@@ -290,8 +297,7 @@ void backward_layerwise(const Backward<S>& p, const Parallel& parallel, const Ke
   const bool in_place = cut.groups == 1 && sizeof(S) == sizeof(A);
   const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
   const auto gradients = in_place ? nullptr : workspace<A>(cut.groups * all);
-  const Parallel& within = cut.groups == 1 ? parallel : serial;  // a group's products
-  run(parallel, cut.groups, [&](int64_t group) {
+  run_tasks(parallel, cut, cut.groups, [&](int64_t group, const Parallel& within) {
     kernel.backward_group(p, within, cut, packed.get(), group, in_place ? nullptr : gradients.get() + group * all,
                           workspace<A>(scratch).get());
   });
