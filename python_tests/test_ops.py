@@ -13,7 +13,6 @@ import resblock.ops
 from resblock.composite import residual_lstm_composite
 from resblock.ops import residual_lstm
 
-
 # With weights larger than the second-level cache, in two chunks of time.
 FAR_WEIGHTS = Case(17, 40, 5, 264, 2, "previous", with_lengths=True, dropout_p=0.2)
 
