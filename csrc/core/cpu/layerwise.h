@@ -30,7 +30,7 @@ struct LayerwiseKernels {
   int64_t (*forward_workspace)(const Sizes&, const Blocking&);
   int64_t (*backward_workspace)(const Sizes&, const Blocking&);
   // `packed` is null but for weights packed ahead.
-  // The threads share the products of a block, or of a group: for schedules that have only one of them.
+  // The threads given share the products of the block, or of the group.
   void (*forward_block)(const Forward<S>&, const Parallel&, const Blocking&, const A* packed, int64_t block,
                         A* workspace);
   // Sums the weight gradients of the group's blocks into `gradients` (packed_size), or, where that is null and S is

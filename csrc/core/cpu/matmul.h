@@ -189,7 +189,7 @@ inline void matmul(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> b, Rows<
 template <class A>
 inline void matmul_in_slices(bool back, int64_t M, int64_t N, int64_t K, Left<A> a, const A* packed, Rows<const A> init,
                              Rows<A> c) {
-  const int64_t values = int64_t(1) << 17, panel = panel_columns<A>;
+  const int64_t values = int64_t(1) << 17, panel = panel_columns<A>;  // K is 0 where there are no inputs
   const int64_t slice = values / (K + 1) / panel * panel + panel, slices = (N + slice - 1) / slice;
   for (int64_t k = 0; k < slices; ++k) {
     const int64_t n = (back ? slices - 1 - k : k) * slice, rest = N - n;
