@@ -67,7 +67,7 @@ struct Arrays {
   using Array = std::vector<S>;
   Array input, ih_first, ih, hh, peephole, bias, output, h_n, c_n, grad_output;
   std::vector<Arithmetic<S>> saved;
-  Array grad_input, grad_ih_first, grad_ih, grad_hh, grad_peephole, grad_bias, grad_h_0, grad_c_0;
+  Array grad_input, grad_ih_first, grad_ih, grad_hh, grad_peephole, grad_bias;
   Forward<S> forward;
   Backward<S> backward;
 
@@ -88,14 +88,14 @@ struct Arrays {
                           {dropout, 1, true, false, 0},
                           input.data(),
                           {ih_first.data(), ih.data(), hh.data(), peephole.data(), bias.data()},
-                          nullptr,  // states are zeros, and so are their gradients
+                          nullptr,  // states are zeros, and their gradients not wanted
                           nullptr,
                           nullptr};
     if (work.training) {
       saved.resize(size_t(s.L * saved_per_layer(s)));
       grad_output = random(s.T * s.B * s.H, 1);
       grad_input = input, grad_ih_first = ih_first, grad_ih = ih, grad_hh = hh;
-      grad_peephole = peephole, grad_bias = bias, grad_h_0 = h_n, grad_c_0 = c_n;
+      grad_peephole = peephole, grad_bias = bias;
     }
     forward = {in, output.data(), h_n.data(), c_n.data(), work.training ? saved.data() : nullptr};
     backward = {in,
@@ -105,8 +105,8 @@ struct Arrays {
                 saved.data(),
                 grad_input.data(),
                 {grad_ih_first.data(), grad_ih.data(), grad_hh.data(), grad_peephole.data(), grad_bias.data()},
-                grad_h_0.data(),
-                grad_c_0.data()};
+                nullptr,
+                nullptr};
   }
 
  private:

@@ -42,7 +42,7 @@ struct Inputs {
   Options options;
   const S* input;  // (T, B, I)
   Weights<const S> weights;
-  const S* h_0;            // (L, B, H), or null on the CPU: zeros
+  const S* h_0;            // (L, B, H), or null on the CPU: zeros, by which no weight is multiplied
   const S* c_0;            // (L, B, H), likewise
   const int64_t* lengths;  // (B,): a sequence runs while first_step + t < its length; or null: all T steps
 };

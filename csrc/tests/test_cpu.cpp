@@ -72,7 +72,7 @@ void compare_threads(const Case& c) {
   }
 }
 
-// Null for states, and for their gradients, stands for zeros.
+// Null for states and for gradients of the last ones stands for zeros, for gradients of the first ones: not wanted.
 template <class S>
 void compare_without_states(const Case& c) {
   ProblemData<S> data(c.size, c.variant, c.seed);
@@ -89,6 +89,16 @@ void compare_without_states(const Case& c) {
   backward.h_0 = backward.c_0 = backward.grad_h_n = backward.grad_c_n = nullptr;
   cpu::backward(backward, cpu::serial);
   check_same_bits(found, expected, describe(c.size, c.variant));
+
+  Results<S> unwanted(data.size);
+  Forward<S> forward = data.forward(unwanted);
+  forward.h_0 = forward.c_0 = nullptr;
+  cpu::forward(forward, cpu::serial);
+  Backward<S> without = data.backward(unwanted);
+  without.h_0 = without.c_0 = without.grad_h_n = without.grad_c_n = without.grad_h_0 = without.grad_c_0 = nullptr;
+  cpu::backward(without, cpu::serial);
+  unwanted.grad_h_0 = expected.grad_h_0, unwanted.grad_c_0 = expected.grad_c_0;
+  check_same_bits(unwanted, expected, "states' gradients not wanted " + describe(c.size, c.variant));
 }
 
 }  // namespace

@@ -96,6 +96,7 @@ struct TileLayerForward {
   const TileWindow& w;
   const Running<V>& running;
   int64_t any_inputs, any_H;
+  bool from_zeros;  // h is zero before the chunk
   const A *weights, *x, *shortcut;
   A *c, *h, *y;  // c and h: of the step before the chunk, and later of its last one
   A* const* h_turns;
@@ -135,6 +136,7 @@ struct TileLayerForward {
   }
   RESBLOCK_INLINE void multiply_x(const Pair& of, Sums& sums) const { multiply(of.weights + 14, of.x, inputs(), sums); }
   RESBLOCK_INLINE void multiply_h(const Pair& of, Sums& sums) const {
+    if (from_zeros && of.t == 0) return;
     multiply(of.weights + 14 + 8 * inputs(), of.h, H(), sums);
   }
 
@@ -243,6 +245,7 @@ TileLayerForward<previous, keeps, fixed, V> tile_layer_forward(const Forward<S>&
           running,
           layer ? H : p.size.I,
           H,
+          !p.h_0 && w.t0 == 0,
           packed + pairs_of_layer(p.size, layer),
           x,
           shortcut,

@@ -11,7 +11,8 @@ namespace resblock::cpu {
 // where there is one block and one chunk, so that a layer is used while it is in the caches.
 enum class LayerwiseWeights { in_place, packed_ahead, packed_in_turn };
 
-// How the work is cut. A pure function of the sizes: never of the number of threads.
+// How the work is cut: in the backward pass by the sizes alone, never by the number of threads, as gradients are summed
+// block by block. Rows of the forward pass do not meet.
 struct Blocking {
   int64_t sequences;  // of a block
   int64_t blocks;

@@ -138,6 +138,7 @@ inline void recur_backward(const Parallel& parallel, const Backward<S>& p, const
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
   for (int64_t t = w.steps - 1; t >= 0; --t) {
     step_backward<previous>(parallel, p, w, t, kept, weights.peephole, dy, dh, dc, scratch);
+    if (!p.grad_h_0 && w.t0 + t == 0) return;
     through_weights<A>(parallel, t % 2, w.sequences, H, 4 * H, scratch.dz + t * w.sequences * 4 * H, weights.hh,
                        scratch.dh_next);
     for (int64_t b = 0; b < w.sequences; ++b)

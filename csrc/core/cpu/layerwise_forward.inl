@@ -125,7 +125,8 @@ inline void recur(const Parallel& parallel, const Forward<S>& p, const Window& w
   const int64_t H = p.size.H;
   for (int64_t t = 0; t < w.steps; ++t) {
     A* z = to.gates.row(t, 0);
-    add_gates<A>(parallel, t % 2, w.sequences, 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
+    const bool from_zeros = !p.h_0 && w.t0 + t == 0;
+    if (!from_zeros) add_gates<A>(parallel, t % 2, w.sequences, 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
     step_forward<previous>(parallel, p, w, t, weights.peephole, to, shortcut, h, c);
   }
 }

@@ -151,22 +151,24 @@ LayerwiseWeights layerwise_weights(const Sizes& s, bool backward) {
   return s.H >= 256 && rows <= 512 ? LayerwiseWeights::packed_in_turn : LayerwiseWeights::packed_ahead;
 }
 
-// Sixteen sequences share every load of the recurrent weights, or sixty-four where these do not fit into the
-// second-level cache and come from further away at every step. Smaller batches are cut in up to four, so that threads
-// find work, but not below four sequences, nor at all in wide layers: few rows leave the processor waiting for weights.
-// A group's gradients cost a pass over an array as large as the weights, which its rows must be worth.
+// The sequences of a block share every load of the recurrent weights: the most where these do not fit into the
+// second-level cache and come from further away at every step. A chunk is long where weights are read once for all its
+// rows, and short in the backward pass, which reads what it wrote there several times. Smaller batches are cut in parts
+// for threads, but not far in wide layers: few rows leave the processor waiting for weights. A group's gradients cost a
+// pass over an array as large as the weights, which its rows must be worth.
 template <class S>
-Blocking blocking(const Sizes& s, bool backward) {
+Blocking blocking(const Sizes& s, bool backward, int64_t parts) {
   const int64_t second_level = int64_t(1) << 21, worth_group = 256;
   Blocking b;
   b.far_weights = 4 * s.H * s.H * int64_t(sizeof(Arithmetic<S>)) > second_level;
-  const int64_t most = b.far_weights ? 64 : 16, rows = 8 * most;
+  const int64_t most = b.far_weights ? 64 : backward ? 16 : 32, rows = backward ? 8 * most : 512;
+  const int64_t least = s.H < 256 ? 4 : b.far_weights ? most : 16;
   b.weights = layerwise_weights<S>(s, backward);
   if (b.weights == LayerwiseWeights::packed_in_turn) {
     b.sequences = std::max<int64_t>(s.B, 1);
     b.steps = std::max<int64_t>(s.T, 1);
   } else {
-    const int64_t wanted = std::clamp<int64_t>(ceil_divide(s.B, 4), s.H < 256 ? 4 : most, most);
+    const int64_t wanted = std::clamp<int64_t>(ceil_divide(s.B, parts), least, most);
     b.sequences = std::max<int64_t>(ceil_divide(s.B, std::max<int64_t>(ceil_divide(s.B, wanted), 1)), 1);
     b.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, b.sequences));
   }
@@ -206,7 +208,7 @@ void run_tasks(const Parallel& parallel, const Blocking& cut, int64_t tasks, con
 // Each task takes its own workspace: it is long work beside one allocation.
 template <class S>
 void forward_layerwise(const Forward<S>& p, const Parallel& parallel, const LayerwiseKernels<S>& kernel) {
-  const Blocking cut = blocking<S>(p.size, false);
+  const Blocking cut = blocking<S>(p.size, false, parallel.threads);
   const auto packed = cut.weights == LayerwiseWeights::packed_ahead
                           ? packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_forward)
                           : nullptr;
@@ -290,7 +292,8 @@ template <class S>
 void backward_layerwise(const Backward<S>& p, const Parallel& parallel, const Kernels<S>& kernels) {
   using A = Arithmetic<S>;
   const LayerwiseKernels<S>& kernel = kernels.layerwise;
-  const Blocking cut = blocking<S>(p.size, true);
+  const int64_t parts = 4;  // not the threads: what is summed apart rounds apart
+  const Blocking cut = blocking<S>(p.size, true, parts);
   const auto packed = cut.weights == LayerwiseWeights::packed_ahead
                           ? packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_backward)
                           : nullptr;
