@@ -97,7 +97,7 @@ def residual_lstm(
     uncut call by rounding.
 
     On a CPU the memory of large results (4 MiB and more), and what a training call kept, goes to the next call that
-    wants as much when its tensors end: fresh pages would cost up to a third of a call's time. Up to 256 MiB wait so;
+    wants as much when its tensors end: fresh pages would cost up to a third of a call's time. Up to 1 GiB waits so;
     the environment variable RESBLOCK_KEPT_MEMORY, read at the first call, says how many MiB instead (0: none). Such
     results cannot be resized in place, as those of `torch.from_numpy` cannot.
 

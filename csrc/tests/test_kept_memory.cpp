@@ -65,6 +65,18 @@ TEST(beyond_the_limit_those_go_that_have_waited_longest) {
   kept.give_back(old_one);
 }
 
+TEST(what_is_larger_than_the_limit_goes_alone) {
+  KeptMemory kept(20 * mebibyte);
+  const KeptMemory::Block small = kept.take(8 * mebibyte);
+  kept.give_back(small);
+  kept.give_back(kept.take(21 * mebibyte));
+  const KeptMemory::Block taken = kept.take(7 * mebibyte), large = kept.take(20 * mebibyte);
+  CHECK(taken.data == small.data);
+  CHECK(large.bytes == 20 * mebibyte);
+  kept.give_back(taken);
+  kept.give_back(large);
+}
+
 TEST(without_a_limit_to_fill_nothing_waits) {
   KeptMemory kept(0);
   kept.give_back(kept.take(8 * mebibyte));

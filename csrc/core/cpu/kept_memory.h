@@ -35,10 +35,12 @@ class KeptMemory {
     return {data, bytes};
   }
 
-  // Those that have waited longest make room.
+  // Those that have waited longest make room, but not for a block that is larger than all that may wait.
   void give_back(Block block) {
     std::vector<Block> surplus;
-    {
+    if (block.bytes > limit) {
+      surplus.push_back(block);
+    } else {
       const std::lock_guard<std::mutex> lock(mutex);
       waiting.push_back(block);
       waiting_bytes += block.bytes;
@@ -81,11 +83,11 @@ class KeptMemory {
   }
 };
 
-// RESBLOCK_KEPT_MEMORY says how many MiB may wait, 256 without it. Never destroyed: a tensor may outlive all else.
+// RESBLOCK_KEPT_MEMORY says how many MiB may wait, 1024 without it. Never destroyed: a tensor may outlive all else.
 inline KeptMemory& kept_memory() {
   static auto* const kept = [] {
     const char* mebibytes = getenv("RESBLOCK_KEPT_MEMORY");
-    return new KeptMemory(size_t(mebibytes ? strtoull(mebibytes, nullptr, 10) : 256) << 20);
+    return new KeptMemory(size_t(mebibytes ? strtoull(mebibytes, nullptr, 10) : 1024) << 20);
   }();
   return *kept;
 }
