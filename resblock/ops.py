@@ -57,8 +57,8 @@ def residual_lstm(
     weight_peephole, bias : Tensor, shapes (L, 3, H), (L, 4H)
         Peepholes in the order i, f, o.
     h_0, c_0 : Tensor, shape (L, B, H)
-        Where they are zeros, `torch.zeros(()).expand(L, B, H)` saves laying them out and, on a CPU, a step's
-        products with h_0.
+        Where they are zeros, `torch.zeros(()).expand(L, B, H)` saves laying them out and, on a CPU, the products with
+        h_0 (an infinite weight then makes no NaN of them).
     lengths : Tensor of int64, shape (B,), optional
         Valid steps of each sequence, 1 to T, on the device of `input`.
     dropout_p : float

@@ -131,9 +131,8 @@ struct TileLayerBackward {
     const int64_t gate_row = H() * W, at = u * W;
     const Gates<V> gate = {V::load(now), V::load(now + gate_row), V::load(now + 2 * gate_row),
                            V::load(now + 3 * gate_row)};
-    for (int row = 0; row < 6; ++row) {  // into the second-level cache: a chunk's rows fill the first
-      __builtin_prefetch(below + (t * 6 * H() + u) * W + row * gate_row, 0, 2);
-    }
+    // Into the second-level cache: a chunk's rows fill the first.
+    for (int row = 0; row < 6; ++row) __builtin_prefetch(below + (t * 6 * H() + u) * W + row * gate_row, 0, 2);
     const V c_before = V::load(last + 4 * gate_row), tanh_before = tanh(c_before), dc_before = V::load(dc + at);
     V dc_now = dc_before, h = V::load(last + 3 * gate_row) * tanh_before;
     Gates<V> d =

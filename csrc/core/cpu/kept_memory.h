@@ -37,10 +37,9 @@ class KeptMemory {
 
   // Those that have waited longest make room, but not for a block that is larger than all that may wait.
   void give_back(Block block) {
+    if (block.bytes > limit) return release({block});
     std::vector<Block> surplus;
-    if (block.bytes > limit) {
-      surplus.push_back(block);
-    } else {
+    {
       const std::lock_guard<std::mutex> lock(mutex);
       waiting.push_back(block);
       waiting_bytes += block.bytes;
