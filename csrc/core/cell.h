@@ -53,24 +53,31 @@ RESBLOCK_INLINE CellState<A> cell_forward(Gates<A>& z, const Peephole<A>& p, A c
   return {c, cell_output<previous>(z, p, c_previous, c)};
 }
 
-// dh: gradient of h[t]; dc: gradient of c[t] from step t+1, replaced by that of c[t-1].
-// Gives the gradients of the pre-activations (the paper's delta of the gates).
+// The backward pass, in the reverse order and again in two halves, gives dz, the gradients of the pre-activations (the
+// paper's delta of the gates). dh: gradient of h[t]. dc: gradient of c[t], at first from step t+1 only, replaced by
+// that of c[t-1] in the second half.
 template <bool previous, class A>
-RESBLOCK_INLINE Gates<A> cell_backward_of(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A tanh_c, A dh,
-                                          A& dc) {
-  Gates<A> dz;
+RESBLOCK_INLINE void cell_output_backward(const Gates<A>& gate, const Peephole<A>& p, A tanh_c, A dh, A& dc,
+                                          Gates<A>& dz) {
   dz.o = dh * tanh_c * gate.o * (A(1) - gate.o);
-  const A dc_now = dc + dh * gate.o * (A(1) - tanh_c * tanh_c) + (previous ? A(0) : p.o * dz.o);
-  dz.i = dc_now * gate.g * gate.i * (A(1) - gate.i);
-  dz.f = dc_now * c_previous * gate.f * (A(1) - gate.f);
-  dz.g = dc_now * gate.i * (A(1) - gate.g * gate.g);
-  dc = dc_now * gate.f + p.i * dz.i + p.f * dz.f + (previous ? p.o * dz.o : A(0));
-  return dz;
+  dc = dc + dh * gate.o * (A(1) - tanh_c * tanh_c) + (previous ? A(0) : p.o * dz.o);
+}
+
+template <bool previous, class A>
+RESBLOCK_INLINE void cell_state_backward(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A& dc,
+                                         Gates<A>& dz) {
+  dz.i = dc * gate.g * gate.i * (A(1) - gate.i);
+  dz.f = dc * c_previous * gate.f * (A(1) - gate.f);
+  dz.g = dc * gate.i * (A(1) - gate.g * gate.g);
+  dc = dc * gate.f + p.i * dz.i + p.f * dz.f + (previous ? p.o * dz.o : A(0));
 }
 
 template <bool previous, class A>
 RESBLOCK_INLINE Gates<A> cell_backward(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A c, A dh, A& dc) {
-  return cell_backward_of<previous>(gate, p, c_previous, tanh(c), dh, dc);
+  Gates<A> dz;
+  cell_output_backward<previous>(gate, p, tanh(c), dh, dc, dz);
+  cell_state_backward<previous>(gate, p, c_previous, dc, dz);
+  return dz;
 }
 
 }  // namespace resblock

@@ -33,8 +33,9 @@ struct BatchedKernels {
   int64_t (*forward_workspace)(const Sizes&, const Tiling&);
   int64_t (*backward_workspace)(const Sizes&, const Tiling&);
   void (*forward)(const Forward<S>&, const Tiling&, const A* packed, const TilePart&, A* workspace);
-  // Adds to the weight gradients.
-  void (*backward)(const Backward<S>&, const Tiling&, const A* packed, const TilePart&, A* gradients, A* workspace);
+  // Adds to the weight gradients, which begin with the first tile.
+  void (*backward)(const Backward<S>&, const Tiling&, const A* packed, const TilePart&, bool first_tile, A* gradients,
+                   A* workspace);
 };
 
 }  // namespace resblock::cpu

@@ -106,8 +106,8 @@ struct ColumnsBackward {
 };
 
 // One layer over one chunk: dz of all its steps, dx, h before every step, and dh and dc carried to the step before the
-// chunk. With a fixed number of units, of layers above the first, dh and dx are summed in registers while the next
-// cells are computed.
+// chunk. With a fixed number of units, of layers above the first, dh and dx are summed in registers, a cell's sums
+// between the halves of the next cell: a processor does not see far enough ahead to fill the gaps of its chain.
 template <bool previous, int fixed, class V>
 struct TileLayerBackward {
   using A = typename V::Scalar;
@@ -126,32 +126,44 @@ struct TileLayerBackward {
   int64_t H() const { return fixed ? fixed : any_H; }
   const A* rows_before(int64_t t) const { return t ? kept + (t - 1) * 6 * H() * W : before; }
 
-  RESBLOCK_INLINE Gates<V> cell(int64_t t, int64_t u) const {
+  struct Cell {
+    Gates<V> gate, d;
+    Peephole<V> peephole;
+    V c_before, tanh_before, dc;
+  };
+
+  RESBLOCK_INLINE void first_half(int64_t t, int64_t u, Cell& cell) const {
     const A *now = kept + (t * 6 * H() + u) * W, *last = rows_before(t) + u * W;
     const int64_t gate_row = H() * W, at = u * W;
-    const Gates<V> gate = {V::load(now), V::load(now + gate_row), V::load(now + 2 * gate_row),
-                           V::load(now + 3 * gate_row)};
-    // Into the second-level cache: a chunk's rows fill the first.
-    for (int row = 0; row < 6; ++row) __builtin_prefetch(below + (t * 6 * H() + u) * W + row * gate_row, 0, 2);
-    const V c_before = V::load(last + 4 * gate_row), tanh_before = tanh(c_before), dc_before = V::load(dc + at);
-    V dc_now = dc_before, h = V::load(last + 3 * gate_row) * tanh_before;
-    Gates<V> d =
-        cell_backward_of<previous, V>(gate, {V(peephole[u]), V(peephole[H() + u]), V(peephole[2 * H() + u])}, c_before,
-                                      V::load(tanh_c + at), V::load(dy + t * gate_row + at) + V::load(dh + at), dc_now);
-    tanh_before.store(tanh_c + at);
-    V from_i = d.i * c_before, from_f = d.f * c_before,
-      from_o = d.o * (previous ? c_before : V::load(now + 4 * gate_row));
+    for (int row = 0; row < 6; ++row) prefetch_line(below + (t * 6 * H() + u) * W + row * gate_row);
+    cell.gate = {V::load(now), V::load(now + gate_row), V::load(now + 2 * gate_row), V::load(now + 3 * gate_row)};
+    cell.peephole = {V(peephole[u]), V(peephole[H() + u]), V(peephole[2 * H() + u])};
+    cell.c_before = V::load(last + 4 * gate_row);
+    cell.dc = V::load(dc + at);
+    cell_output_backward<previous, V>(cell.gate, cell.peephole, V::load(tanh_c + at),
+                                      V::load(dy + t * gate_row + at) + V::load(dh + at), cell.dc, cell.d);
+    cell.tanh_before = tanh(cell.c_before);
+    cell.tanh_before.store(tanh_c + at);
+  }
+
+  RESBLOCK_INLINE void second_half(int64_t t, int64_t u, Cell& cell) const {
+    const int64_t gate_row = H() * W, at = u * W;
+    cell_state_backward<previous, V>(cell.gate, cell.peephole, cell.c_before, cell.dc, cell.d);
+    V h = V::load(rows_before(t) + 3 * gate_row + at) * cell.tanh_before;
+    Gates<V>& d = cell.d;
+    V from_i = d.i * cell.c_before, from_f = d.f * cell.c_before,
+      from_o = d.o * (previous ? cell.c_before : V::load(kept + (t * 6 + 4) * gate_row + at));
     if (!running.all(t)) {
       const V none = V(A(0));
       d = {running.select(t, d.i, none), running.select(t, d.f, none), running.select(t, d.g, none),
            running.select(t, d.o, none)};
-      dc_now = running.select(t, dc_now, dc_before);
+      cell.dc = running.select(t, cell.dc, V::load(dc + at));
       h = running.select(t, h, none);
       from_i = running.select(t, from_i, none);
       from_f = running.select(t, from_f, none);
       from_o = running.select(t, from_o, none);
     }
-    dc_now.store(dc + at);
+    cell.dc.store(dc + at);
     h.store(h_before + t * gate_row + at);
     A* to = dz + t * 4 * gate_row + at;
     d.i.store(to);
@@ -161,7 +173,11 @@ struct TileLayerBackward {
     add_to(dpeephole + at, from_i);
     add_to(dpeephole + gate_row + at, from_f);
     add_to(dpeephole + 2 * gate_row + at, from_o);
-    return d;
+  }
+
+  RESBLOCK_INLINE void whole(int64_t t, int64_t u, Cell& cell) const {
+    first_half(t, u, cell);
+    second_half(t, u, cell);
   }
 
   static RESBLOCK_INLINE void add_to(A* sum, V v) { (V::load(sum) + v).store(sum); }
@@ -174,10 +190,14 @@ struct TileLayerBackward {
     if constexpr (fixed) {
       V dh_sum[fixed], dx_sum[fixed];
       for (int k = 0; k < fixed; ++k) dh_sum[k] = dx_sum[k] = V(A(0));
+      Cell cell;
+      whole(t, 0, cell);
       RESBLOCK_UNROLL
       for (int u = 0; u < fixed; ++u) {
-        const Gates<V> d = cell(t, u);
+        const Gates<V> d = cell.d;
+        if (u + 1 < fixed) first_half(t, u + 1, cell);
         add_products(hh, u, d, dh_sum);
+        if (u + 1 < fixed) second_half(t, u + 1, cell);
         add_products(ih, u, d, dx_sum);
       }
       for (int k = 0; k < fixed; ++k) {
@@ -185,7 +205,8 @@ struct TileLayerBackward {
         dx_sum[k].store(dx + (t * fixed + k) * W);
       }
     } else {
-      for (int64_t u = 0; u < H(); ++u) cell(t, u);
+      Cell cell;
+      for (int64_t u = 0; u < H(); ++u) whole(t, u, cell);
       const A* dz_now = dz + t * 4 * H() * W;
       column_groups<column_group>(0, H(), ColumnsBackward<V, A>{4 * H(), hh, dz_now, dh_next});
       for (int64_t u = 0; u < H(); ++u) carry_dh(t, u, V::load(dh_next + u * W));
@@ -269,11 +290,18 @@ struct LayerFed {
 template <bool previous, int fixed, class V, class S>
 void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
                          const Arithmetic<S>* packed, const Arithmetic<S>* dy, Arithmetic<S>* dx,
-                         const BackwardTileScratch<Arithmetic<S>>& scratch, Arithmetic<S>* gradients) {
+                         const BackwardTileScratch<Arithmetic<S>>& scratch, bool first, Arithmetic<S>* gradients) {
   constexpr int W = V::width;
   const int64_t H = p.size.H;
-  const PackedLayer o = packed_layer(p.size, layer);
+  const PackedLayer o = packed_layer(p.size, layer), below = packed_layer(p.size, layer ? layer - 1 : 0);
+  const int64_t values = packed_layer(p.size, layer + 1).ih - o.ih, values_below = o.ih - below.ih;
   const KeptTile<V> kept(p.saved, p.size, w);
+  prefetch(packed + below.ih, values_below);
+  prefetch(gradients + below.ih, values_below);
+  if (layer) {
+    prefetch(scratch.dh + (layer - 1) * H * W, H * W);
+    prefetch(scratch.dc + (layer - 1) * H * W, H * W);
+  }
   zero(scratch.dpeephole, 3 * H * W);
   TileLayerBackward<previous, fixed, V>{w,
                                         running,
@@ -297,6 +325,7 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
       .run();
   const LayerFed<V, S> fed = {p, w, running, scratch.kept, scratch.xh};
   fed.load(layer, scratch.h_before);
+  if (first) zero(gradients + o.ih, values);
   products<W>(w.steps, 4 * H, fed.width(layer), scratch.dz, scratch.xh, scratch.products);
   add_products(4 * H, o.inputs, H, scratch.products, gradients + o.ih, gradients + o.hh);
   add_row_sums<V>(w.steps, 4 * H, scratch.dz, gradients + o.bias);
@@ -305,7 +334,7 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
 
 template <bool previous, class V, class S>
 void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
-                         const BackwardPlanes<Arithmetic<S>>& planes, Arithmetic<S>* gradients) {
+                         const BackwardPlanes<Arithmetic<S>>& planes, bool first, Arithmetic<S>* gradients) {
   const Running<V> running(p, w);
   const int64_t L = p.size.L, H = p.size.H;
   if (planes.layers.end == L) gather_lanes<V>(p.grad_output, p, w, running, H, planes.dy(L - 1));
@@ -313,7 +342,7 @@ void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithm
     Arithmetic<S>* dx = layer || p.grad_input ? planes.dy(layer - 1) : nullptr;
     const auto run = layer && H == unrolled_units<V> ? tile_layer_backward<previous, unrolled_units<V>, V, S>
                                                      : tile_layer_backward<previous, 0, V, S>;
-    run(p, w, running, layer, packed, planes.dy(layer), dx, planes.scratch, gradients);
+    run(p, w, running, layer, packed, planes.dy(layer), dx, planes.scratch, first, gradients);
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
     // y of the layer before also went past this one into the next layer's addition.
     if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
@@ -324,7 +353,7 @@ void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithm
 
 template <class V, class S>
 void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, const TilePart& part,
-                   Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
+                   bool first_tile, Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
   Arena<Arithmetic<S>> arena{workspace};
   const BackwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, part.segment, arena);
   const Layers layers = layers_of(p.size, tiling.segments - 1 - part.segment, tiling.segments);
@@ -341,7 +370,7 @@ void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<
                                                 part.chunk % 2};
   const auto chunk =
       p.options.output_peephole_previous ? backward_tile_chunk<true, V, S> : backward_tile_chunk<false, V, S>;
-  if (w.steps) chunk(p, w, packed, planes, gradients);
+  if (w.steps) chunk(p, w, packed, planes, first_tile && part.chunk == 0, gradients);
   if (part.chunk == tiling.chunks - 1 && p.grad_h_0) {
     store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);
     store_lane_states<V>(scratch.dc, p.size, w, layers, p.grad_c_0);

@@ -188,8 +188,9 @@ struct TileLayerForward {
   RESBLOCK_INLINE void keep(const Pair& now, const Cells& cells, Two<V> out) const {
     const int64_t rows = H() * W;
     A* step = kept + now.t * 6 * rows;
-    for (int row = 0; row < 6; ++row)  // of two steps later
-      for (int u = 0; u < 2; ++u) __builtin_prefetch(step + (2 * 6 + row) * rows + (now.unit + u) * W, 1);
+    // Of two steps later. Not as lines to be written, which would go to the first-level cache.
+    for (int row = 0; row < 6; ++row)
+      for (int u = 0; u < 2; ++u) prefetch_line(step + (2 * 6 + row) * rows + (now.unit + u) * W);
     store_two(cells.gate.i, step, now);
     store_two(cells.gate.f, step + rows, now);
     store_two(cells.gate.g, step + 2 * rows, now);
@@ -271,6 +272,12 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
     return tile_layer_forward<previous, keeps, fixed, V>(p, w, running, which, packed, from, planes);
   };
   const auto forward = of(layer, x);
+  if (layer + 1 < planes.layers.end) {
+    const int64_t row = p.size.H * V::width, from = pairs_of_layer(p.size, layer + 1);
+    prefetch(packed + from, pairs_of_layer(p.size, layer + 2) - from);
+    prefetch(planes.scratch.c + (layer + 1) * row, row);
+    prefetch(planes.scratch.h + (layer + 1) * row, row);
+  }
   if (!next.begun) forward.begin_layer(next.sums);
   // Of several steps: the next layer's input of the first one is there by then.
   next.begun = fixed && w.steps > 1 && layer + 1 < planes.layers.end && p.options.dropout == 0;

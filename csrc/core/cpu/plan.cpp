@@ -255,19 +255,20 @@ void backward_batched(const Backward<S>& p, const Parallel& parallel, const Kern
   const auto packed = packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_backward);
   const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
   const auto gradients = workspace<A>(cut.groups * all);
-  std::fill_n(gradients.get(), cut.groups * all, A(0));
+  if (p.size.B * p.size.T == 0) std::fill_n(gradients.get(), cut.groups * all, A(0));
   if (cut.segments == 1) {
     run(parallel, cut.groups, [&](int64_t group) {
       const auto own = workspace<A>(scratch);
       const int64_t first = group * cut.tiles / cut.groups, end = (group + 1) * cut.tiles / cut.groups;
       for (int64_t tile = first; tile < end; ++tile)
         for (int64_t chunk = 0; chunk < cut.chunks; ++chunk)
-          kernel.backward(p, cut, packed.get(), {tile, 0, chunk}, gradients.get() + group * all, own.get());
+          kernel.backward(p, cut, packed.get(), {tile, 0, chunk}, tile == first, gradients.get() + group * all,
+                          own.get());
     });
   } else {  // every tile is a group
     const auto tiles = workspace<A>(cut.tiles * scratch);
     run_diagonals(parallel, cut.tiles, cut.segments, cut.chunks, [&](int64_t tile, int64_t segment, int64_t chunk) {
-      kernel.backward(p, cut, packed.get(), {tile, segment, chunk}, gradients.get() + tile * all,
+      kernel.backward(p, cut, packed.get(), {tile, segment, chunk}, true, gradients.get() + tile * all,
                       tiles.get() + tile * scratch);
     });
   }

@@ -51,6 +51,16 @@ inline void store_row(const Arithmetic<S>* from, int64_t n, S* to) {
   for (int64_t k = 0; k < n; ++k) store(to + k, from[k]);
 }
 
+// Into the second-level cache: what is kept of a chunk would drive everything else from the first.
+template <class A>
+RESBLOCK_INLINE void prefetch_line(const A* from) {
+  __builtin_prefetch(from, 0, 2);
+}
+template <class A>
+inline void prefetch(const A* from, int64_t n) {
+  for (int64_t k = 0; k < n; k += Arena<A>::line) prefetch_line(from + k);
+}
+
 template <class A>
 inline void copy(const A* from, int64_t n, A* to) {
   memcpy(to, from, size_t(n) * sizeof(A));
