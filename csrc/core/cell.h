@@ -59,17 +59,19 @@ RESBLOCK_INLINE CellState<A> cell_forward(Gates<A>& z, const Peephole<A>& p, A c
 template <bool previous, class A>
 RESBLOCK_INLINE void cell_output_backward(const Gates<A>& gate, const Peephole<A>& p, A tanh_c, A dh, A& dc,
                                           Gates<A>& dz) {
-  dz.o = dh * tanh_c * gate.o * (A(1) - gate.o);
-  dc = dc + dh * gate.o * (A(1) - tanh_c * tanh_c) + (previous ? A(0) : p.o * dz.o);
+  const A through_o = dh * gate.o;
+  dz.o = through_o * tanh_c * (A(1) - gate.o);
+  dc = dc + through_o * (A(1) - tanh_c * tanh_c) + (previous ? A(0) : p.o * dz.o);
 }
 
 template <bool previous, class A>
 RESBLOCK_INLINE void cell_state_backward(const Gates<A>& gate, const Peephole<A>& p, A c_previous, A& dc,
                                          Gates<A>& dz) {
-  dz.i = dc * gate.g * gate.i * (A(1) - gate.i);
-  dz.f = dc * c_previous * gate.f * (A(1) - gate.f);
-  dz.g = dc * gate.i * (A(1) - gate.g * gate.g);
-  dc = dc * gate.f + p.i * dz.i + p.f * dz.f + (previous ? p.o * dz.o : A(0));
+  const A through_i = dc * gate.i, through_f = dc * gate.f;
+  dz.i = through_i * gate.g * (A(1) - gate.i);
+  dz.f = through_f * c_previous * (A(1) - gate.f);
+  dz.g = through_i * (A(1) - gate.g * gate.g);
+  dc = through_f + p.i * dz.i + p.f * dz.f + (previous ? p.o * dz.o : A(0));
 }
 
 template <bool previous, class A>

@@ -151,17 +151,15 @@ struct TileLayerBackward {
     cell_state_backward<previous, V>(cell.gate, cell.peephole, cell.c_before, cell.dc, cell.d);
     V h = V::load(rows_before(t) + 3 * gate_row + at) * cell.tanh_before;
     Gates<V>& d = cell.d;
-    V from_i = d.i * cell.c_before, from_f = d.f * cell.c_before,
-      from_o = d.o * (previous ? cell.c_before : V::load(kept + (t * 6 + 4) * gate_row + at));
+    V c_before = cell.c_before, c_seen_by_o = previous ? c_before : V::load(kept + (t * 6 + 4) * gate_row + at);
     if (!running.all(t)) {
       const V none = V(A(0));
       d = {running.select(t, d.i, none), running.select(t, d.f, none), running.select(t, d.g, none),
            running.select(t, d.o, none)};
       cell.dc = running.select(t, cell.dc, V::load(dc + at));
       h = running.select(t, h, none);
-      from_i = running.select(t, from_i, none);
-      from_f = running.select(t, from_f, none);
-      from_o = running.select(t, from_o, none);
+      c_before = running.select(t, c_before, none);
+      c_seen_by_o = running.select(t, c_seen_by_o, none);
     }
     cell.dc.store(dc + at);
     h.store(h_before + t * gate_row + at);
@@ -170,9 +168,9 @@ struct TileLayerBackward {
     d.f.store(to + gate_row);
     d.g.store(to + 2 * gate_row);
     d.o.store(to + 3 * gate_row);
-    add_to(dpeephole + at, from_i);
-    add_to(dpeephole + gate_row + at, from_f);
-    add_to(dpeephole + 2 * gate_row + at, from_o);
+    add_product(dpeephole + at, d.i, c_before);
+    add_product(dpeephole + gate_row + at, d.f, c_before);
+    add_product(dpeephole + 2 * gate_row + at, d.o, c_seen_by_o);
   }
 
   RESBLOCK_INLINE void whole(int64_t t, int64_t u, Cell& cell) const {
@@ -180,7 +178,7 @@ struct TileLayerBackward {
     second_half(t, u, cell);
   }
 
-  static RESBLOCK_INLINE void add_to(A* sum, V v) { (V::load(sum) + v).store(sum); }
+  static RESBLOCK_INLINE void add_product(A* sum, V a, V b) { (V::load(sum) + a * b).store(sum); }
 
   RESBLOCK_INLINE void carry_dh(int64_t t, int64_t u, V next) const {
     running.select(t, next, V::load(dh + u * W)).store(dh + u * W);
