@@ -294,6 +294,7 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
   const PackedLayer o = packed_layer(p.size, layer), below = packed_layer(p.size, layer ? layer - 1 : 0);
   const int64_t values = packed_layer(p.size, layer + 1).ih - o.ih, values_below = o.ih - below.ih;
   const KeptTile<V> kept(p.saved, p.size, w);
+  // Kept rows have driven these from the second-level cache since the last tile or chunk.
   prefetch(packed + below.ih, values_below);
   prefetch(gradients + below.ih, values_below);
   if (layer) {

@@ -272,6 +272,7 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
     return tile_layer_forward<previous, keeps, fixed, V>(p, w, running, which, packed, from, planes);
   };
   const auto forward = of(layer, x);
+  // What is kept of a tile is larger than the second-level cache, and has driven these from there.
   if (layer + 1 < planes.layers.end) {
     const int64_t row = p.size.H * V::width, from = pairs_of_layer(p.size, layer + 1);
     prefetch(packed + from, pairs_of_layer(p.size, layer + 2) - from);

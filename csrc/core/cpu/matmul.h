@@ -213,7 +213,7 @@ inline void matmul_in_rows(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> 
 // so many multiply-adds that a part is worth a thread. The parts share no sum: results do not depend on how many.
 template <class Body>
 inline void in_parts(const Parallel& parallel, int64_t count, int64_t step, int64_t multiply_adds, const Body& body) {
-  const int64_t worth_thread = int64_t(1) << 18, steps = (count + step - 1) / step;
+  const int64_t worth_thread = int64_t(1) << 17, steps = (count + step - 1) / step;
   int64_t parts = multiply_adds / worth_thread;
   if (parts > parallel.threads) parts = parallel.threads;
   if (parts > steps) parts = steps;

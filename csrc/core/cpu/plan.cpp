@@ -255,6 +255,7 @@ void backward_batched(const Backward<S>& p, const Parallel& parallel, const Kern
   const auto packed = packed_weights<S>(p, parallel, packed_size(p.size), kernel.pack_backward);
   const int64_t scratch = kernel.backward_workspace(p.size, cut), all = packed_size(p.size);
   const auto gradients = workspace<A>(cut.groups * all);
+  // Otherwise the first tile of a group zeroes them, layer by layer, just before it adds to them.
   if (p.size.B * p.size.T == 0) std::fill_n(gradients.get(), cut.groups * all, A(0));
   if (cut.segments == 1) {
     run(parallel, cut.groups, [&](int64_t group) {
