@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import time
@@ -17,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
-from resblock.pairs import Dimer, DimerPartner
-from resblock.pairs.ranked import RankedPair
-from resblock.scoring import Progress, Scorer, diverse_order
-from resblock.structure import Partner, feature_names, notes, read_partner
+from resblock.models import Ensemble, Progress, probability
+from resblock.pairs import Complex
+from resblock.pairs.diverse import diverse_order
+from resblock.pairs.tables import RankedPair
+from resblock.report import write_report
+from resblock.structure import Partner, PartnerFeatures, notes, read_partner
 
 #: From this many residues of the smaller partner on, a second process saves more time than it takes to start.
 WORTH_A_PROCESS: Final = 700
@@ -30,23 +33,25 @@ MAX_PAIRS: Final = 25_000_000
 
 
 class Ranking(Sequence[RankedPair]):
-    """All pairs of surface residues of a dimer, best first, made as they are asked for.
+    """All pairs of surface residues of a complex, best first, made as they are asked for.
 
-    Equal scores rank in the order of the files: by the receptor's residue, then by the ligand's.
+    Equal ones rank in the order of the files: by the receptor's residue, then by the ligand's.
 
     Parameters
     ----------
-    dimer : Dimer
-    scores : (n_surface_receptor, n_surface_ligand) array
+    complex : Complex
+    log_odds : (n_surface_receptor, n_surface_ligand) array
     diverse : bool
-        In the order of `resblock.scoring.diverse_order` instead of that of the scores.
+        In the order of `resblock.pairs.diverse.diverse_order` instead of that of the log-odds.
     """
 
-    def __init__(self, dimer: Dimer, scores: NDArray[np.float32], diverse: bool = False) -> None:
-        self._receptor = [dimer.receptor.residues[k] for k in np.flatnonzero(dimer.receptor.surface)]
-        self._ligand = [dimer.ligand.residues[k] for k in np.flatnonzero(dimer.ligand.surface)]
-        self._scores = scores.reshape(-1)
-        self._order = diverse_order(dimer, scores) if diverse else np.argsort(-self._scores, kind="stable")
+    def __init__(self, complex: Complex, log_odds: NDArray[np.float32], diverse: bool = False) -> None:
+        self._receptor, self._ligand = (
+            [partner.residues[k] for k in partner.surface_residues] for partner in complex.partners
+        )
+        self._probabilities = probability(log_odds).reshape(-1)
+        flat = log_odds.reshape(-1)
+        self._order = diverse_order(complex, log_odds) if diverse else np.argsort(-flat, kind="stable")
 
     def __len__(self) -> int:
         return len(self._order)
@@ -63,7 +68,7 @@ class Ranking(Sequence[RankedPair]):
         place = range(len(self))[index]
         pair = self._order[place]
         row, column = divmod(int(pair), len(self._ligand))
-        return RankedPair(place + 1, float(self._scores[pair]), self._receptor[row], self._ligand[column])
+        return RankedPair(place + 1, float(self._probabilities[pair]), self._receptor[row], self._ligand[column])
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,10 @@ class Prediction:
     ----------
     receptor, ligand : Partner
         As read.
-    dimer : Dimer
-        What the network saw.
-    scores : ndarray, shape (n_surface_receptor, n_surface_ligand)
-        float32, 0 to 1.
+    complex : Complex
+        What the models saw.
+    log_odds : ndarray, shape (n_surface_receptor, n_surface_ligand)
+        float32, of each pair of surface residues to touch.
     ranking : Ranking
         All pairs, best first.
     notes : tuple of str
@@ -88,25 +93,30 @@ class Prediction:
 
     receptor: Partner
     ligand: Partner
-    dimer: Dimer
-    scores: NDArray[np.float32]
+    complex: Complex
+    log_odds: NDArray[np.float32]
     ranking: Ranking
     notes: tuple[str, ...]
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def best_scores(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Best score of every residue of the receptor (N,) and of the ligand (M,); 0 below the surface."""
-        receptor = np.zeros(len(self.dimer.receptor), dtype=np.float32)
-        ligand = np.zeros(len(self.dimer.ligand), dtype=np.float32)
-        receptor[self.dimer.receptor.surface] = self.scores.max(axis=1)
-        ligand[self.dimer.ligand.surface] = self.scores.max(axis=0)
+    def best_probabilities(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Best probability of every residue of the receptor (N,) and of the ligand (M,); 0 below the surface."""
+        receptor, ligand = (np.zeros(len(partner), dtype=np.float32) for partner in self.complex.partners)
+        receptor[self.complex.receptor.surface] = probability(self.log_odds.max(axis=1))
+        ligand[self.complex.ligand.surface] = probability(self.log_odds.max(axis=0))
         return receptor, ligand
+
+    def write(self, directory: Path, top: int | None = None) -> list[Path]:
+        """Write the report of the first `top` pairs, or of all, into a directory; see `resblock.report.write_report`."""
+        ranked = self.ranking if top is None else self.ranking[:top]
+        return write_report(directory, ranked, self.receptor, self.ligand, *self.best_probabilities())
 
 
 def predict(
     receptor: str | os.PathLike[str],
     ligand: str | os.PathLike[str],
-    scorer: Scorer,
+    ensemble: Ensemble,
+    *,
     receptor_chains: Sequence[str] | None = None,
     ligand_chains: Sequence[str] | None = None,
     processes: int = 1,
@@ -118,9 +128,9 @@ def predict(
     Parameters
     ----------
     receptor, ligand : path
-        PDB or mmCIF, plain or gzip. Where they lie relative to each other has no influence.
-    scorer : Scorer
-        From `resblock.scoring.load_scorer`.
+        PDB or mmCIF, plain or gzip. Their relative placement does not matter.
+    ensemble : Ensemble
+        From `resblock.models.load_ensemble`.
     receptor_chains, ligand_chains : sequence of str, optional
         Author's chain names that make the partner; all by default.
     processes : int
@@ -129,43 +139,45 @@ def predict(
     progress : callable, optional
         Called with the number of pairs scored so far and of all pairs.
     diverse : bool
-        List likely pairs that lie apart first (`resblock.scoring.diverse_order`).
+        List likely pairs that lie apart first (`resblock.pairs.diverse.diverse_order`).
 
     Raises
     ------
     InputError
-        If a file or chain cannot be used, there are too many pairs, or the scorer needs other features.
+        If a file or chain cannot be used, or there are too many pairs.
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "reading"):
         partners = read_partner(receptor, receptor_chains), read_partner(ligand, ligand_chains)
     with _timed(seconds, "features"):
-        first, second = _features(*partners, scorer.feature_set, processes)
-        dimer = Dimer(f"{Path(receptor).name}-{Path(ligand).name}", first, second, feature_names(scorer.feature_set))
-    pairs = int(first.surface.sum()) * int(second.surface.sum())
+        code = f"{Path(receptor).name}-{Path(ligand).name}"
+        complex = Complex(code, *_features(*partners, ensemble.feature_set, processes))
+    pairs = math.prod(complex.surface_shape)
     if pairs > MAX_PAIRS:
         raise InputError(
             f"{receptor} and {ligand}: {pairs} pairs of surface residues, more than the {MAX_PAIRS} that can be "
             "ranked; choose the chains that matter"
         )
     with _timed(seconds, "scoring"):
-        scores = scorer.score(dimer, progress)
+        log_odds = ensemble.complex_log_odds(complex, progress)
     with _timed(seconds, "ranking"):
-        ranking = Ranking(dimer, scores, diverse)
+        ranking = Ranking(complex, log_odds, diverse)
     remarks = tuple(line for partner in partners for line in notes(partner))
-    return Prediction(*partners, dimer, scores, ranking, remarks, seconds)
+    return Prediction(*partners, complex, log_odds, ranking, remarks, seconds)
 
 
-def _features(receptor: Partner, ligand: Partner, features: str, processes: int) -> tuple[DimerPartner, DimerPartner]:
-    if processes > 1 and min(len(receptor.residues), len(ligand.residues)) >= WORTH_A_PROCESS:
+def _features(
+    receptor: Partner, ligand: Partner, features: str, processes: int
+) -> tuple[PartnerFeatures, PartnerFeatures]:
+    if processes > 1 and min(len(receptor), len(ligand)) >= WORTH_A_PROCESS:
         try:
             # Spawned, because forking a process that holds torch's threads can hang.
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                other = pool.submit(DimerPartner.from_structure, ligand, features)
-                return DimerPartner.from_structure(receptor, features), other.result()
+                other = pool.submit(PartnerFeatures.of, ligand, features)
+                return PartnerFeatures.of(receptor, features), other.result()
         except (BrokenProcessPool, OSError):
             pass  # No second process to be had: one after the other, then.
-    return DimerPartner.from_structure(receptor, features), DimerPartner.from_structure(ligand, features)
+    return PartnerFeatures.of(receptor, features), PartnerFeatures.of(ligand, features)
 
 
 @contextmanager

@@ -1,8 +1,18 @@
-"""The network as modules: the stack, the pooling by attention, and the two together."""
+"""Networks as modules: the stack, the pooling by attention, the two together, and what residue models are made of."""
 
 from resblock.nn.attention import AttentionPooling
-from resblock.nn.chain import ChainNetwork, ChainNetworkConfig
 from resblock.nn.lstm import ResidualLSTM
 from resblock.nn.model import ResAttnLSTM, ResAttnLSTMConfig
+from resblock.nn.pair_head import PairHead
+from resblock.nn.residue_encoder import BLOCKS, NEIGHBOUR_BLOCKS, ResidueEncoder
 
-__all__ = ["AttentionPooling", "ChainNetwork", "ChainNetworkConfig", "ResAttnLSTM", "ResAttnLSTMConfig", "ResidualLSTM"]
+__all__ = [
+    "BLOCKS",
+    "NEIGHBOUR_BLOCKS",
+    "AttentionPooling",
+    "PairHead",
+    "ResAttnLSTM",
+    "ResAttnLSTMConfig",
+    "ResidualLSTM",
+    "ResidueEncoder",
+]

@@ -1,22 +1,21 @@
-"""Dimers for the network: residue pairs, their windows and their labels.
-
-`resblock.pairs.dataset` turns them into tensors and is the only part that needs torch.
-"""
+"""Complexes: residue pairs of two partners, their windows and labels, and the pairs to train on."""
 
 from resblock.pairs.benchmark import Prepared, Summary, prepare_benchmark, prepare_complex
-from resblock.pairs.dimer import FORMAT_VERSION, Dimer, DimerPartner, load_dimers
-from resblock.pairs.windows import WINDOW, neighbours, window_pairs
+from resblock.pairs.complex import Complex
+from resblock.pairs.prepared import FORMAT_VERSION, load_complex, load_complexes, save_complex
+from resblock.pairs.windows import SIDE, neighbours, window_pairs
 
 __all__ = [
     "FORMAT_VERSION",
-    "WINDOW",
-    "Dimer",
-    "DimerPartner",
+    "SIDE",
+    "Complex",
     "Prepared",
     "Summary",
-    "load_dimers",
+    "load_complex",
+    "load_complexes",
     "neighbours",
     "prepare_benchmark",
     "prepare_complex",
+    "save_complex",
     "window_pairs",
 ]

@@ -1,4 +1,4 @@
-"""From a directory in the benchmark layout to prepared dimers, one file each.
+"""From a directory in the benchmark layout to prepared complexes, one file each.
 
 The layout: ``CODE/receptor_unbound.pdb``, ``ligand_unbound``, ``receptor_bound``, ``ligand_bound``;
 each as ``.pdb`` or ``.cif``, plain or with ``.gz`` behind.
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from resblock.errors import InputError
-from resblock.pairs.dimer import FORMAT_VERSION, Dimer, DimerPartner, stored_key
+from resblock.files import read_bytes
+from resblock.pairs.complex import Complex
 from resblock.pairs.labels import LABEL_VERSION, label_pairs
-from resblock.structure.features import FEATURE_VERSION, feature_names
-from resblock.structure.files import read_bytes
+from resblock.pairs.prepared import FORMAT_VERSION, save_complex, stored_key
+from resblock.structure.features import FEATURE_VERSION, PartnerFeatures
 from resblock.structure.read import read_partner
 
 ROLES: Final = ("receptor_unbound", "ligand_unbound", "receptor_bound", "ligand_bound")
@@ -130,17 +131,17 @@ def find_complexes(directory: str | os.PathLike[str], only: Sequence[str] | None
     return found
 
 
-def complex_key(directory: str | os.PathLike[str], features: str = "paper") -> str:
+def complex_key(directory: str | os.PathLike[str]) -> str:
     """Changes with the content of the four files, with what is computed, and with the file format."""
-    versions = f"{FORMAT_VERSION} {FEATURE_VERSION} {LABEL_VERSION} {features}"
+    versions = f"{FORMAT_VERSION} {FEATURE_VERSION} {LABEL_VERSION}"
     digest = hashlib.sha256(versions.encode())
     for role, path in complex_files(directory).items():
         digest.update(role.encode() + hashlib.sha256(read_bytes(path)).digest())
     return digest.hexdigest()
 
 
-def prepare_complex(directory: str | os.PathLike[str], features: str = "paper") -> Dimer:
-    """Features and labels of one complex in the benchmark layout.
+def prepare_complex(directory: str | os.PathLike[str]) -> Complex:
+    """All features, and the labels, of one complex in the benchmark layout.
 
     Raises
     ------
@@ -150,15 +151,14 @@ def prepare_complex(directory: str | os.PathLike[str], features: str = "paper") 
     files = complex_files(directory)
     partners = {role: read_partner(path) for role, path in files.items()}
     labels = label_pairs(*(partners[role] for role in ROLES))
-    return Dimer(
+    return Complex(
         code=Path(directory).name,
-        receptor=DimerPartner.from_structure(partners["receptor_unbound"], features),
-        ligand=DimerPartner.from_structure(partners["ligand_unbound"], features),
-        feature_names=feature_names(features),
+        receptor=PartnerFeatures.of(partners["receptor_unbound"]),
+        ligand=PartnerFeatures.of(partners["ligand_unbound"]),
         contact_area=labels.contact_area,
         distance=labels.distance,
         lost_contacts=labels.lost_contacts,
-        key=complex_key(directory, features),
+        key=complex_key(directory),
     )
 
 
@@ -168,7 +168,6 @@ def prepare_benchmark(
     only: Sequence[str] | None = None,
     jobs: int | None = None,
     progress: Callable[[Prepared, int], object] | None = None,
-    features: str = "paper",
 ) -> Summary:
     """Prepare a benchmark's complexes into ``out/CODE.npz`` in parallel, the biggest first.
 
@@ -186,16 +185,13 @@ def prepare_benchmark(
         Processes; as many as processors if None.
     progress
         Called after each complex with what became of it and the number of complexes in all.
-    features
-        Name of the feature set.
 
     Raises
     ------
     InputError
-        The benchmark, a complex of `only`, the output directory or the feature set cannot be used.
+        The benchmark, a complex of `only` or the output directory cannot be used.
     """
     complexes = find_complexes(directory, only)
-    feature_names(features)
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -203,7 +199,7 @@ def prepare_benchmark(
         raise InputError(f"{out}: cannot be made ({error.strerror})") from None
     order = sorted(complexes, key=lambda code: -_size(complexes[code]))
     finished = []
-    tasks = [(complexes[code], out, features) for code in order]
+    tasks = [(complexes[code], out) for code in order]
     for entry in _run(tasks, jobs or os.cpu_count() or 1):
         finished.append(entry)
         if progress is not None:
@@ -211,7 +207,7 @@ def prepare_benchmark(
     return Summary(tuple(sorted(finished, key=lambda entry: entry.code)))
 
 
-_Task = tuple[Path, Path, str]
+_Task = tuple[Path, Path]
 
 
 def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[Prepared]:
@@ -248,15 +244,15 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _prepare(directory: Path, out: Path, features: str) -> Prepared:
+def _prepare(directory: Path, out: Path) -> Prepared:
     start = time.perf_counter()
     code = directory.name
     target = out / f"{code}.npz"
     try:
-        if stored_key(target) == complex_key(directory, features):
+        if stored_key(target) == complex_key(directory):
             return Prepared(code, "unchanged")
-        dimer = prepare_complex(directory, features)
-        dimer.save(target)
+        complex = prepare_complex(directory)
+        save_complex(target, complex)
     # Whatever it is, the other complexes go on.
     except Exception as error:
         reason = str(error) if isinstance(error, (InputError, OSError)) else repr(error)
@@ -264,9 +260,9 @@ def _prepare(directory: Path, out: Path, features: str) -> Prepared:
     return Prepared(
         code,
         "done",
-        residues=(len(dimer.receptor), len(dimer.ligand)),
-        contacts=int(dimer.labels().sum()),
-        lost_contacts=dimer.lost_contacts,
+        residues=(len(complex.receptor), len(complex.ligand)),
+        contacts=int(complex.labels().sum()),
+        lost_contacts=complex.lost_contacts,
         seconds=time.perf_counter() - start,
     )
 

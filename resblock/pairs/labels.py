@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from resblock.structure.align import map_residues
 from resblock.structure.paper import atom_radii
-from resblock.structure.read import Partner
+from resblock.structure.partner import Partner
 from resblock.structure.tessellation import tessellate
 
 #: Raise it whenever a label changes: prepared dimers of other versions are redone.

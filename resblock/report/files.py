@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from resblock.pairs.ranked import RankedPair
+from resblock.pairs.tables import RankedPair
 from resblock.report.structures import structure_file_name, write_scored_structure
 from resblock.report.tables import write_pairs_csv
 from resblock.report.viewers import View, write_chimerax_script, write_pymol_script

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from resblock.pairs.ranked import RankedPair
+from resblock.pairs.tables import RankedPair
 from resblock.structure import Residue
 
 PAIR_COLUMNS = (

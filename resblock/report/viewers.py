@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from resblock.pairs.ranked import RankedPair
+from resblock.pairs.tables import RankedPair
 from resblock.structure import Partner, Residue
 
 RECEPTOR_COLOUR = "9eb8d6"  # pale blue

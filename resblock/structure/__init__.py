@@ -4,13 +4,15 @@ from resblock.structure.extended import EXTENDED_FEATURES
 from resblock.structure.features import (
     FEATURE_SETS,
     FEATURE_VERSION,
-    cache_directory,
+    PartnerFeatures,
     feature_names,
+    feature_set_of,
     notes,
     residue_features,
 )
 from resblock.structure.paper import PAPER_FEATURES
-from resblock.structure.read import Partner, Residue, read_partner
+from resblock.structure.partner import Partner, Residue
+from resblock.structure.read import read_partner
 
 __all__ = [
     "EXTENDED_FEATURES",
@@ -18,9 +20,10 @@ __all__ = [
     "FEATURE_VERSION",
     "PAPER_FEATURES",
     "Partner",
+    "PartnerFeatures",
     "Residue",
-    "cache_directory",
     "feature_names",
+    "feature_set_of",
     "notes",
     "read_partner",
     "residue_features",

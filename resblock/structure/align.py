@@ -9,7 +9,7 @@ import numpy as np
 from Bio.Align import PairwiseAligner
 from numpy.typing import NDArray
 
-from resblock.structure.read import Partner, Residue, one_letter
+from resblock.structure.partner import Partner, Residue, one_letter
 
 #: Share of equally numbered residues that must agree in name to trust the numbering.
 _SAME_NAMES: Final = 0.95

@@ -3,50 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-
-from resblock.structure.frame import canonical_frame
-from resblock.structure.read import Partner
 
 _Positions = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """Positions in the partner's canonical frame, Angstrom; NaN where the file lacks the atom.
+    """Backbone of N residues in the partner's canonical frame.
 
     Attributes
     ----------
-    n, ca, c
-        (N, 3) of N residues.
-    side
-        (N, 3) unit vectors from C-alpha to the ideal C-beta, for glycine too; zero where the
-        backbone is incomplete.
+    atoms
+        (N, 4, 3) positions of N, CA, C and O, Angstrom; NaN where the file lacks the atom.
     linked
         (N,) bool, whether a residue is bonded to the one before it.
     """
 
-    n: _Positions
-    ca: _Positions
-    c: _Positions
-    side: _Positions
+    atoms: _Positions
     linked: NDArray[np.bool_]
 
+    @property
+    def n(self) -> _Positions:
+        """(N, 3) nitrogens."""
+        return self.atoms[:, 0]
 
-def backbone(partner: Partner) -> Backbone:
-    """Backbone of all residues of a partner."""
-    xyz = canonical_frame(partner.coordinates)
-    atoms = {name: np.full((len(partner.residues), 3), np.nan) for name in ("N", "CA", "C")}
-    for name, residue, position in zip(partner.atom_names, partner.atom_residue, xyz, strict=True):
-        if name in atoms:
-            atoms[name][residue] = position
-    n, ca, c = atoms.values()
-    # C-beta of an ideal L-amino acid from its backbone: Dauparas et al., Science 378:49 (2022), code.
-    first, second = ca - n, c - ca
-    side = -0.58273431 * np.cross(first, second) + 0.56802827 * first - 0.54067466 * second
-    return Backbone(n, ca, c, np.nan_to_num(unit(side)), partner.linked)
+    @property
+    def ca(self) -> _Positions:
+        """(N, 3) C-alphas."""
+        return self.atoms[:, 1]
+
+    @property
+    def c(self) -> _Positions:
+        """(N, 3) carbonyl carbons."""
+        return self.atoms[:, 2]
+
+    @cached_property
+    def side(self) -> _Positions:
+        """(N, 3) unit vectors from C-alpha to the ideal C-beta, for glycine too; zero where an atom is missing."""
+        # C-beta of an ideal L-amino acid from its backbone: Dauparas et al., Science 378:49 (2022), code.
+        first, second = self.ca - self.n, self.c - self.ca
+        side = -0.58273431 * np.cross(first, second) + 0.56802827 * first - 0.54067466 * second
+        return np.nan_to_num(unit(side))
 
 
 def unit(vectors: _Positions) -> _Positions:

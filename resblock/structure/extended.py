@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from resblock.structure.backbone import backbone, secondary_structure, torsions
-from resblock.structure.frame import canonical_frame
+from resblock.structure.backbone import secondary_structure, torsions
 from resblock.structure.neighbourhood import (
     distances,
     exposure,
@@ -18,7 +17,7 @@ from resblock.structure.neighbourhood import (
     neighbour_sums,
 )
 from resblock.structure.paper import PAPER_FEATURES
-from resblock.structure.read import Partner
+from resblock.structure.partner import Partner
 from resblock.structure.scales import CHARGE, NEUTRAL_PKA, RESIDUE_NAMES, STICKY
 from resblock.structure.shape import convexity, flatness, protrusion, whole
 
@@ -73,10 +72,7 @@ def extended_features(partner: Partner, nine: NDArray[np.float64]) -> NDArray[np
     ndarray
         (N, F) float64; NaN in the two pKa columns as in `nine`, nowhere else.
     """
-    xyz = canonical_frame(partner.coordinates)
-    owner = partner.atom_residue
-    centres = np.column_stack([np.bincount(owner, axis) for axis in xyz.T]) / np.bincount(owner)[:, None]
-    chain = backbone(partner)
+    centres, chain = partner.centres, partner.backbone
     accessible, relative = (nine[:, PAPER_FEATURES.index(name)] for name in ("AESA", "RESA"))
     types = np.array([[residue.parent == name for name in RESIDUE_NAMES] for residue in partner.residues], float)
     secondary = secondary_structure(chain)
@@ -93,9 +89,9 @@ def extended_features(partner: Partner, nine: NDArray[np.float64]) -> NDArray[np
             _chain_ends(partner),
             neighbour_counts(distance, COUNT_RADII),
             half_sphere_exposure(chain.ca, chain.side, HALF_SPHERE_RADII),
-            protrusion(xyz, owner),
-            convexity(centres, chain.side, CONVEXITY_RADII),
-            flatness(centres, exposed, FLATNESS_RADII),
+            protrusion(partner.frame, partner.atom_residue),
+            convexity(distance, centres, chain.side, CONVEXITY_RADII),
+            flatness(distance, centres, exposed, FLATNESS_RADII),
             whole(centres, accessible),
             *(neighbour_means(distance, radius, exposed, own) for radius in MEAN_RADII),
             neighbour_means(distance, TYPE_RADIUS, exposed, np.column_stack([types, secondary])),
@@ -112,10 +108,9 @@ def _angles(*radians: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _chain_ends(partner: Partner) -> NDArray[np.float64]:
     """(N, 2) nearness of the chain's first and last residue along it, 1 at the end itself."""
-    chains = np.array([residue.chain for residue in partner.residues])
-    first = np.flatnonzero(np.append(True, chains[1:] != chains[:-1]))
-    length = np.diff(np.append(first, len(chains)))
-    behind = np.arange(len(chains)) - np.repeat(first, length)
+    first, size = partner.chain_starts, len(partner)
+    length = np.diff(np.append(first, size))
+    behind = np.arange(size) - np.repeat(first, length)
     ahead = np.repeat(length, length) - 1 - behind
     near: NDArray[np.float64] = np.exp(np.column_stack([behind, ahead]) / -END_FADING)
     return near

@@ -2,28 +2,142 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
-import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
+from resblock.files import cache_directory, cached
 from resblock.structure import pka
+from resblock.structure.backbone import Backbone
 from resblock.structure.extended import EXTENDED_FEATURES, extended_features
-from resblock.structure.files import write_atomically
 from resblock.structure.paper import PAPER_FEATURES, paper_features
-from resblock.structure.read import Partner
+from resblock.structure.partner import Partner, Residue, chain_starts, one_letter
 from resblock.structure.scales import SIDE_CHAIN_ATOMS, UNKNOWN
 
 #: Raise it whenever a feature's value changes: cached and prepared data of other versions are redone.
 FEATURE_VERSION: Final = 3
 
+#: Columns by the name of the feature set; each set holds those before it.
 FEATURE_SETS: Final = {"paper": PAPER_FEATURES, "extended": EXTENDED_FEATURES}
+
+
+@dataclass(frozen=True)
+class PartnerFeatures:
+    """What a model may know of one partner, from its unbound structure alone: one table over N residues.
+
+    Attributes
+    ----------
+    path
+        File it was read from.
+    residues
+        N residues under the author's numbering.
+    feature_names
+        Names of the F columns.
+    features
+        (N, F) float32, raw; NaN where a residue does not titrate.
+    backbone
+        Atoms and bonds along the chain, in the partner's own canonical frame: it tells how the residues of one partner
+        stand to each other, and nothing of the other partner.
+    centres
+        (N, 3) float32, mean heavy-atom position in the same frame, Angstrom.
+    surface
+        (N,) bool, whether any of the residue is accessible to solvent (AESA > 0).
+    sequence, sequence_index, left_out
+        As in `resblock.structure.Partner`.
+    """
+
+    path: str
+    residues: tuple[Residue, ...]
+    feature_names: tuple[str, ...]
+    features: NDArray[np.float32]
+    backbone: Backbone
+    centres: NDArray[np.float32]
+    surface: NDArray[np.bool_]
+    sequence: tuple[str, ...]
+    sequence_index: NDArray[np.int64]
+    left_out: tuple[str, ...]
+
+    @classmethod
+    def of(cls, partner: Partner, features: str = "extended") -> PartnerFeatures:
+        """Compute the columns of a feature set.
+
+        Raises
+        ------
+        InputError
+            There is no such set, or PROPKA refuses the geometry.
+        """
+        table, names = residue_features(partner, features), feature_names(features)
+        return cls(
+            path=partner.path,
+            residues=partner.residues,
+            feature_names=names,
+            features=table.astype(np.float32),
+            backbone=partner.backbone,
+            centres=partner.centres.astype(np.float32),
+            surface=table[:, names.index("AESA")] > 0.0,
+            sequence=partner.sequence,
+            sequence_index=partner.sequence_index,
+            left_out=partner.left_out,
+        )
+
+    def __len__(self) -> int:
+        return len(self.residues)
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """Chain names in order."""
+        return tuple(dict.fromkeys(residue.chain for residue in self.residues))
+
+    @property
+    def linked(self) -> NDArray[np.bool_]:
+        """(N,) whether a residue is bonded to the one before it."""
+        return self.backbone.linked
+
+    @property
+    def sides(self) -> NDArray[np.float32]:
+        """(N, 3) unit vectors from C-alpha to the ideal C-beta; zero where the backbone is incomplete."""
+        return self.backbone.side.astype(np.float32)
+
+    @cached_property
+    def chain_starts(self) -> NDArray[np.int64]:
+        """(C,) index of the first residue of each chain."""
+        return chain_starts(self.residues)
+
+    @cached_property
+    def surface_residues(self) -> NDArray[np.int64]:
+        """(n,) indices of the residues on the surface."""
+        return np.flatnonzero(self.surface)
+
+    @property
+    def letters(self) -> str:
+        """One-letter codes of all residues; X for an unknown type."""
+        return "".join(one_letter(residue.parent) for residue in self.residues)
+
+    def columns(self, names: Sequence[str]) -> NDArray[np.float32]:
+        """(N, K) columns of the features in the order of their names.
+
+        Raises
+        ------
+        InputError
+            If one is missing.
+        """
+        if self.feature_names == tuple(names):
+            return self.features
+        missing = [name for name in names if name not in self.feature_names]
+        if missing:
+            raise InputError(
+                f"{self.path}: the features have no {missing[0]!r}, which the model needs; prepare it anew with this "
+                "version of resblock, or choose other weights"
+            )
+        return self.features[:, [self.feature_names.index(name) for name in names]]
 
 
 def residue_features(partner: Partner, features: str = "paper") -> NDArray[np.float64]:
@@ -51,17 +165,14 @@ def residue_features(partner: Partner, features: str = "paper") -> NDArray[np.fl
     InputError
         There is no such feature set.
     """
-    columns = feature_names(features)
+    shape = (len(partner), len(feature_names(features)))
     key = hashlib.sha256(f"{partner.digest} {features} {FEATURE_VERSION}".encode()).hexdigest()
-    entry = cache_directory() / "features" / f"{key}.npy"
-    shape = (len(partner.residues), len(columns))
-    table = _load(entry, shape)
-    if table is None:
-        table = _computed(partner, features)
-        # A cache that cannot be written (read-only home, full disk) costs time, nothing else.
-        with contextlib.suppress(OSError):
-            write_atomically(entry, lambda stream: np.save(stream, table))
-    return table
+    return cached(
+        cache_directory() / "features" / f"{key}.npy",
+        functools.partial(_computed, partner, features),
+        functools.partial(_load, shape=shape),
+        np.save,
+    )
 
 
 def _computed(partner: Partner, features: str) -> NDArray[np.float64]:
@@ -81,6 +192,21 @@ def feature_names(features: str) -> tuple[str, ...]:
     if features not in FEATURE_SETS:
         raise InputError(f"features {features!r}: unknown; choose from {', '.join(FEATURE_SETS)}")
     return FEATURE_SETS[features]
+
+
+def feature_set_of(names: Collection[str]) -> str:
+    """Name of the smallest feature set that has all these columns.
+
+    Raises
+    ------
+    InputError
+        No set has them.
+    """
+    for features, columns in FEATURE_SETS.items():
+        if set(names) <= set(columns):
+            return features
+    lacking = sorted(set(names) - set(EXTENDED_FEATURES))
+    raise InputError(f"feature {lacking[0]!r}: unknown to this version of resblock; choose other weights")
 
 
 def notes(partner: Partner) -> list[str]:
@@ -112,15 +238,9 @@ def notes(partner: Partner) -> list[str]:
     return lines
 
 
-def cache_directory() -> Path:
-    """``$RESBLOCK_CACHE``, else the user's cache directory of this platform."""
-    return Path(os.environ.get("RESBLOCK_CACHE") or platformdirs.user_cache_dir("resblock"))
-
-
-def _load(entry: Path, shape: tuple[int, int]) -> NDArray[np.float64] | None:
-    """A cached table; None if there is none or it is damaged."""
-    try:
-        table = np.load(entry, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return table if table.shape == shape and table.dtype == np.float64 else None
+def _load(entry: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """A cached table; ValueError if it is damaged."""
+    table: NDArray[np.float64] = np.load(entry, allow_pickle=False)
+    if table.shape != shape or table.dtype != np.float64:
+        raise ValueError(f"{entry}: holds {table.dtype} {table.shape}, expected float64 {shape}")
+    return table

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 from Bio.PDB.MMCIFParser import MMCIFParser
 from Bio.PDB.PDBParser import PDBParser
 
 from resblock.errors import InputError
+from resblock.structure.sequence import stated_sequences
 
 _COORDINATE_COLUMNS = {"x": slice(30, 38), "y": slice(38, 46), "z": slice(46, 54)}
 _OCCUPANCY = slice(54, 60)
 
 
-def parse_structure(path: str, content: bytes) -> Any:
+class Parsed(NamedTuple):
+    """First model of a file as a `Bio.PDB.Model.Model`, and the sequences that the file states, by chain."""
+
+    model: Any
+    sequences: dict[str, str]
+
+
+def parse_structure(path: str, content: bytes) -> Parsed:
     """First model of a PDB or mmCIF file, told apart by the first line.
 
     Parameters
@@ -25,10 +33,6 @@ def parse_structure(path: str, content: bytes) -> Any:
     content
         The file's bytes, decompressed.
 
-    Returns
-    -------
-    Bio.PDB.Model.Model
-
     Raises
     ------
     InputError
@@ -37,9 +41,9 @@ def parse_structure(path: str, content: bytes) -> Any:
     if b"\0" in content:
         raise InputError(f"{path}: not a text file; give a PDB or mmCIF file")
     text = content.decode("utf-8", errors="replace")
-    if _is_mmcif(text):
-        return _first_model(path, _parse_mmcif(path, text))
-    return _first_model(path, _parse_pdb(path, text))
+    mmcif = _is_mmcif(text)
+    structure = _parse_mmcif(path, text) if mmcif else _parse_pdb(path, text)
+    return Parsed(_first_model(path, structure), stated_sequences(text, mmcif))
 
 
 def _is_mmcif(text: str) -> bool:

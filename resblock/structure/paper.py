@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.structure import pka
-from resblock.structure.frame import canonical_frame
-from resblock.structure.read import Partner
+from resblock.structure.partner import Partner
 from resblock.structure.scales import EISENBERG, KYTE_DOOLITTLE, REFERENCE_AREA, atom_radius
 from resblock.structure.tessellation import tessellate
 
@@ -54,7 +53,7 @@ def paper_features(partner: Partner) -> NDArray[np.float64]:
 
 def _residue_areas(partner: Partner) -> tuple[NDArray[np.float64], ...]:
     """IC, EC, EV and AESA, each (N,): together the whole surface of the cells of N residues."""
-    xyz = canonical_frame(partner.coordinates)
+    xyz = partner.frame
     radii = atom_radii(partner)
     result = tessellate(xyz, radii)
     size = len(partner.residues)

@@ -14,8 +14,7 @@ import propka.run
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
-from resblock.structure.frame import canonical_frame
-from resblock.structure.read import Partner
+from resblock.structure.partner import Partner
 from resblock.structure.scales import BACKBONE_ATOMS, MODEL_PKA, SIDE_CHAIN_ATOMS
 
 #: PROPKA's cost grows with the square of the size: 39 s at 2,100 residues. Beyond this many the
@@ -84,10 +83,10 @@ def _pdb_text(partner: Partner) -> str:
     and so takes 52 and 52A for one; modified residues as their parents; TER only between chains,
     because each one makes an N-terminus.
     """
-    xyz = canonical_frame(partner.coordinates)
     lines = []
     chain = partner.residues[0].chain
-    for serial, (k, name, position) in enumerate(zip(partner.atom_residue, partner.atom_names, xyz, strict=True)):
+    atoms = zip(partner.atom_residue, partner.atom_names, partner.frame, strict=True)
+    for serial, (k, name, position) in enumerate(atoms):
         residue = partner.residues[k]
         if residue.chain != chain:
             lines.append("TER")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,9 +13,11 @@ from Bio.PDB.kdtrees import KDTree
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
-from resblock.structure.files import read_bytes
+from resblock.files import read_bytes
 from resblock.structure.formats import parse_structure
+from resblock.structure.partner import Partner, Residue, one_letter
 from resblock.structure.scales import UNKNOWN
+from resblock.structure.sequence import places
 
 #: Far more than any partner that can be docked; keeps the tessellation's memory under 2 GiB.
 MAX_ATOMS = 250_000
@@ -33,91 +33,10 @@ _MAX_CA_DISTANCE = 4.5
 _RESIDUE_ELEMENTS = {"C", "N", "O", "S", "SE", "P", "F", "CL", "BR", "I", "B", "H", "D"}
 
 
-@dataclass(frozen=True)
-class Residue:
-    """One residue under the author's own numbering.
-
-    Attributes
-    ----------
-    chain
-        Author's chain name; empty where the file leaves it blank.
-    number, insertion_code
-        Author's residue number, and the letter behind it or an empty string.
-    name, parent
-        Residue name as in the file (``MSE``), and the one of the twenty it stands for (``MET``) or
-        ``UNK``.
-    """
-
-    chain: str
-    number: int
-    insertion_code: str
-    name: str
-    parent: str
-
-    @property
-    def label(self) -> str:
-        """Author's number with insertion code: ``52A``."""
-        return f"{self.number}{self.insertion_code}"
-
-    def __str__(self) -> str:
-        return f"chain {self.chain or '(blank)'} residue {self.name} {self.label}"
-
-
-@dataclass(frozen=True)
-class Partner:
-    """One side of a dimer: the residues and heavy atoms of one or more chains.
-
-    Attributes
-    ----------
-    path
-        File it was read from.
-    residues
-        N residues, chain by chain.
-    atom_names, elements
-        A names and A element symbols in capitals.
-    coordinates
-        (A, 3) float64, Angstrom, as in the file.
-    atom_residue
-        (A,) int64, index of each atom's residue; non-decreasing.
-    linked
-        (N,) bool, whether a residue is bonded to the one before it in the list.
-    """
-
-    path: str
-    residues: tuple[Residue, ...]
-    atom_names: tuple[str, ...]
-    elements: tuple[str, ...]
-    coordinates: NDArray[np.float64]
-    atom_residue: NDArray[np.int64]
-    linked: NDArray[np.bool_]
-
-    @property
-    def chains(self) -> tuple[str, ...]:
-        """Chain names in order."""
-        return tuple(dict.fromkeys(residue.chain for residue in self.residues))
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of what the features depend on: residues, atoms and coordinates."""
-        digest = hashlib.sha256()
-        for residue in self.residues:
-            digest.update(f"{residue.chain}\t{residue.parent}\n".encode())
-        digest.update("\t".join(self.atom_names).encode())
-        digest.update("\t".join(self.elements).encode())
-        for array in (self.coordinates, self.atom_residue, self.linked):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
-
-
 def parent_residue(name: str) -> str:
     """One of the twenty residue names that `name` is a form of (MSE -> MET), else ``UNK``."""
     letter = protein_letters_3to1_extended.get(name, "X")
     return str(protein_letters_1to3.get(letter, UNKNOWN)).upper()
-
-
-def one_letter(parent: str) -> str:
-    """One-letter code of one of the twenty residue names; ``X`` for ``UNK``."""
-    return str(protein_letters_3to1_extended.get(parent, "X"))
 
 
 def read_partner(path: str | os.PathLike[str], chains: Sequence[str] | None = None) -> Partner:
@@ -141,14 +60,16 @@ def read_partner(path: str | os.PathLike[str], chains: Sequence[str] | None = No
         protein.
     """
     path = os.fspath(path)
-    structure = parse_structure(path, read_bytes(path))
-    by_chain = {chain.id.strip(): chain for chain in structure}
+    parsed = parse_structure(path, read_bytes(path))
+    by_chain = {chain.id.strip(): chain for chain in parsed.model}
     protein = {name: list(_protein_residues(chain)) for name, chain in by_chain.items()}
     selected = _select_chains(path, chains, protein)
     records = [(name, *residue) for name in selected for residue in protein[name]]
     if not records:
         raise InputError(f"{path}: no protein residues; is this the right file?")
-    return _partner(path, records)
+    partner = _partner(path, records, parsed.sequences, _left_out(by_chain, protein, selected))
+    _check(partner)
+    return partner
 
 
 _Atoms = list[tuple[str, str, Any]]
@@ -189,6 +110,16 @@ def _protein_residues(chain: Any) -> Iterator[tuple[Any, _Atoms]]:
         yield residue, atoms
 
 
+def _left_out(by_chain: Mapping[str, Any], protein: Mapping[str, list[Any]], selected: Sequence[str]) -> list[str]:
+    """What the partner does not hold: chains that were not asked for, and what is no protein in the others."""
+    lines = [f"chain {name or '_'}" for name, residues in protein.items() if residues and name not in selected]
+    others: Counter[str] = Counter()
+    for name in selected:
+        within = {residue.id for residue, _ in protein[name]}
+        others.update(residue.get_resname().strip() for residue in by_chain[name] if residue.id not in within)
+    return lines + [f"{count} {name}" for name, count in others.most_common()]
+
+
 def _likeliest_residue(entry: Any) -> Any:
     """Of a point mutation's alternatives, the one with the highest occupancy; first if equal."""
     if entry.is_disordered() != 2:
@@ -216,7 +147,9 @@ def _bonded(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return False
 
 
-def _partner(path: str, records: Iterable[tuple[str, Any, _Atoms]]) -> Partner:
+def _partner(
+    path: str, records: Iterable[tuple[str, Any, _Atoms]], sequences: Mapping[str, str], left_out: Sequence[str]
+) -> Partner:
     residues: list[Residue] = []
     names: list[str] = []
     elements: list[str] = []
@@ -235,7 +168,8 @@ def _partner(path: str, records: Iterable[tuple[str, Any, _Atoms]]) -> Partner:
             elements.append(element)
             positions.append(xyz)
             owner.append(len(residues) - 1)
-    partner = Partner(
+    stated, index = _sequences(residues, sequences)
+    return Partner(
         path=path,
         residues=tuple(residues),
         atom_names=tuple(names),
@@ -243,9 +177,21 @@ def _partner(path: str, records: Iterable[tuple[str, Any, _Atoms]]) -> Partner:
         coordinates=_as_written(np.array(positions, dtype=np.float32)),
         atom_residue=np.array(owner, dtype=np.int64),
         linked=np.array(linked, dtype=np.bool_),
+        sequence=stated,
+        sequence_index=index,
+        left_out=tuple(left_out),
     )
-    _check(partner)
-    return partner
+
+
+def _sequences(
+    residues: Sequence[Residue], sequences: Mapping[str, str]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Stated sequence of every chain in order, and the place of every residue in that of its chain."""
+    observed: dict[str, str] = {}
+    for residue in residues:
+        observed[residue.chain] = observed.get(residue.chain, "") + one_letter(residue.parent)
+    stated = {chain: sequences.get(chain, "") for chain in observed}
+    return tuple(stated.values()), np.concatenate([places(stated[chain], observed[chain]) for chain in observed])
 
 
 def _as_written(coordinates: NDArray[np.float32]) -> NDArray[np.float64]:

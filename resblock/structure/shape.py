@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.structure.backbone import unit
-from resblock.structure.neighbourhood import distances, neighbour_means, within
+from resblock.structure.neighbourhood import neighbour_means, within
 
 #: Radius of the sphere around an atom whose filling is looked at, Angstrom.
 PROTRUSION_RADIUS: Final = 10.0
@@ -51,8 +51,15 @@ def protrusion(coordinates: _Table, owner: NDArray[np.int64]) -> _Table:
     return np.column_stack([np.bincount(owner, value) / np.bincount(owner), largest])
 
 
-def convexity(centres: _Table, side: _Table, radii: tuple[int, ...]) -> _Table:
+def convexity(distance: _Table, centres: _Table, side: _Table, radii: tuple[int, ...]) -> _Table:
     """How far each residue stands out from the mean of its neighbours, Angstrom.
+
+    Parameters
+    ----------
+    distance, centres, side
+        (N, N) of `resblock.structure.neighbourhood.distances`, (N, 3) in Angstrom, and (N, 3) unit vectors.
+    radii
+        R of them, Angstrom.
 
     Returns
     -------
@@ -60,7 +67,6 @@ def convexity(centres: _Table, side: _Table, radii: tuple[int, ...]) -> _Table:
         (N, 3 R): for each radius the offset's length, its part away from the partner's centre, and
         its part in the direction of the side chain.
     """
-    distance = distances(centres)
     outward = unit(centres - centres.mean(axis=0))
     equal = np.ones(len(centres))
     columns = []
@@ -87,13 +93,13 @@ def surface_normals(distance: _Table, centres: _Table) -> _Table:
     return np.asarray(offset / np.sqrt((offset**2).sum(axis=1, keepdims=True) + 1.0))
 
 
-def flatness(centres: _Table, weight: _Table, radii: tuple[int, ...]) -> _Table:
+def flatness(distance: _Table, centres: _Table, weight: _Table, radii: tuple[int, ...]) -> _Table:
     """How flat the exposed residues around each residue lie.
 
     Parameters
     ----------
-    centres
-        (N, 3), Angstrom.
+    distance, centres
+        (N, N) of `resblock.structure.neighbourhood.distances` and (N, 3), Angstrom.
     weight
         (N,) of `resblock.structure.neighbourhood.exposure`.
     radii
@@ -106,7 +112,6 @@ def flatness(centres: _Table, weight: _Table, radii: tuple[int, ...]) -> _Table:
         widest one along it, and the mean height of the neighbours over the tangent plane (Angstrom;
         negative on a knob, positive in a pocket).
     """
-    distance = distances(centres)
     normal = surface_normals(distance, centres)
     products = (centres[:, :, None] * centres[:, None, :]).reshape(-1, 9)
     columns = []

@@ -186,31 +186,6 @@ def read_calibration(path: str | os.PathLike[str], model: str) -> Calibration:
     return report[model]
 
 
-def read_folds(path: str | os.PathLike[str]) -> dict[str, int]:
-    """Read a list of folds: a code a line, and after white space the number of its fold.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or there are fewer than two folds.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    folds: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
-        if len(words) != 2 or not words[1].isdecimal() or words[0] in folds:
-            raise InputError(f"{path}, line {number}: {line.strip()!r}; write a code, once, and a fold's number")
-        folds[words[0]] = int(words[1])
-    if len(set(folds.values())) < 2:
-        raise InputError(f"{path}: lists fewer than two folds")
-    return folds
-
-
 def _left_out(
     dimers: Mapping[str, Dimer], folds: Mapping[str, int], fold: int, config: TrainingConfig
 ) -> tuple[Split, dict[Part, list[Dimer]]]:

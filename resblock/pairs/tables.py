@@ -1,4 +1,4 @@
-"""A residue pair with its place in the ranking: what a prediction hands to a report."""
+"""Tables of results: what a prediction hands to a report."""
 
 from __future__ import annotations
 

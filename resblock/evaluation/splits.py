@@ -10,6 +10,7 @@ from typing import Final, Literal, cast, get_args
 import numpy as np
 
 from resblock.errors import InputError
+from resblock.files import read_text, write_text
 
 Part = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
@@ -29,12 +30,8 @@ def read_split(path: str | os.PathLike[str]) -> Split:
     InputError
         If the file cannot be read, a part is unknown, or a code comes twice.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     split: dict[str, Part] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         words = line.partition("#")[0].split()
         if not words:
             continue
@@ -51,7 +48,7 @@ def read_split(path: str | os.PathLike[str]) -> Split:
 
 def write_split(path: Path, split: Split) -> None:
     """Write what `read_split` reads, sorted by code."""
-    path.write_text("".join(f"{code}\t{split[code]}\n" for code in sorted(split)), encoding="utf-8")
+    write_text(path, "".join(f"{code}\t{split[code]}\n" for code in sorted(split)))
 
 
 def random_split(codes: Sequence[str], seed: int) -> Split:
@@ -80,7 +77,7 @@ def find_list(name: str) -> Path:
     For `read_split` there are `all`, `paper_test`, `without_paper_test` and `included_weights`; for cross-validation
     `folds` and `homologues`.
     """
-    included = Path(__file__).parent / "splits" / f"{name}.tsv"
+    included = Path(__file__).parent / "lists" / f"{name}.tsv"
     return included if not Path(name).exists() and included.is_file() else Path(name)
 
 
@@ -103,3 +100,24 @@ def part_of(path: str | os.PathLike[str], part: str) -> list[str]:
 def codes_of(split: Split, part: str) -> list[str]:
     """Sorted codes of one part."""
     return sorted(code for code, its_part in split.items() if its_part == part)
+
+
+def read_folds(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Read a list of folds: a code a line, and after white space the number of its fold.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or there are fewer than two folds.
+    """
+    folds: dict[str, int] = {}
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if len(words) != 2 or not words[1].isdecimal() or words[0] in folds:
+            raise InputError(f"{path}, line {number}: {line.strip()!r}; write a code, once, and a fold's number")
+        folds[words[0]] = int(words[1])
+    if len(set(folds.values())) < 2:
+        raise InputError(f"{path}: lists fewer than two folds")
+    return folds

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from resblock.pairs import Dimer
-from resblock.scoring.calibration import log_odds
+from resblock.pairs.complex import Complex
+from resblock.structure.neighbourhood import distances
 
-#: Pairs that are chosen one by one; the others follow by their scores.
+#: Pairs that are chosen one by one; the others follow by their log-odds.
 CHOSEN: Final = 300
 #: Residues that lie so far apart, in Angstrom, count as half as near as a residue to itself.
 HALF_NEAR: Final = 5.0
@@ -19,37 +18,36 @@ HALF_NEAR: Final = 5.0
 PENALTY: Final = 1.0
 
 
-def diverse_order(dimer: Dimer, scores: NDArray[np.float32]) -> NDArray[np.int64]:
+def diverse_order(complex: Complex, log_odds: NDArray[np.float32]) -> NDArray[np.int64]:
     """Order pairs so that each of the first is likely, and far from those before it.
 
     The pair with the highest log-odds is listed; all others lose `PENALTY` times the nearness of their receptor
     residues to the listed one's, times that of their ligand residues, which is 2^-(d / HALF_NEAR)^2 at a distance of d;
-    and so on. An interface is found sooner where the scores favour a wrong patch, and its other pairs come later.
+    and so on. An interface is found sooner where the log-odds favour a wrong patch, and its other pairs come later.
 
     Parameters
     ----------
-    dimer : Dimer
-    scores : ndarray, shape (n_surface_receptor, n_surface_ligand)
-        From a scorer.
+    complex : Complex
+    log_odds : ndarray, shape (n_surface_receptor, n_surface_ligand)
+        From a model.
 
     Returns
     -------
     ndarray of int64, shape (n_surface_receptor * n_surface_ligand,)
-        Places in the flattened scores, first the first of the list.
+        Places in the flattened table, first the first of the list.
     """
-    receptor, ligand = (_nearness(partner.centres[partner.surface]) for partner in (dimer.receptor, dimer.ligand))
-    left = log_odds(scores).astype(np.float32)
-    chosen = np.empty(min(CHOSEN, scores.size), dtype=np.int64)
+    receptor, ligand = (_nearness(partner.centres[partner.surface]) for partner in complex.partners)
+    left = log_odds.astype(np.float32)
+    chosen = np.empty(min(CHOSEN, left.size), dtype=np.int64)
     for place in range(len(chosen)):
         chosen[place] = left.argmax()
-        row, column = divmod(int(chosen[place]), scores.shape[1])
+        row, column = divmod(int(chosen[place]), left.shape[1])
         left -= PENALTY * np.multiply.outer(receptor[row], ligand[column])
         left[row, column] = -np.inf
-    by_score = np.argsort(-scores.reshape(-1), kind="stable")
-    return np.concatenate([chosen, by_score[~np.isin(by_score, chosen)]])
+    likeliest_first = np.argsort(-log_odds.reshape(-1), kind="stable")
+    return np.concatenate([chosen, likeliest_first[~np.isin(likeliest_first, chosen)]])
 
 
 def _nearness(positions: NDArray[np.float32]) -> NDArray[np.float32]:
-    points = torch.from_numpy(positions)
-    squares = torch.square(torch.cdist(points, points) / HALF_NEAR)
-    return np.asarray(torch.exp2(-squares).numpy(), dtype=np.float32)
+    apart = distances(positions.astype(np.float64))
+    return np.exp2(-((apart / HALF_NEAR) ** 2)).astype(np.float32)

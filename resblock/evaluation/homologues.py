@@ -1,20 +1,21 @@
-"""Which complexes have chains of one family: figures without them tell what a new family can expect."""
+"""Which complexes have chains of one family: metrics without them tell what a new family can expect."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from Bio.Align import PairwiseAligner, substitution_matrices
 
 from resblock.errors import InputError
-from resblock.pairs import Dimer, DimerPartner
-from resblock.structure.files import write_atomically
-from resblock.structure.read import one_letter
+from resblock.files import read_text, write_text
+from resblock.pairs import Complex
+from resblock.structure import PartnerFeatures
 
 #: Identical residues over the columns of the local alignment, gaps too, from which on two chains are homologues ...
 IDENTITY: Final = 0.25
@@ -41,17 +42,17 @@ class LocalAlignment:
 
 
 def best_local(some: Iterable[str], others: Iterable[str]) -> LocalAlignment:
-    """Of the local alignments of chains of one complex with chains of another, the one that tells most.
+    """The most telling local alignment of the chains of one complex with those of another.
 
     That is one that makes them homologues, if there is any, and of several the one with the highest score.
     """
     aligner = _aligner()
-    found = [_align(aligner, first, second) for first, second in product(some, others)]
+    found = [_align(aligner, first, second) for first, second in itertools.product(some, others)]
     return max(found, key=lambda one: (one.homologous, one.score))
 
 
 def find_homologues(
-    dimers: Sequence[Dimer], progress: Callable[[int, int], object] | None = None
+    complexes: Sequence[Complex], progress: Callable[[int, int], object] | None = None
 ) -> dict[str, frozenset[str]]:
     """Compare all chains of all complexes.
 
@@ -63,9 +64,9 @@ def find_homologues(
         Code to the codes of the complex's homologues; complexes without any are in it, too.
     """
     aligner = _aligner()
-    chains = {dimer.code: set(_chains(dimer.receptor)) | set(_chains(dimer.ligand)) for dimer in dimers}
+    chains = {one.code: {chain for partner in one.partners for chain in _chains(partner)} for one in complexes}
     found: dict[str, set[str]] = {code: set() for code in chains}
-    pairs = list(combinations(sorted(chains), 2))
+    pairs = list(itertools.combinations(sorted(chains), 2))
     for number, (one, other) in enumerate(pairs, start=1):
         if any(_alike(aligner, first, second) for first in chains[one] for second in chains[other]):
             found[one].add(other)
@@ -80,8 +81,7 @@ def write_homologues(path: Path, homologues: Homologues) -> None:
     rule = f"{IDENTITY:.0%} identity over {COLUMNS} columns or more of a local alignment that scores {SCORE:.0f}"
     lines = [f"# Complexes and their homologues: {rule} (BLOSUM62, gaps 11 and 1). Written by resblock homologues."]
     lines += ["\t".join([code, " ".join(sorted(others))]).rstrip() for code, others in sorted(homologues.items())]
-    content = "\n".join(lines) + "\n"
-    write_atomically(path, lambda stream: stream.write(content.encode()))
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def read_homologues(path: str | os.PathLike[str]) -> dict[str, frozenset[str]]:
@@ -92,11 +92,7 @@ def read_homologues(path: str | os.PathLike[str]) -> dict[str, frozenset[str]]:
     InputError
         If the file cannot be read.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    rows = [words for line in text.splitlines() if (words := line.partition("#")[0].split())]
+    rows = [words for line in read_text(path).splitlines() if (words := line.partition("#")[0].split())]
     return {code: frozenset(others) for code, *others in rows}
 
 
@@ -107,12 +103,12 @@ def _aligner() -> PairwiseAligner:
     return aligner
 
 
-def _chains(partner: DimerPartner) -> Iterator[str]:
+def _chains(partner: PartnerFeatures) -> Iterator[str]:
     """Sequences of the partner's chains that are long enough to count."""
-    for name in partner.chains:
-        letters = [one_letter(residue.parent) for residue in partner.residues if residue.chain == name]
-        if len(letters) >= COLUMNS:
-            yield "".join(letters)
+    letters, ends = partner.letters, np.append(partner.chain_starts, len(partner)).tolist()
+    for start, end in itertools.pairwise(ends):
+        if end - start >= COLUMNS:
+            yield letters[start:end]
 
 
 def _alike(aligner: PairwiseAligner, first: str, second: str) -> bool:

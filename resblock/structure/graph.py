@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from resblock.pairs.dimer import DimerPartner
 from resblock.structure.neighbourhood import distances
 from resblock.structure.shape import surface_normals
 
@@ -16,11 +15,15 @@ NEIGHBOURS: Final = 16
 #: Centres of the bumps that a distance is written as, and their width, Angstrom.
 DISTANCE_BUMPS: Final = (4.0, 6.0, 8.0, 10.0, 12.0, 15.0)
 BUMP_WIDTH: Final = 2.0
+#: Numbers of an edge besides the bumps: the distance, five cosines, and two that tell who is next along the chain.
+_OTHER_NUMBERS: Final = 8
 #: Numbers that describe a residue and one of its neighbours.
-EDGE_SIZE: Final = len(DISTANCE_BUMPS) + 8
+EDGE_SIZE: Final = len(DISTANCE_BUMPS) + _OTHER_NUMBERS
 
 
-def nearest_residues(partner: DimerPartner, count: int = NEIGHBOURS) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def nearest_residues(
+    centres: NDArray[np.floating], side: NDArray[np.floating], linked: NDArray[np.bool_], count: int = NEIGHBOURS
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The nearest residues of each residue and what a network is told of each.
 
     Nothing in it changes when the partner is turned or shifted. The nearest come first; where two are
@@ -28,8 +31,10 @@ def nearest_residues(partner: DimerPartner, count: int = NEIGHBOURS) -> tuple[ND
 
     Parameters
     ----------
-    partner
-        N residues.
+    centres, side
+        (N, 3) positions of N residues, Angstrom, and unit vectors to their side chains.
+    linked
+        (N,) whether a residue is bonded to the one before it.
     count
         K.
 
@@ -43,9 +48,8 @@ def nearest_residues(partner: DimerPartner, count: int = NEIGHBOURS) -> tuple[ND
         (way and own side, way and its side, both sides, way and own normal, both normals); whether
         the neighbour is the next or the next but one along the chain. Zeros where there is none.
     """
-    size = len(partner)
-    centres = partner.centres.astype(np.float64)
-    sides = partner.sides.astype(np.float64)
+    size = len(centres)
+    centres, sides = centres.astype(np.float64), side.astype(np.float64)
     distance = distances(centres)
     normals = surface_normals(distance, centres)
     np.fill_diagonal(distance, np.inf)
@@ -54,7 +58,7 @@ def nearest_residues(partner: DimerPartner, count: int = NEIGHBOURS) -> tuple[ND
     neighbours[:, : found.shape[1]] = found
     near = np.take_along_axis(distance, found, axis=1)[..., None]
     way = (centres[found] - centres[:, None]) / np.maximum(near, 1e-3)
-    along = np.cumsum(~partner.linked)
+    along = np.cumsum(~linked)
     apart = np.where(along[found] == along[:, None], np.abs(found - np.arange(size)[:, None]), 0)[..., None]
 
     def cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

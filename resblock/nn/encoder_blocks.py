@@ -1,8 +1,6 @@
-"""Encoders of residues: what each becomes from its features, chain, neighbours in space and the other partner."""
+"""Blocks of residue encoders: what a residue takes in from its neighbours in space and from its chain."""
 
 from __future__ import annotations
-
-from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -51,43 +49,6 @@ class NeighbourAttention(nn.Module):
         update = self.update(self.dropout(torch.cat([residues, taken], 1)))
         updated: Tensor = self.norm(residues + torch.relu(update))
         return updated
-
-
-class PartnerAttention(nn.Module):
-    """Each residue takes in what attention finds in the other partner.
-
-        h_i <- LayerNorm(h_i + dropout(attention of h_i to all h_j of the other partner))
-
-    Both partners are updated at once and by the same weights, so that exchanging them exchanges the results.
-
-    Parameters
-    ----------
-    size : int
-        Features of a residue, a multiple of `HEADS`.
-    dropout : float
-        Of the attention's weights and of what it gives.
-    """
-
-    HEADS: Final = 2
-
-    def __init__(self, size: int, dropout: float) -> None:
-        super().__init__()
-        self.attention = nn.MultiheadAttention(size, self.HEADS, dropout, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
-        self.norm = nn.LayerNorm(size)
-
-    def forward(self, residues: Tensor, partners: Tensor) -> Tensor:
-        """Shapes (R, size) and (2D,), residues of receptor and ligand of each dimer in turn; gives (R, size)."""
-        parts = torch.split(residues, partners.tolist())
-        taken = []
-        for receptor, ligand in zip(parts[::2], parts[1::2], strict=True):
-            taken += [self._taken(receptor, ligand), self._taken(ligand, receptor)]
-        updated: Tensor = self.norm(residues + self.dropout(torch.cat(taken)))
-        return updated
-
-    def _taken(self, to: Tensor, source: Tensor) -> Tensor:
-        found: Tensor = self.attention(to, source, source, need_weights=False)[0]
-        return found
 
 
 class ChainLSTM(nn.Module):

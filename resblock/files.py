@@ -1,0 +1,177 @@
+"""Bytes from and to the disk: plain or gzip in, all or nothing out, tensors with a description, and the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+import platformdirs
+
+from resblock.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+T = TypeVar("T")
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+#: Entry of a safetensors file's metadata that describes the tensors, as JSON.
+_DESCRIPTION: Final = "resblock"
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Content of a file, decompressed where it is gzip (told by its first bytes, not its name).
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable, empty, or a damaged gzip file.
+    """
+    content = _content(path)
+    if content.startswith(_GZIP_MAGIC):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: damaged gzip file ({error}); copy or download it again") from None
+    if not content.strip():
+        raise InputError(f"{path}: the file is empty; copy or download it again")
+    return content
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Content of a text file in UTF-8.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable or no text.
+    """
+    try:
+        return _content(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def _content(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a directory; give a file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason})") from None
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place in one step.
+
+    A reader, or another process writing the same path, sees the old file or the new one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            write(stream)
+        # mkstemp makes private files; results are shared like any other file of the user.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file in UTF-8, all or nothing."""
+    write_atomically(path, lambda stream: stream.write(text.encode()))
+
+
+class Container(NamedTuple):
+    """What a safetensors file of this package holds: plain values that say what the tensors are, and the tensors."""
+
+    description: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def write_container(path: str | os.PathLike[str], description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write what `read_container` reads, all or nothing; the same content gives the same bytes."""
+    import safetensors.torch
+
+    dense = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # One entry: safetensors writes several in no fixed order.
+    content = safetensors.torch.save(dense, {_DESCRIPTION: json.dumps(description)})
+    write_atomically(path, lambda stream: stream.write(content))
+
+
+def read_container(path: str | os.PathLike[str], format: str, version: int) -> Container:
+    """Read a file of `write_container` whose description has this `format` and `format_version`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of another kind or of another version.
+    """
+    import safetensors
+
+    def unusable(reason: object) -> InputError:
+        return InputError(f"{path}: no usable weights ({reason}); give a file that this version of resblock wrote")
+
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            description = json.loads((file.metadata() or {}).get(_DESCRIPTION, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except (OSError, safetensors.SafetensorError) as error:
+        raise unusable(f"no safetensors file: {error}") from None
+    except ValueError as error:
+        raise unusable(f"damaged metadata: {error}") from None
+    if not isinstance(description, dict) or description.get("format") != format:
+        found = description.get("format", "nothing") if isinstance(description, dict) else "nothing"
+        raise unusable(f"holds {found}, wanted {format}")
+    if description.get("format_version") != version:
+        raise unusable(f"format version {description.get('format_version')}, wanted {version}")
+    return Container(description, tensors)
+
+
+def cache_directory() -> Path:
+    """``$RESBLOCK_CACHE``, else the user's cache directory of this platform."""
+    return Path(os.environ.get("RESBLOCK_CACHE") or platformdirs.user_cache_dir("resblock"))
+
+
+def cached(
+    entry: Path,
+    compute: Callable[[], T],
+    read: Callable[[Path], T],
+    write: Callable[[IO[bytes], T], object],
+) -> T:
+    """Take a result from the file `entry`, or compute it and leave it there.
+
+    Parameters
+    ----------
+    entry : Path
+        Its name must change with everything that decides the result.
+    compute : callable
+    read : callable
+        Of a file; it raises OSError, ValueError or EOFError where the file is missing or damaged.
+    write : callable
+        The result to a binary stream.
+    """
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        return read(entry)
+    result = compute()
+    # A cache that cannot be written (read-only home, full disk) costs time, nothing else.
+    with contextlib.suppress(OSError):
+        write_atomically(entry, lambda stream: write(stream, result))
+    return result

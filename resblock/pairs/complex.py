@@ -1,0 +1,75 @@
+"""Two partners and, where the complex is known, the contacts between their residues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resblock.errors import InputError
+from resblock.structure.features import PartnerFeatures
+
+
+@dataclass(frozen=True)
+class Complex:
+    """A receptor and a ligand, with labels from the bound structures if these are known.
+
+    Attributes
+    ----------
+    code
+        Name of the complex.
+    receptor, ligand
+        Partners of n and m residues.
+    contact_area
+        (n, m) float32, square Angstrom: contact area of each residue pair in the bound complex;
+        None if the complex is not known.
+    distance
+        (n, m) float32, Angstrom: smallest heavy-atom distance in the bound complex; NaN where a
+        residue has no bound counterpart; None if the complex is not known.
+    lost_contacts
+        Contacts of the bound complex whose residues have no unbound counterpart.
+    key
+        Tells by content which input this was prepared from; empty if it was not prepared.
+    """
+
+    code: str
+    receptor: PartnerFeatures
+    ligand: PartnerFeatures
+    contact_area: NDArray[np.float32] | None = None
+    distance: NDArray[np.float32] | None = None
+    lost_contacts: int = 0
+    key: str = ""
+
+    @property
+    def partners(self) -> tuple[PartnerFeatures, PartnerFeatures]:
+        """Receptor and ligand."""
+        return self.receptor, self.ligand
+
+    @property
+    def is_dimer(self) -> bool:
+        """Whether each partner is a single chain."""
+        return all(len(partner.chains) == 1 for partner in self.partners)
+
+    @property
+    def surface_shape(self) -> tuple[int, int]:
+        """Numbers of surface residues of receptor and ligand."""
+        return len(self.receptor.surface_residues), len(self.ligand.surface_residues)
+
+    def surface_pairs(self) -> NDArray[np.int64]:
+        """(P, 2) receptor and ligand index of every pair of surface residues, row by row."""
+        grid = np.meshgrid(self.receptor.surface_residues, self.ligand.surface_residues, indexing="ij")
+        return np.stack(grid, axis=-1).reshape(-1, 2)
+
+    def labels(self) -> NDArray[np.bool_]:
+        """(P,) whether each of `surface_pairs` is an interface pair (contact area above zero).
+
+        Raises
+        ------
+        InputError
+            The bound complex is not known.
+        """
+        if self.contact_area is None:
+            raise InputError(f"{self.code}: no contacts known; prepare it with the bound complex")
+        interface = self.contact_area[np.ix_(self.receptor.surface, self.ligand.surface)] > 0.0
+        return np.asarray(interface.reshape(-1))

@@ -1,0 +1,142 @@
+"""A partner as it was read: residues, atoms, and the geometry that follows from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from Bio.Data.PDBData import protein_letters_3to1_extended
+from numpy.typing import NDArray
+
+from resblock.structure.backbone import Backbone
+from resblock.structure.frame import canonical_frame
+from resblock.structure.scales import BACKBONE_ATOMS
+
+
+@dataclass(frozen=True)
+class Residue:
+    """One residue under the author's own numbering.
+
+    Attributes
+    ----------
+    chain
+        Author's chain name; empty where the file leaves it blank.
+    number, insertion_code
+        Author's residue number, and the letter behind it or an empty string.
+    name, parent
+        Residue name as in the file (``MSE``), and the one of the twenty it stands for (``MET``) or
+        ``UNK``.
+    """
+
+    chain: str
+    number: int
+    insertion_code: str
+    name: str
+    parent: str
+
+    @property
+    def label(self) -> str:
+        """Author's number with insertion code: ``52A``."""
+        return f"{self.number}{self.insertion_code}"
+
+    def __str__(self) -> str:
+        return f"chain {self.chain or '(blank)'} residue {self.name} {self.label}"
+
+
+@dataclass(frozen=True)
+class Partner:
+    """One side of a complex: the residues and heavy atoms of one or more chains, as read from a file.
+
+    Attributes
+    ----------
+    path
+        File it was read from.
+    residues
+        N residues, chain by chain.
+    atom_names, elements
+        A names and A element symbols in capitals.
+    coordinates
+        (A, 3) float64, Angstrom, as in the file.
+    atom_residue
+        (A,) int64, index of each atom's residue; non-decreasing.
+    linked
+        (N,) bool, whether a residue is bonded to the one before it in the list.
+    sequence
+        For each of `chains`, its whole sequence as the file states it (SEQRES, entity_poly), one-letter codes;
+        empty where the file states none.
+    sequence_index
+        (N,) int64, place of each residue in the sequence of its chain; -1 where that has none.
+    left_out
+        What of the file is not in here, a line each.
+    """
+
+    path: str
+    residues: tuple[Residue, ...]
+    atom_names: tuple[str, ...]
+    elements: tuple[str, ...]
+    coordinates: NDArray[np.float64]
+    atom_residue: NDArray[np.int64]
+    linked: NDArray[np.bool_]
+    sequence: tuple[str, ...]
+    sequence_index: NDArray[np.int64]
+    left_out: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.residues)
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """Chain names in order."""
+        return tuple(dict.fromkeys(residue.chain for residue in self.residues))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the features depend on: residues, atoms and coordinates."""
+        digest = hashlib.sha256()
+        for residue in self.residues:
+            digest.update(f"{residue.chain}\t{residue.parent}\n".encode())
+        digest.update("\t".join(self.atom_names).encode())
+        digest.update("\t".join(self.elements).encode())
+        for array in (self.coordinates, self.atom_residue, self.linked):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def chain_starts(self) -> NDArray[np.int64]:
+        """(C,) index of the first residue of each chain."""
+        return chain_starts(self.residues)
+
+    @cached_property
+    def frame(self) -> NDArray[np.float64]:
+        """(A, 3) coordinates in the partner's own canonical frame, Angstrom."""
+        return canonical_frame(self.coordinates)
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """Backbone of all residues, in the canonical frame."""
+        atoms = np.full((len(self.residues), len(BACKBONE_ATOMS), 3), np.nan)
+        place = {name: column for column, name in enumerate(BACKBONE_ATOMS)}
+        for name, residue, position in zip(self.atom_names, self.atom_residue, self.frame, strict=True):
+            if name in place:
+                atoms[residue, place[name]] = position
+        return Backbone(atoms, self.linked)
+
+    @cached_property
+    def centres(self) -> NDArray[np.float64]:
+        """(N, 3) mean position of each residue's heavy atoms in the canonical frame, Angstrom."""
+        owner = self.atom_residue
+        return np.column_stack([np.bincount(owner, axis) for axis in self.frame.T]) / np.bincount(owner)[:, None]
+
+
+def chain_starts(residues: Sequence[Residue]) -> NDArray[np.int64]:
+    """(C,) index of the first residue of each of the C chains that follow one another in a list."""
+    chains = np.array([residue.chain for residue in residues])
+    return np.flatnonzero(np.append(True, chains[1:] != chains[:-1]))
+
+
+def one_letter(parent: str) -> str:
+    """One-letter code of one of the twenty residue names; ``X`` for ``UNK``."""
+    return str(protein_letters_3to1_extended.get(parent, "X"))
