@@ -104,7 +104,9 @@ class Container(NamedTuple):
     tensors: dict[str, Tensor]
 
 
-def write_container(path: str | os.PathLike[str], description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def write_container(
+    path: str | os.PathLike[str], description: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> None:
     """Write what `read_container` reads, all or nothing; the same content gives the same bytes."""
     import safetensors.torch
 

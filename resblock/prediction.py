@@ -107,7 +107,7 @@ class Prediction:
         return receptor, ligand
 
     def write(self, directory: Path, top: int | None = None) -> list[Path]:
-        """Write the report of the first `top` pairs, or of all, into a directory; see `resblock.report.write_report`."""
+        """Write the report of the first `top` pairs, or of all, as `resblock.report.write_report` does."""
         ranked = self.ranking if top is None else self.ranking[:top]
         return write_report(directory, ranked, self.receptor, self.ligand, *self.best_probabilities())
 

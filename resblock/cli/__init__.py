@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from resblock.cli.average import average
 from resblock.cli.calibrate import calibrate
 from resblock.cli.cross_validate import cross_validate, homologues
 from resblock.cli.doctor import doctor
+from resblock.cli.ensemble import ensemble
 from resblock.cli.evaluate import evaluate
 from resblock.cli.predict import predict
 from resblock.cli.prepare import prepare
@@ -26,10 +26,10 @@ for _command in (
     prepare,
     train,
     evaluate,
-    average,
     cross_validate,
     homologues,
     calibrate,
+    ensemble,
     sweep,
     reproduce,
     doctor,

@@ -19,8 +19,8 @@ def doctor() -> None:
     import torch
 
     from resblock import __version__, ops
-    from resblock.scoring import load_scorer
-    from resblock.structure import cache_directory
+    from resblock.files import cache_directory
+    from resblock.models import load_ensemble
 
     table = Table(show_header=False)
     table.add_column("what")
@@ -36,7 +36,7 @@ def doctor() -> None:
     table.add_row("CPU schedules", ", ".join(ops.schedules("cpu")))
     table.add_row("CUDA schedules", ", ".join(ops.schedules("cuda")) or "kernels not compiled in (RESBLOCK_CUDA)")
     table.add_row("GPU", _gpu())
-    table.add_row("included weights", _weights(load_scorer().card))
+    table.add_row("included weights", _weights(load_ensemble().card))
     table.add_row("feature cache", str(cache_directory()))
     output.print(table)
 

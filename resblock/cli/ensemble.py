@@ -1,4 +1,4 @@
-"""`resblock average`."""
+"""`resblock ensemble`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from resblock.cli.console import output
 from resblock.errors import InputError
 
 
-def average(
+def ensemble(
     weights: Annotated[list[Path], typer.Argument(help="Two or more files of resblock train.")],
-    out: Annotated[Path, typer.Option(help="File for the average.")],
+    out: Annotated[Path, typer.Option(help="File for the ensemble.")],
 ) -> None:
-    """Make one set of weights of several, of any presets: its score is the mean of their log-odds.
+    """Combine weight files into an ensemble, whose log-odds are the mean of its models'.
 
-    All of them must need the same features. An average among them counts as its members.
+    The files may come from any presets; an ensemble among them counts as its models.
     """
-    from resblock.scoring import EnsembleScorer, load_scorer
+    from resblock.models import Ensemble, load_ensemble, save_ensemble
 
     if len(weights) < 2:
-        raise InputError(f"{weights[0]}: nothing to average it with; name another file")
-    ensemble = EnsembleScorer.of([load_scorer(path) for path in weights])
-    cards = [member.card for member in ensemble.members]
-    learned = [card.get("complexes", {}) for card in cards]
-    complexes = {part: sorted(set().union(*(one.get(part, ()) for one in learned))) for part in ("train", "validation")}
-    ensemble.card = {"complexes": complexes, "members": cards}
-    ensemble.save(out)
-    output.print(f"{len(ensemble.members)} networks are in {escape(str(out))}.")
+        raise InputError(f"{weights[0]}: nothing to combine it with; name another file")
+    combined = Ensemble.of([load_ensemble(path) for path in weights])
+    trained_on = [model.card.get("complexes", {}) for model in combined.models]
+    combined.card["complexes"] = {
+        part: sorted(set().union(*(one.get(part, ()) for one in trained_on))) for part in ("train", "validation")
+    }
+    save_ensemble(out, combined)
+    output.print(f"{len(combined.models)} models are in {escape(str(out))}.")

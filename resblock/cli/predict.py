@@ -32,7 +32,7 @@ def predict(
     ligand_chains: Annotated[
         str | None, typer.Option(metavar="C", help="Chains that make the ligand; _ is a blank name.")
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Of resblock train, or paper; else those included.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="File of resblock train, or paper; else those included.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Pairs in pairs.csv; all by default.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     diverse: Annotated[
@@ -43,7 +43,7 @@ def predict(
     """Rank the pairs of surface residues of two unbound structures by how likely they touch.
 
     Writes pairs.csv, both structures with 100 x the best score of each residue as B-factor, and scripts for
-    PyMOL (view.pml) and ChimeraX (view.cxc). Where the two files place the partners has no influence.
+    PyMOL (view.pml) and ChimeraX (view.cxc). The relative placement of the two input files does not matter.
     """
     if out is None:
         raise InputError("no directory for the results; give --out DIR")
@@ -69,11 +69,11 @@ def _predict(
     diverse: bool,
 ) -> None:
     start = time.perf_counter()
-    from resblock.prediction import predict as rank
-    from resblock.report import pairs_table, write_report
-    from resblock.scoring import choose_device, load_scorer
+    from resblock import prediction
+    from resblock.models import choose_device, load_ensemble
+    from resblock.report import pairs_table
 
-    scorer = load_scorer(weights, choose_device(device))
+    ensemble = load_ensemble(weights, choose_device(device))
     seconds = {"loading": time.perf_counter() - start}
     with progress_bar() as bar:
         task = bar.add_task("reading and features", total=None)
@@ -82,15 +82,24 @@ def _predict(
             bar.update(task, description="scoring pairs", completed=done, total=total)
 
         receptor_chains, ligand_chains = (None if names is None else names.split(",") for names in chains)
-        prediction = rank(*structures, scorer, receptor_chains, ligand_chains, 2, show, diverse)
-    for note in prediction.notes:
+        found = prediction.predict(
+            *structures,
+            ensemble,
+            receptor_chains=receptor_chains,
+            ligand_chains=ligand_chains,
+            processes=2,
+            progress=show,
+            diverse=diverse,
+        )
+    for note in found.notes:
         remarks.print(f"note: {escape(note)}")
     start = time.perf_counter()
-    ranked = prediction.ranking[:top] if top is not None else prediction.ranking
     with written_whole(out) as directory:
-        write_report(directory, ranked, prediction.receptor, prediction.ligand, *prediction.best_scores())
-    seconds |= {**prediction.seconds, "writing": time.perf_counter() - start}
-    output.print(pairs_table(prediction.ranking))
-    output.print(f"{len(ranked)} of {len(prediction.ranking)} pairs are in {escape(str(out))}/pairs.csv")
+        found.write(directory, top)
+    seconds |= {**found.seconds, "writing": time.perf_counter() - start}
+    output.print(pairs_table(found.ranking))
+    output.print(
+        f"{min(top or len(found.ranking), len(found.ranking))} of {len(found.ranking)} pairs are in {escape(str(out))}/pairs.csv"
+    )
     stages = ", ".join(f"{stage} {duration:.2f}" for stage, duration in seconds.items())
     output.print(f"Seconds: {stages}, together {sum(seconds.values()):.2f}")

@@ -16,19 +16,16 @@ if TYPE_CHECKING:
 
 def prepare(
     benchmark_dir: Annotated[Path, typer.Argument(help="CODE/{receptor,ligand}_{unbound,bound}.{pdb,cif}[.gz].")],
-    out: Annotated[Path, typer.Option(help="Directory for the prepared dimers, one .npz each.")],
+    out: Annotated[Path, typer.Option(help="Directory for the prepared complexes, one .npz each.")],
     only: Annotated[Path | None, typer.Option(help="List of codes, one a line; all by default.")] = None,
-    features: Annotated[
-        str, typer.Option(help="paper: its nine; or extended, which the default preset needs.")
-    ] = "paper",
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
 ) -> None:
-    """Turn a docking benchmark into prepared dimers: features, labels, windows' neighbours.
+    """Compute features and labels of a docking benchmark, which serve every model.
 
     A complex that fails is reported and does not stop the others; a second run does only what is missing.
     """
+    from resblock.evaluation.splits import read_split
     from resblock.pairs import prepare_benchmark
-    from resblock.training.split import read_split
 
     codes = None if only is None else list(read_split(only))
     with progress_bar() as bar:
@@ -39,10 +36,10 @@ def prepare(
             if entry.status == "failed":
                 remarks.print(f"failed {entry.code}: {escape(entry.reason)}")
 
-        summary = prepare_benchmark(benchmark_dir, out, codes, jobs, show, features)
+        summary = prepare_benchmark(benchmark_dir, out, codes, jobs, show)
     output.print(
         f"{len(summary.complexes)} complexes: {len(summary.done)} prepared, {len(summary.unchanged)} unchanged, "
-        f"{len(summary.failed)} failed. Dimers are in {escape(str(out))}."
+        f"{len(summary.failed)} failed. They are in {escape(str(out))}."
     )
     contacts, lost = (sum(getattr(e, name) for e in summary.done) for name in ("contacts", "lost_contacts"))
     if summary.done:

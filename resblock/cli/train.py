@@ -12,7 +12,7 @@ from resblock.cli.console import extra, output
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare).")],
+    data: Annotated[Path, typer.Argument(help="Directory of prepared complexes (resblock prepare).")],
     out: Annotated[Path, typer.Option(help="The run's directory. A run found there is resumed.")],
     preset: Annotated[
         str,
@@ -30,30 +30,26 @@ def train(
             "without_paper_test, included_weights. 6:2:2 by the seed without it."
         ),
     ] = None,
-    features: Annotated[
-        str | None,
-        typer.Option(help="paper or extended. By default windows see the paper's nine, whole partners all prepared."),
-    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train a network on prepared dimers, or resume a run that was interrupted.
+    """Train a model on prepared complexes, or resume a run that was interrupted.
 
     Writes config.toml, split.tsv, a checkpoint after every epoch, CSV and TensorBoard logs, and at the end
     weights.safetensors. Several processes: torchrun --nproc-per-node N -m resblock train ...; several nodes
     need a directory that all of them see.
     """
     with extra("train"):
+        from resblock.training import run
         from resblock.training.config import resolve_config
-        from resblock.training.run import train as run
-    from resblock.cli.evaluate import figures_table
-    from resblock.training.split import find_list
+    from resblock.cli.evaluate import metrics_table
+    from resblock.evaluation.splits import find_list
 
     resolved = resolve_config(preset, config, tuple(set_field or ()))
-    outcome = run(data, out, resolved, None if split is None else find_list(split), device, features)
+    outcome = run.train(data, out, resolved, None if split is None else find_list(split), device)
     if not outcome.leader:
         return
     if outcome.already_finished:
         output.print(f"{escape(str(out))} holds this run already, finished: nothing to do.")
-    if outcome.figures:
-        output.print(figures_table("Validation", outcome.figures))
+    if outcome.metrics:
+        output.print(metrics_table("Validation", outcome.metrics))
     output.print(f"Weights: {escape(str(outcome.weights))}")

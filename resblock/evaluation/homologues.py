@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from Bio.Align import PairwiseAligner, substitution_matrices
 
-from resblock.errors import InputError
 from resblock.files import read_text, write_text
 from resblock.pairs import Complex
 from resblock.structure import PartnerFeatures

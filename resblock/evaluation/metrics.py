@@ -54,25 +54,25 @@ class Metrics:
 
 @dataclass(frozen=True)
 class MetricsSummary:
-    """An evaluation in one line. Without a ranked dimer everything but the counts is None.
+    """An evaluation in one line. Without a ranked complex everything but the counts is None.
 
     Attributes
     ----------
-    dimers, ranked
-        Numbers of dimers, and of those with a positive; the rest is about the latter.
+    complexes, ranked
+        Numbers of complexes, and of those with a positive; the rest is about the latter.
     ncpd
-        Number of dimers with a positive in the first per mille of their pairs.
+        Number of complexes with a positive in the first per mille of their pairs.
     rfpp_percentiles
-        RFPP at the percentiles `PERCENTILES` of the dimers, by their number as a string.
+        RFPP at the percentiles `PERCENTILES` of the complexes, by their number as a string.
     median_rfpp, median_accuracy_order, median_expected_random_rfpp
-        Medians over dimers.
+        Medians over complexes.
     geometric_mean_rank
-        The accuracy order's geometric mean over dimers, less noisy than `ncpd`.
+        The accuracy order's geometric mean over complexes, less noisy than `ncpd`.
     median_auroc, mean_auroc, mean_precision_top_l5
-        Medians and means over dimers.
+        Medians and means over complexes.
     """
 
-    dimers: int
+    complexes: int
     ranked: int
     ncpd: int
     rfpp_percentiles: dict[str, float] | None
@@ -103,7 +103,7 @@ def metrics_of(code: str, scores: ArrayLike, labels: ArrayLike, smaller_surface:
 
 
 def summarise(results: Sequence[Metrics]) -> MetricsSummary:
-    """Summary over dimers; those without a positive are counted and otherwise left out."""
+    """Summary over complexes; those without a positive are counted and otherwise left out."""
 
     def known(name: str) -> list[float]:
         return [v for r in results if (v := getattr(r, name)) is not None]
@@ -116,7 +116,7 @@ def summarise(results: Sequence[Metrics]) -> MetricsSummary:
 
     ranks, orders = known("rfpp"), known("accuracy_order")
     return MetricsSummary(
-        dimers=len(results),
+        complexes=len(results),
         ranked=len(ranks),
         ncpd=ncpd(orders),
         rfpp_percentiles=percentiles(ranks) if ranks else None,

@@ -52,7 +52,7 @@ class Best:
     receptor_maxima, ligand_maxima
         (n,) and (m,) float32, the best log-odds of each surface residue in any pair.
     receptor_sums, ligand_sums
-        (n,) and (m,) float64, the sum of the probabilities of each surface residue's pairs: how many contacts to expect.
+        (n,) and (m,) float64, the sum of the probabilities of each surface residue's pairs: the contacts to expect.
     """
 
     pairs: NDArray[np.int64]
@@ -89,13 +89,12 @@ class PairScorer(ABC, Generic[E]):
         """(P,) log-odds that (P, 2) residues of receptor and ligand touch."""
 
     def blocks(self, receptor: E, ligand: E) -> Iterator[NDArray[np.float32]]:
-        """Log-odds of all surface pairs, some receptor residues (r, m) at a time, in order."""
-        columns = ligand.surface
-        step = max(self.block_size // max(len(columns), 1), 1)
-        for start in range(0, len(receptor.surface), step):
-            rows = receptor.surface[start : start + step]
-            pairs = np.stack([np.repeat(rows, len(columns)), np.tile(columns, len(rows))], axis=1)
-            yield self.pair_log_odds(receptor, ligand, pairs).reshape(len(rows), len(columns))
+        """Log-odds of all surface pairs, row by row, (P,) at most `block_size` at a time."""
+        n, m = len(receptor.surface), len(ligand.surface)
+        for start in range(0, n * m, self.block_size):
+            row, column = np.divmod(np.arange(start, min(start + self.block_size, n * m)), m)
+            pairs = np.stack([receptor.surface[row], ligand.surface[column]], axis=1)
+            yield self.pair_log_odds(receptor, ligand, pairs)
 
     def log_odds(self, receptor: E, ligand: E, progress: Progress | None = None) -> NDArray[np.float32]:
         """Log-odds of all pairs of surface residues; the same weights, partners and device give the same bits.
@@ -115,10 +114,10 @@ class PairScorer(ABC, Generic[E]):
         table = np.empty((len(receptor.surface), len(ligand.surface)), dtype=np.float32)
         done = 0
         for block in self.blocks(receptor, ligand):
-            table[done : done + len(block)] = block
+            table.reshape(-1)[done : done + len(block)] = block
             done += len(block)
             if progress is not None:
-                progress(done * table.shape[1], table.size)
+                progress(done, table.size)
         return table
 
     def complex_log_odds(self, complex: Complex, progress: Progress | None = None) -> NDArray[np.float32]:
@@ -128,29 +127,25 @@ class PairScorer(ABC, Generic[E]):
     def best(self, receptor: E, ligand: E, count: int) -> Best:
         """The best `count` pairs, and maxima and sums over all, without holding all log-odds."""
         n, m = len(receptor.surface), len(ligand.surface)
-        row_maxima, column_maxima = np.full(n, -np.inf, np.float32), np.full(m, -np.inf, np.float32)
-        row_sums, column_sums = np.zeros(n), np.zeros(m)
+        maxima = np.full(n, -np.inf, np.float32), np.full(m, -np.inf, np.float32)
+        sums = np.zeros(n), np.zeros(m)
         values, places = np.empty(0, np.float32), np.empty(0, np.int64)
         start = 0
         for block in self.blocks(receptor, ligand):
-            rows = slice(start, start + len(block))
-            if block.size:
-                row_maxima[rows] = block.max(axis=1)
-                column_maxima = np.maximum(column_maxima, block.max(axis=0))
-            probabilities = probability(block).astype(np.float64)
-            row_sums[rows] = probabilities.sum(axis=1)
-            column_sums += probabilities.sum(axis=0)
-            flat = block.reshape(-1)
+            sides = np.divmod(np.arange(start, start + len(block)), m)
+            for side, maximum, total in zip(sides, maxima, sums, strict=True):
+                np.maximum.at(maximum, side, block)
+                np.add.at(total, side, probability(block).astype(np.float64))
             # A later pair must be better than the last one listed: of equal ones the earlier stays.
-            found = np.flatnonzero(flat > values[-1]) if len(values) == count > 0 else np.arange(flat.size)
-            values = np.concatenate([values, flat[found]])
-            places = np.concatenate([places, start * m + found])
+            found = np.flatnonzero(block > values[-1]) if len(values) == count > 0 else np.arange(len(block))
+            values = np.concatenate([values, block[found]])
+            places = np.concatenate([places, start + found])
             order = np.argsort(-values, kind="stable")[:count]
             values, places = values[order], places[order]
             start += len(block)
         row, column = np.divmod(places, max(m, 1))
         pairs = np.stack([receptor.surface[row], ligand.surface[column]], axis=1)
-        return Best(pairs, values, row_maxima, column_maxima, row_sums, column_sums)
+        return Best(pairs, values, *maxima, *sums)
 
 
 @dataclasses.dataclass(frozen=True)

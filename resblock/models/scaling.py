@@ -59,7 +59,7 @@ class Scaling(NamedTuple):
             The partner lacks a column.
         """
         table = (_imputed(partner, self.names) - self.mean) / self.scale
-        return np.clip(table, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+        return np.asarray(np.clip(table, -LARGEST_DEVIATION, LARGEST_DEVIATION), dtype=np.float32)
 
 
 def _imputed(partner: PartnerFeatures, names: Sequence[str]) -> NDArray[np.float32]:

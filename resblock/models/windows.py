@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -51,7 +51,9 @@ class WindowModelConfig(ModelConfig, ResAttnLSTMConfig):
 
     def chosen_pairs(self) -> Selection:
         """The choice of training pairs."""
-        return Closest(self.closest_per_positive) if self.selection == "closest" else Random(self.negatives_per_positive)
+        return (
+            Closest(self.closest_per_positive) if self.selection == "closest" else Random(self.negatives_per_positive)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,9 +207,11 @@ class WindowExamples(Examples):
             yield Batch(inputs, torch.from_numpy(labels[batch]), torch.from_numpy(weights))
 
 
-def _joined(encodings: Sequence[WindowEncoding], offsets: Sequence[int]) -> WindowEncoding:
+def _joined(encodings: Sequence[WindowEncoding], offsets: NDArray[np.int64]) -> WindowEncoding:
     """One encoding of all residues, so that a batch can mix complexes and both orders of the partners."""
     tables = [one.table[:-1].cpu() for one in encodings]
-    around = [np.where(one.around >= 0, one.around + offset, -1) for one, offset in zip(encodings, offsets, strict=True)]
+    around = [
+        np.where(one.around >= 0, one.around + offset, -1) for one, offset in zip(encodings, offsets, strict=True)
+    ]
     zeros = torch.zeros_like(encodings[0].table[:1].cpu())
     return WindowEncoding(np.empty(0, np.int64), torch.cat([*tables, zeros]), np.concatenate(around))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from resblock.errors import InputError
+from resblock.files import read_container, write_container
 from resblock.nn.attention import AttentionPooling
-from resblock.nn.config import config_from
 from resblock.nn.lstm import ResidualLSTM
+
+_FORMAT: Final = "resblock.ResAttnLSTM"
+_FORMAT_VERSION: Final = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,14 @@ class ResAttnLSTMConfig:
     """Chunks of time that training is cut into to save memory, at the cost of one more forward pass; 0: none."""
 
 
+def _config(options: Mapping[str, Any]) -> ResAttnLSTMConfig:
+    known = [field.name for field in dataclasses.fields(ResAttnLSTMConfig)]
+    for name in options:
+        if name not in known:
+            raise InputError(f"network option {name!r} is unknown; the options are {', '.join(known)}")
+    return ResAttnLSTMConfig(**options)
+
+
 class ResAttnLSTM(nn.Module):
     """Input dropout, `ResidualLSTM`, `AttentionPooling`, `Linear`: logits per sequence (Liu & Gong 2019, fig. 3).
 
@@ -57,7 +66,7 @@ class ResAttnLSTM(nn.Module):
         self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None, **options: Any
     ) -> None:
         super().__init__()
-        config = self.config = config_from(ResAttnLSTMConfig, options)
+        config = self.config = _config(options)
         self.input_dropout = nn.Dropout(config.input_dropout)
         self.lstm = ResidualLSTM(
             config.input_size,
@@ -114,16 +123,8 @@ class ResAttnLSTM(nn.Module):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as one safetensors file, whole or not at all."""
-        from safetensors.torch import save_file
-
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        metadata = {"format": "resblock.ResAttnLSTM", "config": json.dumps(dataclasses.asdict(self.config))}
-        try:
-            save_file({k: v.contiguous() for k, v in self.state_dict().items()}, temporary, metadata)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        description = {"format": _FORMAT, "format_version": _FORMAT_VERSION, "config": dataclasses.asdict(self.config)}
+        write_container(path, description, self.state_dict())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: torch.device | str = "cpu") -> ResAttnLSTM:
@@ -134,18 +135,9 @@ class ResAttnLSTM(nn.Module):
         InputError
             If the file is missing, is no safetensors file, was not written by `save`, or contradicts itself.
         """
-        from safetensors import SafetensorError, safe_open
-
+        description, state = read_container(path, _FORMAT, _FORMAT_VERSION)
         try:
-            with safe_open(path, framework="pt", device=str(device)) as file:
-                metadata = file.metadata() or {}
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path}: cannot be read as a safetensors file ({error})") from error
-        if metadata.get("format") != "resblock.ResAttnLSTM":
-            raise InputError(f"{path}: is no ResAttnLSTM saved by resblock (its metadata say so)")
-        try:
-            model = cls.from_config(json.loads(metadata["config"]))
+            model = cls.from_config(description["config"])
             model.load_state_dict(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(

@@ -71,8 +71,6 @@ class ResidueEncoder(nn.Module):
         """
         residues: Tensor = self.embed(self.input_dropout(features))
         for block in self.blocks:
-            if isinstance(block, ChainLSTM):
-                residues = block(residues, lengths)
-            else:
-                residues = block(residues, neighbours, edges)
+            inputs = (lengths,) if isinstance(block, ChainLSTM) else (neighbours, edges)
+            residues = block(residues, *inputs)
         return residues

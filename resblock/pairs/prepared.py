@@ -1,7 +1,7 @@
 """Prepared complexes on the disk: one ``.npz`` file each, without pickle.
 
-Entries of the complex: ``format_version``, ``key``, ``code``, ``lost_contacts``, ``contact_area``, ``distance``; and for
-each partner, with ``receptor_`` or ``ligand_`` before the name, every attribute of
+Entries of the complex: ``format_version``, ``key``, ``code``, ``lost_contacts``, ``contact_area``, ``distance``; and
+for each partner, with ``receptor_`` or ``ligand_`` before the name, every attribute of
 `resblock.structure.PartnerFeatures`. Whatever a model may need is in it, but for what a network computes.
 """
 
@@ -154,10 +154,12 @@ def _partner_arrays(partner: PartnerFeatures) -> dict[str, NDArray[Any]]:
 
 def _partner_from(arrays: Mapping[str, NDArray[Any]], role: str) -> PartnerFeatures:
     columns = [arrays[f"{role}_{field}"].tolist() for field in _RESIDUE_FIELDS]
+    texts: dict[str, Any] = {name: tuple(arrays[f"{role}_{name}"].tolist()) for name in _TEXTS}
+    tables: dict[str, Any] = {name: arrays[f"{role}_{name}"] for name in _ARRAYS}
     return PartnerFeatures(
         path=str(arrays[f"{role}_path"]),
         residues=tuple(Residue(*values) for values in zip(*columns, strict=True)),
         backbone=Backbone(arrays[f"{role}_backbone"], arrays[f"{role}_linked"]),
-        **{name: tuple(arrays[f"{role}_{name}"].tolist()) for name in _TEXTS},
-        **{name: arrays[f"{role}_{name}"] for name in _ARRAYS},
+        **texts,
+        **tables,
     )

@@ -49,15 +49,15 @@ def nearest_residues(
         the neighbour is the next or the next but one along the chain. Zeros where there is none.
     """
     size = len(centres)
-    centres, sides = centres.astype(np.float64), side.astype(np.float64)
-    distance = distances(centres)
-    normals = surface_normals(distance, centres)
+    positions, sides = centres.astype(np.float64), side.astype(np.float64)
+    distance = distances(positions)
+    normals = surface_normals(distance, positions)
     np.fill_diagonal(distance, np.inf)
     found = np.argsort(distance, axis=1, kind="stable")[:, : min(count, size - 1)]
     neighbours = np.full((size, count), -1)
     neighbours[:, : found.shape[1]] = found
     near = np.take_along_axis(distance, found, axis=1)[..., None]
-    way = (centres[found] - centres[:, None]) / np.maximum(near, 1e-3)
+    way = (positions[found] - positions[:, None]) / np.maximum(near, 1e-3)
     along = np.cumsum(~linked)
     apart = np.where(along[found] == along[:, None], np.abs(found - np.arange(size)[:, None]), 0)[..., None]
 

@@ -183,9 +183,7 @@ def _partner(
     )
 
 
-def _sequences(
-    residues: Sequence[Residue], sequences: Mapping[str, str]
-) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _sequences(residues: Sequence[Residue], sequences: Mapping[str, str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Stated sequence of every chain in order, and the place of every residue in that of its chain."""
     observed: dict[str, str] = {}
     for residue in residues:

@@ -10,7 +10,7 @@ from resblock.ranking import DimerResult, ncpd
 from resblock.study.models import trained
 from resblock.study.part import Study
 from resblock.training.config import PRESETS
-from resblock.training.evaluation import evaluate
+from resblock.evaluation import evaluate
 
 #: Presets that are compared, with the features that they need.
 MODELS: Final = {

@@ -15,7 +15,7 @@ from resblock.errors import InputError
 from resblock.pairs import Dimer
 from resblock.prediction import Prediction, predict
 from resblock.report import write_report
-from resblock.structure.files import write_atomically
+from resblock.files import write_atomically
 from resblock.study.models import trained
 from resblock.study.part import Cell, Result, Study, Table
 from resblock.training.config import PRESETS

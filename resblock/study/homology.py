@@ -18,8 +18,16 @@ from numpy.typing import NDArray
 from resblock.pairs import Dimer
 from resblock.structure.read import one_letter
 from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
-from resblock.training.homology import COLUMNS, IDENTITY, SCORE, Homologues, LocalAlignment, best_local, find_homologues
-from resblock.training.split import PARTS, Part
+from resblock.evaluation.homologues import (
+    COLUMNS,
+    IDENTITY,
+    SCORE,
+    Homologues,
+    LocalAlignment,
+    best_local,
+    find_homologues,
+)
+from resblock.evaluation.splits import PARTS, Part
 
 #: Identity above which two dimers of different parts are listed.
 LISTED: Final = 0.30

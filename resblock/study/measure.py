@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from resblock.pairs import Dimer
 from resblock.ranking import NCPD_PER_MILLE, PERCENTILES, pessimistic_order
 from resblock.study import random_order
-from resblock.training.evaluation import rank
+from resblock.evaluation import rank
 
 #: Scores (n_surface_receptor, n_surface_ligand) of a dimer's surface pairs, higher for more likely.
 PairScores = Callable[[Dimer], NDArray[np.floating[Any]]]

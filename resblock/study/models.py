@@ -13,7 +13,7 @@ from resblock.scoring import EnsembleScorer, NetworkScorer, choose_device, load_
 from resblock.study.part import Study
 from resblock.training.config import TrainingConfig
 from resblock.training.run import train_parts
-from resblock.training.split import Part, Split
+from resblock.evaluation.splits import Part, Split
 
 #: Epochs of the quick setting.
 QUICK_EPOCHS: Final = 2

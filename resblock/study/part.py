@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from resblock.pairs import Dimer, load_dimers
 from resblock.structure.features import feature_names
-from resblock.structure.files import write_atomically
+from resblock.files import write_atomically
 from resblock.study.random_ranks import DRAWS
-from resblock.training.split import Split, codes_of
+from resblock.evaluation.splits import Split, codes_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -26,8 +26,8 @@ from resblock.errors import InputError
 from resblock.pairs import Dimer, load_dimers
 from resblock.study.part import Result, Study, Table, write_text
 from resblock.study.random_ranks import DRAWS
-from resblock.training.split import PARTS as SPLIT_PARTS
-from resblock.training.split import SHARES, Part, Split, find_list, random_split, read_split
+from resblock.evaluation.splits import PARTS as SPLIT_PARTS
+from resblock.evaluation.splits import SHARES, Part, Split, find_list, random_split, read_split
 
 #: Parts by name, with the module and the title.
 PARTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -88,7 +88,7 @@ def reproduce(
     seeds : sequence of int
         Of the trainings; the first one also divides the dimers.
     split : str
-        `random` for 6:2:2 by the seed, or a list for `resblock.training.split.find_list`. Where the list names test
+        `random` for 6:2:2 by the seed, or a list for `resblock.evaluation.splits.find_list`. Where the list names test
         dimers only, the others are divided into train and validation by the seed.
     structures : path, optional
         The benchmark's own files, for the figure of structures.

@@ -29,8 +29,8 @@ from resblock.study.space import SEED, Axis, Cell, Choices, cells, check_axes, c
 from resblock.study.sweep_tables import Trained, figures, tables
 from resblock.study.trials import Done, Trials
 from resblock.training.config import PRESETS, TrainingConfig
-from resblock.training.evaluation import evaluate
-from resblock.training.split import Split, find_list, random_split, read_split
+from resblock.evaluation import evaluate
+from resblock.evaluation.splits import Split, find_list, random_split, read_split
 
 DATABASE: Final = "sweep.db"
 #: The paper's depths and widths.
@@ -78,7 +78,7 @@ def run(study: Study) -> Result:
 
 
 def divide(data: Path, base: TrainingConfig, listed: str | None, seed: int) -> Split:
-    """The part of every complex: by a list of `resblock.training.split`, or 6:2:2 by the seed.
+    """The part of every complex: by a list of `resblock.evaluation.splits`, or 6:2:2 by the seed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Training of the networks: configuration, splits, and runs that can be interrupted.
+"""Training of models: configuration, runs that can be interrupted, cross-validation and fitting calibration.
 
-`resblock.training.run` and what it uses need the extra `train`; configuration, splits and evaluation do not.
+`resblock.training.run` and what it uses need the extra `train`; the configuration does not.
 """

@@ -9,13 +9,14 @@ import os
 import sys
 import typing
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from resblock.errors import InputError
-from resblock.nn import ChainNetworkConfig, ResAttnLSTMConfig
-from resblock.ops import OUTPUT_PEEPHOLES
-from resblock.pairs.windows import SIDE
+from resblock.files import read_text
+from resblock.models import KINDS, Model, ModelConfig, settings
+from resblock.models.files import DERIVED
+from resblock.models.residues import ResidueModelConfig
+from resblock.models.windows import WindowModel, WindowModelConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,27 +26,8 @@ else:
 
 _KINDS: Final = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a string"}
 
-#: Fields of the network that the data decide.
-GIVEN: Final = ("input_size", "num_classes", "edge_size")
-
-
-def _check_network(network: ResAttnLSTMConfig) -> None:
-    _require(network.hidden_size >= 1, "network.hidden_size", "at least 1", network)
-    _require(network.num_layers >= 1, "network.num_layers", "at least 1", network)
-    _require(0 <= network.input_dropout < 1, "network.input_dropout", "from 0 to below 1", network)
-    _require(0 <= network.dropout < 1, "network.dropout", "from 0 to below 1", network)
-    _require(
-        network.output_peephole in OUTPUT_PEEPHOLES, "network.output_peephole", " or ".join(OUTPUT_PEEPHOLES), network
-    )
-
-
-def _check_chain(chain: ChainNetworkConfig) -> None:
-    _require(chain.size >= 2 and chain.size % 2 == 0, "chain.size", "even and at least 2", chain)
-    _require(chain.pair_size >= 2, "chain.pair_size", "at least 2", chain)
-    _require(chain.lstm_layers >= 1, "chain.lstm_layers", "at least 1", chain)
-    _require(0 <= chain.input_dropout < 1, "chain.input_dropout", "from 0 to below 1", chain)
-    _require(0 <= chain.dropout < 1, "chain.dropout", "from 0 to below 1", chain)
-    chain.blocks()
+#: The field that says which model a section describes.
+KIND: Final = "kind"
 
 
 def _require(holds: bool, name: str, wanted: str, config: Any) -> None:
@@ -55,36 +37,15 @@ def _require(holds: bool, name: str, wanted: str, config: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which complexes and which of their residue pairs are learned from; the defaults are the paper's."""
+    """Which complexes a model is trained and validated on."""
 
-    reading: Literal["windows", "chain"] = "windows"
-    """What the network sees: the window of a pair (section `network`), or whole partners residue by residue
-    (section `chain`)."""
     complexes: Literal["dimers", "all"] = "dimers"
-    """Train and validate on complexes of two single chains only, or on all."""
-    window: int = SIDE
-    """With `windows`: residues of each partner in the window of a pair, odd; 1 for the pair alone."""
-    selection: Literal["closest", "random"] = "closest"
-    """With `windows`, pairs to learn from: the closest in the bound complex, or negatives drawn afresh every epoch."""
-    closest_per_true_pair: float = 10.0
-    """With `closest`: pairs kept, as a multiple of the number of true pairs, before their neighbours are added."""
-    negatives_per_true_pair: float = 8.0
-    """With `random`: negatives drawn for every true pair."""
-    negatives_per_dimer: int = 2000
-    """With `chain`: negatives drawn afresh every epoch from each dimer, beside all of its true pairs."""
-    true_weight: float = 0.0
-    """Share of the loss that true pairs have, in a batch with `windows`, of a dimer with `chain`; 0 for that by their
-    number."""
+    """Complexes of two single chains only, or all."""
     validation_pairs: int = 3000
-    """Surface pairs per validation dimer, besides the true ones, that early stopping ranks after an epoch."""
+    """Negatives per validation complex, beside all of its positives, that early stopping ranks after an epoch."""
 
     def check(self) -> None:
         """Refuse values that mean nothing."""
-        _require(self.window >= 1 and self.window % 2 == 1, "data.window", "odd and at least 1", self)
-        _require(self.closest_per_true_pair > 0, "data.closest_per_true_pair", "above 0", self)
-        _require(self.negatives_per_true_pair > 0, "data.negatives_per_true_pair", "above 0", self)
-        _require(self.negatives_per_dimer >= 1, "data.negatives_per_dimer", "at least 1", self)
-        _require(0 <= self.true_weight < 1, "data.true_weight", "from 0 to below 1", self)
         _require(self.validation_pairs >= 1, "data.validation_pairs", "at least 1", self)
 
 
@@ -93,15 +54,15 @@ class OptimisationConfig:
     """How the weights are found; optimiser, batch and loss are the paper's."""
 
     loss: Literal["cross-entropy", "focal", "top"] = "cross-entropy"
-    """Of pairs (`resblock.scoring.losses`): the paper's, or one for the hard pairs, or for the first ranks. After
-    another than cross-entropy, scores are probabilities only once they have been calibrated."""
+    """Loss of pairs (`resblock.models.losses`): the paper's, or one for the hard pairs, or for the first ranks. After
+    another than cross-entropy, log-odds mean something only once they have been calibrated."""
     optimiser: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-3
     """With the one-cycle schedule, its peak."""
     weight_decay: float = 0.0
     schedule: Literal["constant", "one-cycle"] = "constant"
     batch_size: int = 500
-    """Pairs per step, or dimers with the reading `chain`, shared by all processes."""
+    """Examples per step, shared by all processes: pairs for the model `windows`, complexes for `residues`."""
     epochs: int = 20
     """At most; early stopping may end a run before."""
     patience: int = 5
@@ -109,12 +70,12 @@ class OptimisationConfig:
     gradient_clip: float = 0.0
     """Largest norm of the gradient; 0 leaves it alone."""
     seed: int = 1
-    """Of the initial weights, the dropout, the drawn pairs and, without a list, the split."""
-    members: int = 1
-    """Networks trained one after the other with the seeds from `seed` on, and averaged."""
+    """Decides the initial weights, the dropout, the drawn pairs and, without a list, the split."""
+    ensemble: int = 1
+    """Networks trained one after the other, with the seeds from `seed` on, as one ensemble."""
 
     def check(self) -> None:
-        """Refuse values with which nothing can be learned."""
+        """Refuse values with which nothing can be trained."""
         _require(self.learning_rate > 0, "optimisation.learning_rate", "above 0", self)
         _require(self.weight_decay >= 0, "optimisation.weight_decay", "0 or above", self)
         _require(self.batch_size >= 1, "optimisation.batch_size", "at least 1", self)
@@ -122,7 +83,7 @@ class OptimisationConfig:
         _require(self.patience >= 1, "optimisation.patience", "at least 1", self)
         _require(self.gradient_clip >= 0, "optimisation.gradient_clip", "0 or above", self)
         _require(0 <= self.seed < 2**32, "optimisation.seed", "from 0 to below 2**32", self)
-        _require(self.members >= 1, "optimisation.members", "at least 1", self)
+        _require(self.ensemble >= 1, "optimisation.ensemble", "at least 1", self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,18 +91,35 @@ class TrainingConfig:
     """A training run. The defaults are the preset `paper`: Liu & Gong 2019, "Training"."""
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    network: ResAttnLSTMConfig = dataclasses.field(default_factory=ResAttnLSTMConfig)
-    chain: ChainNetworkConfig = dataclasses.field(default_factory=ChainNetworkConfig)
+    model: ModelConfig = dataclasses.field(default_factory=WindowModel.Config)
     optimisation: OptimisationConfig = dataclasses.field(default_factory=OptimisationConfig)
 
     def __post_init__(self) -> None:
         self.data.check()
-        _check_network(self.network)
-        _check_chain(self.chain)
+        self.model.check()
         self.optimisation.check()
+
+    @property
+    def kind(self) -> type[Model[Any]]:
+        """Class of the model."""
+        return next(kind for kind in KINDS.values() if kind.Config is type(self.model))
+
+    def seeded(self, seed: int) -> TrainingConfig:
+        """Replace the seed."""
+        return dataclasses.replace(self, optimisation=dataclasses.replace(self.optimisation, seed=seed))
+
+    def values(self) -> dict[str, dict[str, Any]]:
+        """Sections with their fields, as plain values."""
+        return {
+            "data": dataclasses.asdict(self.data),
+            "model": {KIND: self.kind.kind, **settings(self.model)},
+            "optimisation": dataclasses.asdict(self.optimisation),
+        }
 
     def updated(self, values: Mapping[str, Any]) -> TrainingConfig:
         """Replace fields by `values`, a mapping of sections to mappings of fields.
+
+        Another kind of model comes with its own defaults.
 
         Raises
         ------
@@ -154,20 +132,23 @@ class TrainingConfig:
                 raise InputError(f"section {name!r} is unknown; the sections are {', '.join(sections)}")
             if not isinstance(fields, Mapping):
                 raise InputError(f"{name!r} is a section: write [{name}] and its fields below")
+            fields = dict(fields)
+            if name == "model" and (kind := fields.pop(KIND, self.kind.kind)) != self.kind.kind:
+                sections[name] = KINDS[_chosen("model.kind", kind, tuple(KINDS))].Config()
             sections[name] = _replace(name, sections[name], fields)
         return TrainingConfig(**sections)
 
     def to_toml(self) -> str:
         """Write as TOML that `read_toml` takes."""
-        blocks = []
-        for section, values in dataclasses.asdict(self).items():
-            # JSON's strings, numbers and booleans are TOML's.
-            lines = [f"{name} = {json.dumps(value)}" for name, value in values.items() if name not in GIVEN]
-            blocks.append("\n".join([f"[{section}]", *lines]))
+        # JSON's strings, numbers and booleans are TOML's.
+        blocks = [
+            "\n".join([f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())])
+            for section, fields in self.values().items()
+        ]
         return "\n\n".join(blocks) + "\n"
 
 
-_CHAIN: Final = OptimisationConfig(
+_RESIDUES: Final = OptimisationConfig(
     optimiser="adamw",
     learning_rate=2e-3,
     weight_decay=1e-2,
@@ -179,17 +160,15 @@ _CHAIN: Final = OptimisationConfig(
 )
 
 
-def _by_residue(chain: ChainNetworkConfig) -> TrainingConfig:
-    return TrainingConfig(
-        DataConfig(reading="chain", complexes="all", true_weight=0.5), chain=chain, optimisation=_CHAIN
-    )
+def _of_residues(model: ResidueModelConfig) -> TrainingConfig:
+    return TrainingConfig(DataConfig(complexes="all"), model, _RESIDUES)
 
 
 PRESETS: Final[Mapping[str, TrainingConfig]] = {
     "paper": TrainingConfig(),
     "windows": TrainingConfig(
-        data=DataConfig(complexes="all", selection="random"),
-        network=ResAttnLSTMConfig(hidden_size=32, num_layers=4, input_dropout=0.1, dropout=0.1),
+        data=DataConfig(complexes="all"),
+        model=WindowModelConfig(selection="random", hidden_size=32, num_layers=4, input_dropout=0.1, dropout=0.1),
         optimisation=OptimisationConfig(
             optimiser="adamw",
             learning_rate=3e-3,
@@ -201,9 +180,9 @@ PRESETS: Final[Mapping[str, TrainingConfig]] = {
             gradient_clip=1.0,
         ),
     ),
-    "residues": _by_residue(ChainNetworkConfig()),
-    "neighbours": _by_residue(ChainNetworkConfig(encoder="attention", input_dropout=0.2, dropout=0.3)),
-    "chain": _by_residue(ChainNetworkConfig(encoder="lstm", input_dropout=0.2, dropout=0.3)),
+    "residues": _of_residues(ResidueModelConfig()),
+    "neighbours": _of_residues(ResidueModelConfig(encoder="attention", input_dropout=0.2, dropout=0.3)),
+    "chain": _of_residues(ResidueModelConfig(encoder="lstm", input_dropout=0.2, dropout=0.3)),
 }
 
 
@@ -217,7 +196,7 @@ def resolve_config(
     preset : str
         A name of `PRESETS`.
     file : path, optional
-        TOML with the sections data, network, chain and optimisation.
+        TOML with the sections data, model and optimisation.
     settings : tuple of str
         Each ``section.field=value``, the value in TOML's notation (a string may lack its quotes).
 
@@ -252,11 +231,7 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         If it is missing, unreadable or no TOML.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    try:
-        values: dict[str, Any] = tomllib.loads(text)
+        values: dict[str, Any] = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: is no TOML ({error})") from None
     return values
@@ -284,16 +259,20 @@ def _replace(section: str, config: Any, values: Mapping[str, Any]) -> Any:
     return dataclasses.replace(config, **checked)
 
 
-def _field_types(config: type) -> dict[str, Any]:
-    return {name: kind for name, kind in typing.get_type_hints(config).items() if name not in GIVEN}
+def _field_types(config: Any) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(config)} - set(DERIVED)
+    return {name: kind for name, kind in typing.get_type_hints(config).items() if name in names}
+
+
+def _chosen(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    if value not in choices:
+        raise InputError(f"{name} is {value!r}; choose {' or '.join(map(repr, choices))}")
+    return value
 
 
 def _typed(name: str, wanted: Any, value: Any) -> Any:
     if typing.get_origin(wanted) is Literal:
-        choices = typing.get_args(wanted)
-        if value not in choices:
-            raise InputError(f"{name} is {value!r}; choose {' or '.join(map(repr, choices))}")
-        return value
+        return _chosen(name, value, typing.get_args(wanted))
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted or (wanted is float and not math.isfinite(value)):

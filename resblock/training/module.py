@@ -9,37 +9,37 @@ import torch
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from resblock.ranking import auroc
-from resblock.scoring import NetworkScorer
-from resblock.scoring.losses import LOSSES
+from resblock.evaluation.ranking import auroc
+from resblock.models import Batch, Model
+from resblock.models.losses import LOSSES
 from resblock.training.config import OptimisationConfig
-from resblock.training.data import DimerData
+from resblock.training.data import TrainingData
 
-#: The ranking metric that decides which weights are best, and when to stop: mean over validation dimers.
+#: The ranking metric that decides which weights are best, and when to stop: mean over validation complexes.
 MONITOR = "validation_auroc"
 
 
 class Training(L.LightningModule):
-    """The loss that the configuration names; AUROC over the pairs of each validation dimer.
+    """The loss that the configuration names; AUROC over the pairs of each validation complex.
 
     Parameters
     ----------
-    scorer : NetworkScorer
-        With the network to train.
+    model : Model
+        To be trained.
     config : OptimisationConfig
     total_steps : int
         Steps of the whole run, for the one-cycle schedule.
     """
 
-    def __init__(self, scorer: NetworkScorer, config: OptimisationConfig, total_steps: int) -> None:
+    def __init__(self, model: Model[Any], config: OptimisationConfig, total_steps: int) -> None:
         super().__init__()
-        self.scorer = scorer
+        self.model = model
         self.config = config
         self.total_steps = total_steps
         self.training_loss = MeanMetric()
         self.validation_auroc = MeanMetric()
 
-    def on_train_batch_start(self, batch: Any, index: int) -> None:
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
         """Seed an epoch's dropout by epoch and process: a resumed run draws what the uninterrupted one would.
 
         Not before the first batch, as starting the dataloader draws a number too.
@@ -50,23 +50,23 @@ class Training(L.LightningModule):
         seeds = torch.randint(2**62, (self.current_epoch + 1, self.trainer.world_size), generator=generator)
         torch.manual_seed(int(seeds[-1, self.global_rank]))
 
-    def training_step(self, batch: Any, index: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of one batch."""
-        loss = self.scorer.loss(batch, LOSSES[self.config.loss])
-        pairs = len(batch[2])  # the labels, in either kind of batch
-        self.training_loss.update(loss.detach(), weight=pairs)
+        loss = self.model.loss(batch, LOSSES[self.config.loss])
+        self.training_loss.update(loss.detach(), weight=len(batch.labels))
         return loss
 
     def on_train_epoch_end(self) -> None:
         """Log the loss of the epoch; to log it after every step takes longer than a layer of a narrow network."""
         self.log("training_loss", self.training_loss)
 
-    def validation_step(self, dimer_index: int, index: int) -> None:
-        """AUROC of one dimer."""
-        data: DimerData = self.trainer.datamodule  # type: ignore[attr-defined]
-        if dimer_index < len(data.validation):
-            chosen = data.validation[dimer_index]
-            value = auroc(self.scorer.score_pairs(chosen.dimer, chosen.pairs), chosen.labels)
+    def validation_step(self, place: int, index: int) -> None:
+        """AUROC of one complex."""
+        data: TrainingData = self.trainer.datamodule  # type: ignore[attr-defined]
+        if place < len(data.validation):
+            chosen = data.validation[place]
+            receptor, ligand = map(self.model.encode, chosen.complex.partners)
+            value = auroc(self.model.pair_log_odds(receptor, ligand, chosen.pairs), chosen.labels)
             if value is not None:
                 self.validation_auroc.update(value)
         self.log(MONITOR, self.validation_auroc, on_step=False, on_epoch=True, prog_bar=True, batch_size=1)

@@ -4,9 +4,9 @@ RUN/config.toml            the resolved configuration
 RUN/split.tsv              the part of every complex
 RUN/checkpoints/           the last epoch and the best one
 RUN/csv, RUN/tensorboard   logs, one version_N for each time the run was started
-RUN/weights.safetensors    the best epoch's scorer (without validation the last one's), written at the end
+RUN/weights.safetensors    the best epoch's model (without validation the last one's), written at the end
 
-A run of several members holds a run of each, RUN/member-1 and so on, and their average as weights.safetensors.
+The run of an ensemble holds a run of each model, RUN/model-1 and so on.
 """
 
 from __future__ import annotations
@@ -23,26 +23,15 @@ import torch
 
 import resblock
 from resblock.errors import InputError
-from resblock.nn import ChainNetwork, ResAttnLSTM
-from resblock.pairs import Dimer, load_dimers
-from resblock.pairs.graph import EDGE_SIZE
-from resblock.ranking import summary
-from resblock.scoring import (
-    ChainScorer,
-    EnsembleScorer,
-    NetworkScorer,
-    Scorer,
-    WindowScorer,
-    choose_device,
-    load_scorer,
-)
+from resblock.evaluation import evaluate, summarise
+from resblock.evaluation.splits import PARTS, Part, Split, codes_of, random_split, read_split, write_split
+from resblock.files import write_text
+from resblock.models import Ensemble, Model, Scaling, choose_device, load_ensemble, save_ensemble
+from resblock.pairs import Complex, load_complexes
 from resblock.structure import FEATURE_VERSION, feature_names
-from resblock.structure.files import write_atomically
 from resblock.training.config import TrainingConfig, read_toml
-from resblock.training.data import DimerData
-from resblock.training.evaluation import evaluate
+from resblock.training.data import TrainingData
 from resblock.training.module import Training
-from resblock.training.split import PARTS, Part, Split, codes_of, random_split, read_split, write_split
 from resblock.training.trainer import BEST, CHECKPOINTS, LAST, fit, new_trainer, quiet
 
 CONFIG: Final = "config.toml"
@@ -58,8 +47,8 @@ class Outcome:
     """The finished run's weights."""
     already_finished: bool
     """Nothing was done."""
-    figures: dict[str, Any]
-    """Ranking of the validation dimers with these weights; empty in all processes but the leader."""
+    metrics: dict[str, Any]
+    """Summary of the ranked validation complexes; empty in all processes but the leader."""
     leader: bool
     """Whether this is the process that writes, of those that train together."""
 
@@ -70,9 +59,8 @@ def train(
     config: TrainingConfig,
     split_file: str | os.PathLike[str] | None = None,
     device: str = "auto",
-    features: str | None = None,
 ) -> Outcome:
-    """Train on prepared dimers, or go on with a run that was interrupted.
+    """Train on prepared complexes, or go on with a run that was interrupted.
 
     Deterministic: the same data, configuration, number of processes and kind of machine give the same weights,
     interrupted or not. Started by `torchrun`, its processes train together.
@@ -80,48 +68,35 @@ def train(
     Parameters
     ----------
     data : path
-        Directory of prepared dimers.
+        Directory of prepared complexes.
     out : path
         The run's directory; made if missing.
     config : TrainingConfig
     split_file : path, optional
-        List for `resblock.training.split.read_split`; complexes it leaves out are not used.
+        List for `resblock.evaluation.splits.read_split`; complexes it leaves out are not used.
         Without it the complexes are divided 6:2:2 by the seed. Where it has no validation part, the last epoch
         counts.
     device : {"auto", "cpu", "cuda"}
-    features : str, optional
-        Feature set that the network sees; see `columns`.
 
     Raises
     ------
     InputError
         If data, list and configuration do not fit together, or `out` holds something else.
     KeyboardInterrupt
-        If interrupted; the finished epochs are kept.
+        If interrupted; the finished epochs stay.
     """
     chosen_device = choose_device(device)
-    split, dimers = _divide(data, config, split_file, columns(config, features))
-    parts = {part: [dimers[code] for code in codes_of(split, part) if code in dimers] for part in PARTS}
+    split, complexes = _divide(data, config, split_file)
+    parts = {part: [complexes[code] for code in codes_of(split, part) if code in complexes] for part in PARTS}
     return train_parts(Path(out), config, split, parts, chosen_device)
 
 
-def columns(config: TrainingConfig, features: str | None = None) -> tuple[str, ...] | None:
-    """Feature columns that a network sees; None for all that its data have.
-
-    Without the name of a feature set, windows have the paper's nine, whatever else the data hold: the presets that read
-    them are networks for nine features. Whole partners have all.
-    """
-    if features is None and config.data.reading == "chain":
-        return None
-    return feature_names(features or "paper")
-
-
 def train_parts(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Dimer]], device: torch.device
+    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], device: torch.device
 ) -> Outcome:
-    """Train on dimers that are loaded and divided already; otherwise as `train`."""
-    if config.optimisation.members > 1:
-        return _train_members(run, config, split, parts, device)
+    """Train on complexes that are loaded and divided already; otherwise as `train`."""
+    if config.optimisation.ensemble > 1:
+        return _train_ensemble(run, config, split, parts, device)
     try:
         return _train_one(run, config, split, parts, device)
     finally:
@@ -129,86 +104,75 @@ def train_parts(
         gc.collect()
 
 
-def _train_members(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Dimer]], device: torch.device
+def _train_ensemble(
+    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], device: torch.device
 ) -> Outcome:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise InputError("optimisation.members: several members train in one process; start it without torchrun")
+        raise InputError("optimisation.ensemble: several models train in one process; start it without torchrun")
     _claim(run, config, split)
     if (run / WEIGHTS).exists():
-        return _finished(run, parts["train"])
+        return _finished(run)
     optimisation = config.optimisation
-    for number in range(optimisation.members):
-        seeded = dataclasses.replace(optimisation, seed=optimisation.seed + number, members=1)
-        member = dataclasses.replace(config, optimisation=seeded)
-        train_parts(run / f"member-{number + 1}", member, split, parts, device)
-    paths = [run / f"member-{number + 1}" / WEIGHTS for number in range(optimisation.members)]
-    members = [scorer for path in paths if isinstance(scorer := load_scorer(path), NetworkScorer)]
-    ensemble = EnsembleScorer(members)
-    figures = _save(run, ensemble, parts["validation"], _card(config, parts))
-    return Outcome(run / WEIGHTS, False, figures, leader=True)
+    ensembles = []
+    for number in range(optimisation.ensemble):
+        seeded = dataclasses.replace(optimisation, seed=optimisation.seed + number, ensemble=1)
+        one = dataclasses.replace(config, optimisation=seeded)
+        outcome = train_parts(run / f"model-{number + 1}", one, split, parts, device)
+        ensembles.append(load_ensemble(outcome.weights))
+    metrics = _save(run, Ensemble.of(ensembles), parts["validation"], _card(config, parts))
+    return Outcome(run / WEIGHTS, False, metrics, leader=True)
 
 
 def _train_one(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Dimer]], device: torch.device
+    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], device: torch.device
 ) -> Outcome:
-    batches = DimerData(parts["train"], parts["validation"], config, int(os.environ.get("WORLD_SIZE", 1)))
+    model = new_model(config, parts["train"])
+    data = TrainingData(model, parts["train"], parts["validation"], config, int(os.environ.get("WORLD_SIZE", 1)))
+    model.calibrate(data.prior)
     leader = int(os.environ.get("RANK", 0)) == 0
     if leader:
         _claim(run, config, split)
     if (run / WEIGHTS).exists():
-        return _finished(run, parts["train"], leader)
+        return _finished(run, leader)
     last = run / CHECKPOINTS / f"{LAST}.ckpt"
     resume_from = last if last.exists() else None
     if resume_from is not None:
-        _check_features(run, len(_load_checkpoint(resume_from)["state_dict"]["scorer.mean"]), parts["train"])
+        _load_checkpoint(resume_from)
     with quiet():
-        trainer = new_trainer(run, batches, config, device)
-        module = _module(batches, config)
-        fit(trainer, module, batches, resume_from)
-        figures = {}
+        trainer = new_trainer(run, data, config, device)
+        module = Training(model, config.optimisation, config.optimisation.epochs * data.steps_per_epoch)
+        fit(trainer, module, data, resume_from)
+        metrics = {}
         if leader:
-            figures = _finish(run, module.scorer, parts["validation"], _card(config, parts))
+            metrics = _finish(run, model, parts["validation"], _card(config, parts))
         trainer.strategy.barrier("the weights are written")
-    return Outcome(run / WEIGHTS, False, figures, leader)
+    return Outcome(run / WEIGHTS, False, metrics, leader)
 
 
-def _finished(run: Path, learned: Sequence[Dimer], leader: bool = True) -> Outcome:
-    scorer = load_scorer(run / WEIGHTS)
-    _check_features(run, len(scorer.feature_names), learned)
-    return Outcome(run / WEIGHTS, True, scorer.card["validation"], leader)
-
-
-def _check_features(run: Path, theirs: int, learned: Sequence[Dimer]) -> None:
-    """Refuse a run on other columns: the configuration does not tell them."""
-    ours = len(learned[0].feature_names)
-    if theirs != ours:
-        raise InputError(f"{run}: holds a run on {theirs} features (asked for: {ours}); choose another directory")
+def _finished(run: Path, leader: bool = True) -> Outcome:
+    return Outcome(run / WEIGHTS, True, load_ensemble(run / WEIGHTS).card["validation"], leader)
 
 
 def _divide(
-    data: str | os.PathLike[str],
-    config: TrainingConfig,
-    split_file: str | os.PathLike[str] | None,
-    features: Sequence[str] | None,
-) -> tuple[Split, dict[str, Dimer]]:
+    data: str | os.PathLike[str], config: TrainingConfig, split_file: str | os.PathLike[str] | None
+) -> tuple[Split, dict[str, Complex]]:
     """The part of every complex, and the loaded ones."""
     listed = None if split_file is None else read_split(split_file)
     codes = None if listed is None else codes_of(listed, "train") + codes_of(listed, "validation")
-    dimers = {
-        dimer.code: dimer
-        for dimer in load_dimers(data, codes, features)
-        if config.data.complexes == "all" or dimer.is_dimer
+    complexes = {
+        complex.code: complex
+        for complex in load_complexes(data, codes)
+        if config.data.complexes == "all" or complex.is_dimer
     }
     if listed is None:
-        return random_split(list(dimers), config.optimisation.seed), dimers
-    split = {code: part for code, part in listed.items() if part == "test" or code in dimers}
+        return random_split(list(complexes), config.optimisation.seed), complexes
+    split = {code: part for code, part in listed.items() if part == "test" or code in complexes}
     for part in ("train", "validation"):
         if part in listed.values() and part not in split.values():
             raise InputError(f"{split_file}: no complex to use in the part {part}")
     if "train" not in split.values():
         raise InputError(f"{split_file}: no complex in the part train")
-    return split, dimers
+    return split, complexes
 
 
 def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
@@ -226,7 +190,7 @@ def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
         run.mkdir(parents=True, exist_ok=True)
         write_split(run / SPLIT, split)
         # The last, at once: a directory with a configuration is a whole run's, wherever a process was killed.
-        write_atomically(run / CONFIG, lambda stream: stream.write(config.to_toml().encode()))
+        write_text(run / CONFIG, config.to_toml())
     except OSError as error:
         raise InputError(f"{run}: cannot be written ({error.strerror})") from None
 
@@ -238,49 +202,36 @@ def _unclaimed(run: Path) -> bool:
 
 def _difference(theirs: TrainingConfig, config: TrainingConfig) -> str:
     """The first field that differs."""
-    mine = dataclasses.asdict(config)
+    mine = config.values()
     return next(
-        f"{section}.{name} = {value!r} (asked for: {mine[section][name]!r})"
-        for section, fields in dataclasses.asdict(theirs).items()
+        f"{section}.{name} = {value!r} (asked for: {mine[section].get(name)!r})"
+        for section, fields in theirs.values().items()
         for name, value in fields.items()
-        if value != mine[section][name]
+        if value != mine[section].get(name)
     )
 
 
-def _module(batches: DimerData, config: TrainingConfig) -> Training:
+def new_model(config: TrainingConfig, train: Sequence[Complex]) -> Model[Any]:
+    """Build an untrained model of the configuration, whose features are scaled over the training complexes."""
+    scaling = Scaling.over(train, feature_names(config.model.features))
     torch.manual_seed(config.optimisation.seed)
-    scorer = new_scorer(config, batches)
-    total_steps = config.optimisation.epochs * batches.steps_per_epoch
-    return Training(scorer, config.optimisation, total_steps)
+    return config.kind(config.model, scaling)
 
 
-def new_scorer(config: TrainingConfig, batches: DimerData) -> NetworkScorer:
-    """Build an untrained scorer of the kind that the configuration asks for, for the features of the data."""
-    names = batches.train[0].feature_names
-    given = (batches.mean, batches.scale, names)
-    if config.data.reading == "chain":
-        chain = dataclasses.replace(config.chain, input_size=len(names), edge_size=EDGE_SIZE)
-        return ChainScorer(ChainNetwork(chain), *given, log_odds_shift=batches.log_odds_shift)
-    network = dataclasses.replace(config.network, input_size=2 * len(names))
-    scorer = WindowScorer(ResAttnLSTM.from_config(network), *given, log_odds_shift=batches.log_odds_shift)
-    scorer.side = config.data.window
-    return scorer
-
-
-def _finish(run: Path, scorer: NetworkScorer, validation: Sequence[Dimer], card: dict[str, Any]) -> dict[str, Any]:
-    """Write the scorer of the epoch that counts."""
+def _finish(run: Path, model: Model[Any], validation: Sequence[Complex], card: dict[str, Any]) -> dict[str, Any]:
+    """Write the model of the epoch that counts."""
     checkpoint = _load_checkpoint(run / CHECKPOINTS / f"{BEST if validation else LAST}.ckpt")
-    state, prefix = checkpoint["state_dict"], "scorer."
-    scorer.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    return _save(run, scorer, validation, {**card, "epoch": checkpoint["epoch"] + 1})
+    state, prefix = checkpoint["state_dict"], "model."
+    model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return _save(run, Ensemble([model]), validation, {**card, "epoch": checkpoint["epoch"] + 1})
 
 
-def _save(run: Path, scorer: Scorer, validation: Sequence[Dimer], card: dict[str, Any]) -> dict[str, Any]:
-    """Write a scorer with how well it ranks all pairs of the validation dimers."""
-    figures = dataclasses.asdict(summary(evaluate(scorer, validation))) if validation else {}
-    scorer.card = {**card, "validation": figures}
-    scorer.save(run / WEIGHTS)
-    return figures
+def _save(run: Path, ensemble: Ensemble, validation: Sequence[Complex], card: dict[str, Any]) -> dict[str, Any]:
+    """Write an ensemble with how well it ranks all pairs of the validation complexes."""
+    metrics = dataclasses.asdict(summarise(evaluate(ensemble, validation))) if validation else {}
+    ensemble.card.update(card, validation=metrics)
+    save_ensemble(run / WEIGHTS, ensemble)
+    return metrics
 
 
 def _load_checkpoint(path: Path) -> dict[str, Any]:
@@ -292,11 +243,11 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _card(config: TrainingConfig, parts: Mapping[Part, list[Dimer]]) -> dict[str, Any]:
+def _card(config: TrainingConfig, parts: Mapping[Part, list[Complex]]) -> dict[str, Any]:
     return {
         "resblock": resblock.__version__,
         "torch": torch.__version__,
         "feature_version": FEATURE_VERSION,
-        "config": dataclasses.asdict(config),
-        "complexes": {part: [dimer.code for dimer in parts[part]] for part in ("train", "validation")},
+        "config": config.values(),
+        "complexes": {part: [complex.code for complex in parts[part]] for part in ("train", "validation")},
     }

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from resblock.training.config import TrainingConfig
-from resblock.training.data import DimerData
+from resblock.training.data import TrainingData
 from resblock.training.module import MONITOR, Training
 
 CHECKPOINTS: Final = "checkpoints"
@@ -27,7 +27,7 @@ LAST: Final = "last"
 _BESIDE_THE_POINT: Final = (".*does not have many workers.*", ".*LeafSpec.*", "Checkpoint directory .* exists.*")
 
 
-def new_trainer(run: Path, batches: DimerData, config: TrainingConfig, device: torch.device) -> L.Trainer:
+def new_trainer(run: Path, batches: TrainingData, config: TrainingConfig, device: torch.device) -> L.Trainer:
     """Make the trainer of a run in the directory `run`, with its checkpoints and logs."""
     processes = batches.world_size
     on_this_node = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
@@ -58,7 +58,7 @@ def new_trainer(run: Path, batches: DimerData, config: TrainingConfig, device: t
 
 
 def _selection(run: Path, patience: int) -> list[L.Callback]:
-    """What the validation dimers decide: when to stop, and which epoch is the best."""
+    """What the validation complexes decide: when to stop, and which epoch is the best."""
     return [
         EarlyStopping(MONITOR, patience=patience, mode="max"),
         _checkpoint(run, BEST, monitor=MONITOR, mode="max"),
@@ -71,7 +71,7 @@ def _checkpoint(run: Path, name: str, **options: Any) -> ModelCheckpoint:
     )
 
 
-def fit(trainer: L.Trainer, module: Training, batches: DimerData, resume_from: Path | None) -> None:
+def fit(trainer: L.Trainer, module: Training, batches: TrainingData, resume_from: Path | None) -> None:
     """Train, from a checkpoint if there is one; an interrupt comes out as KeyboardInterrupt."""
     try:
         with _flushed_denormals():
