@@ -6,11 +6,11 @@ from typing import Final
 
 from scipy.stats import binomtest
 
+from resblock.evaluation import evaluate
 from resblock.ranking import DimerResult, ncpd
 from resblock.study.models import trained
 from resblock.study.part import Study
 from resblock.training.config import PRESETS
-from resblock.evaluation import evaluate
 
 #: Presets that are compared, with the features that they need.
 MODELS: Final = {

@@ -12,10 +12,10 @@ from typing import Final
 from PIL import Image, ImageChops, ImageOps
 
 from resblock.errors import InputError
+from resblock.files import write_atomically
 from resblock.pairs import Dimer
 from resblock.prediction import Prediction, predict
 from resblock.report import write_report
-from resblock.files import write_atomically
 from resblock.study.models import trained
 from resblock.study.part import Cell, Result, Study, Table
 from resblock.training.config import PRESETS

@@ -15,9 +15,6 @@ from Bio.Align import PairwiseAligner, substitution_matrices
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from resblock.pairs import Dimer
-from resblock.structure.read import one_letter
-from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
 from resblock.evaluation.homologues import (
     COLUMNS,
     IDENTITY,
@@ -28,6 +25,9 @@ from resblock.evaluation.homologues import (
     find_homologues,
 )
 from resblock.evaluation.splits import PARTS, Part
+from resblock.pairs import Dimer
+from resblock.structure.read import one_letter
+from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
 
 #: Identity above which two dimers of different parts are listed.
 LISTED: Final = 0.30

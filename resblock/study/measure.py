@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from resblock.evaluation import rank
 from resblock.pairs import Dimer
 from resblock.ranking import NCPD_PER_MILLE, PERCENTILES, pessimistic_order
 from resblock.study import random_order
-from resblock.evaluation import rank
 
 #: Scores (n_surface_receptor, n_surface_ligand) of a dimer's surface pairs, higher for more likely.
 PairScores = Callable[[Dimer], NDArray[np.floating[Any]]]

@@ -8,12 +8,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from resblock.evaluation.splits import Part, Split
 from resblock.pairs import Dimer
 from resblock.scoring import EnsembleScorer, NetworkScorer, choose_device, load_scorer
 from resblock.study.part import Study
 from resblock.training.config import TrainingConfig
 from resblock.training.run import train_parts
-from resblock.evaluation.splits import Part, Split
 
 #: Epochs of the quick setting.
 QUICK_EPOCHS: Final = 2

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from resblock.evaluation.splits import Split, codes_of
+from resblock.files import write_atomically
 from resblock.pairs import Dimer, load_dimers
 from resblock.structure.features import feature_names
-from resblock.files import write_atomically
 from resblock.study.random_ranks import DRAWS
-from resblock.evaluation.splits import Split, codes_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -23,11 +23,11 @@ import numpy as np
 
 import resblock
 from resblock.errors import InputError
+from resblock.evaluation.splits import PARTS as SPLIT_PARTS
+from resblock.evaluation.splits import SHARES, Part, Split, find_list, random_split, read_split
 from resblock.pairs import Dimer, load_dimers
 from resblock.study.part import Result, Study, Table, write_text
 from resblock.study.random_ranks import DRAWS
-from resblock.evaluation.splits import PARTS as SPLIT_PARTS
-from resblock.evaluation.splits import SHARES, Part, Split, find_list, random_split, read_split
 
 #: Parts by name, with the module and the title.
 PARTS: Final[Mapping[str, tuple[str, str]]] = {

@@ -21,6 +21,8 @@ from typing import Any, Final
 
 import resblock
 from resblock.errors import InputError
+from resblock.evaluation import evaluate
+from resblock.evaluation.splits import Split, find_list, random_split, read_split
 from resblock.pairs import load_dimers
 from resblock.ranking import DimerResult
 from resblock.study.models import trained
@@ -29,8 +31,6 @@ from resblock.study.space import SEED, Axis, Cell, Choices, cells, check_axes, c
 from resblock.study.sweep_tables import Trained, figures, tables
 from resblock.study.trials import Done, Trials
 from resblock.training.config import PRESETS, TrainingConfig
-from resblock.evaluation import evaluate
-from resblock.evaluation.splits import Split, find_list, random_split, read_split
 
 DATABASE: Final = "sweep.db"
 #: The paper's depths and widths.
