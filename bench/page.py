@@ -105,7 +105,7 @@ def _limits(record: Record) -> str:
         f"One core makes {peak:.0f} GFLOP/s of float32 multiply-adds from registers. The equations of one unit add "
         f"{forward:.2f} ns to them in the forward pass and {backward:.2f} ns in the backward pass, as `core/cell.h` "
         "writes them, with operands at hand and nothing to wait for. Each part of the record is compared with the "
-        "figures of its own run. The backward pass has twice the multiply-adds of the forward pass."
+        "peak of its own run. The backward pass has twice the multiply-adds of the forward pass."
     )
 
 

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HAND_WRITTEN = ["*.md", "docs/*.md", "docs/notes/*.md", "bench/*.md", "csrc/tests/*.md", "resblock/*/*.md"]
 PAGES = {str(path.relative_to(ROOT)): path for glob in HAND_WRITTEN for path in sorted(ROOT.glob(glob))}
 SOURCES = ["resblock/**/*.py", "csrc/**/*.[chip]*", "bench/*.py", "python_tests/*.py", "CMakeLists.txt"]
-COMMANDS = typer.main.get_command(app).commands
+GROUP = typer.main.get_command(app)
+COMMANDS = GROUP.commands
 OPTIONS = {
     name: {"--help", *(word for param in command.params for word in param.opts)} for name, command in COMMANDS.items()
 }
@@ -93,7 +94,7 @@ def test_commands_and_their_options_exist(page):
         for word in words:
             if word.startswith("--"):
                 assert word.partition("=")[0] in OPTIONS[command], f"resblock {command} {word}"
-    known = set().union(*OPTIONS.values(), OTHERS)
+    known = set(OTHERS).union(*OPTIONS.values(), *(param.opts for param in GROUP.params))
     if not page.startswith(("bench", "CONTRIBUTING", "CHANGELOG")):
         alone = {span.split()[0] for span in code(page)[1] if span.startswith("--")}
         assert alone <= known
