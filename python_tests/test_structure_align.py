@@ -194,3 +194,11 @@ def test_a_modified_residue_is_its_parent(read):
         replace(atom, residue="MSE", record="HETATM") if atom.residue == "MET" else atom for atom in renumbered(base, 2)
     )
     assert map_residues(read(base), read(bound)).tolist() == [-1, -1, *range(20)]
+
+
+def test_coverage_is_of_the_shorter_chain(read):
+    """Half a chain nearby covers as much as a whole one far away: it comes first, and the other gives the rest."""
+    base = helix(SEQUENCE)
+    half = tuple(replace(atom, chain="K") for atom in base if atom.number <= 11)
+    far = moved(base, shift=(0.0, 40.0, 0.0), chain="M")
+    assert map_residues(read(base), read(far, half)).tolist() == [*range(22, 33), *range(11, 22)]
