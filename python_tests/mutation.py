@@ -1,0 +1,169 @@
+"""Changes the protein side in many small ways, one at a time, and lists the changes that no test notices.
+
+    python python_tests/mutation.py --count 400 --seed 7 --out mutants.md
+
+Mutants are those of cosmic-ray (the extra `dev`); mutation.toml names the modules and the tests of each. A place in the
+code is drawn by chance, and one of its mutants. Left out is what changes no result: annotations and messages. The tests
+run in copies of the repository, so the files of this one stay as they are.
+"""
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+from cosmic_ray.commands import init
+from cosmic_ray.config import load_config
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+from cosmic_ray.work_db import WorkDB, use_db
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CONFIG = REPOSITORY / "python_tests" / "mutation.toml"
+#: Exit status of pytest: a failed test, and an error while tests are collected, which a mutant may cause as well.
+NOTICED = (1, 2, 3)
+
+
+def mutants(paths):
+    """All mutants of these modules that can change a result, by their place in the code."""
+    with tempfile.TemporaryDirectory() as directory, use_db(str(Path(directory) / "db"), WorkDB.Mode.create) as db:
+        init(paths, db, {})
+        found = [mutation for item in db.work_items for mutation in item.mutations]
+    silent = {path: _silent(path) for path in {mutation.module_path for mutation in found}}
+    places = defaultdict(list)
+    for mutation in found:
+        if not any(start <= mutation.start_pos <= end for start, end in silent[mutation.module_path]):
+            kind = mutation.operator_name.partition("_")[0]
+            places[str(mutation.module_path), mutation.start_pos, mutation.end_pos, kind].append(mutation)
+    return places
+
+
+def _silent(path):
+    """First and last position of annotations, messages and what is raised."""
+    parts = []
+    for node in ast.walk(ast.parse(Path(path).read_text())):
+        parts += [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        parts += [node] if isinstance(node, (ast.Raise, ast.JoinedStr)) else []
+    return [((p.lineno, p.col_offset), (p.end_lineno, p.end_col_offset)) for p in parts if p is not None]
+
+
+def tests_of(path, table):
+    """Test files of a module: those of the longest prefix."""
+    prefix = max((prefix for prefix in table if str(path).startswith(prefix)), key=len)
+    return [f"python_tests/{name}.py" for name in table[prefix]]
+
+
+def copy(directory):
+    """The files that git tracks or would, and the compiled module."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    compiled = [str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "resblock").glob("_C*")]
+    for name in (*listed.stdout.splitlines(), *compiled):
+        if (REPOSITORY / name).is_file():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, directory / name)
+    return directory
+
+
+def pytest(directory, tests, limit):
+    """Exit status of these tests in a copy; None beyond the time limit."""
+    # A byte-code file of another mutant of the same size and second would pass for this one's.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(directory), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]
+    with subprocess.Popen(
+        command, cwd=directory, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            return process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return None
+
+
+def changed_line(before, after):
+    """The first line in which two texts differ, of each."""
+    pairs = zip(before.splitlines(), after.splitlines(), strict=False)
+    return next((old.strip(), new.strip()) for old, new in pairs if old != new)
+
+
+def examine(mutation, directory, settings):
+    """(noticed, place, old line, new line) of one mutant, tried in a copy."""
+    target = directory / mutation.module_path
+    before = target.read_text()
+    after = mutate_code(before, get_operator(mutation.operator_name)(**mutation.operator_args), mutation.occurrence)
+    target.write_text(after)
+    try:
+        status = pytest(directory, tests_of(mutation.module_path, settings["tests"]), settings["cosmic-ray"]["timeout"])
+    finally:
+        target.write_text(before)
+    if status not in (0, None, *NOTICED):
+        raise SystemExit(f"{mutation.module_path}: pytest ended with {status}; do its tests exist?")
+    place = f"{mutation.module_path}:{mutation.start_pos[0]}"
+    return status != 0, place, *changed_line(before, after)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=400, help="mutants to draw")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw; take a new one after tests were written")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants tried at a time")
+    parser.add_argument("--out", type=Path, required=True, help="table of the mutants that no test noticed")
+    parser.add_argument("modules", nargs="*", help="files or folders; those of mutation.toml without")
+    arguments = parser.parse_args()
+
+    os.chdir(REPOSITORY)
+    settings = tomllib.loads(CONFIG.read_text())
+    roots = arguments.modules or load_config(CONFIG)["module-path"]
+    paths = [p for root in map(Path, roots) for p in (sorted(root.rglob("*.py")) if root.is_dir() else [root])]
+    places = mutants(paths)
+    generator = random.Random(arguments.seed)
+    drawn = [
+        generator.choice(places[key]) for key in generator.sample(sorted(places), min(arguments.count, len(places)))
+    ]
+
+    with tempfile.TemporaryDirectory() as top:
+        copies = SimpleQueue()
+        for number in range(arguments.jobs):
+            copies.put(copy(Path(top) / str(number)))
+        everything = sorted({test for path in paths for test in tests_of(path, settings["tests"])})
+        whole = copies.get()
+        if pytest(whole, everything, None) != 0:
+            raise SystemExit("the tests fail without a mutant; run them first")
+        copies.put(whole)
+
+        def tried(mutation):
+            directory = copies.get()
+            try:
+                return examine(mutation, directory, settings)
+            finally:
+                copies.put(directory)
+
+        survivors = []
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            for number, (noticed, *row) in enumerate(pool.map(tried, drawn), start=1):
+                survivors += [] if noticed else [row]
+                print(f"{number}/{len(drawn)}: {len(survivors)} unnoticed", end="\r", file=sys.stderr)
+    share = 1 - len(survivors) / len(drawn)
+    title = f"{len(drawn)} mutants of {len(places)} places, seed {arguments.seed}: {share:.1%} noticed"
+    rows = [f"| {place} | `{old}` | `{new}` |" for place, old, new in sorted(survivors)]
+    arguments.out.write_text("\n".join([title, "", "| place | line | mutant |", "|---|---|---|", *rows, ""]))
+    print(title)
+
+
+if __name__ == "__main__":
+    main()
