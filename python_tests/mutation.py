@@ -101,7 +101,7 @@ def changed_line(before, after):
     return next((old.strip(), new.strip()) for old, new in pairs if old != new)
 
 
-def examine(mutation, directory, settings):
+def examine(directory, mutation, settings):
     """(noticed, place, old line, new line) of one mutant, tried in a copy."""
     target = directory / mutation.module_path
     before = target.read_text()
@@ -140,24 +140,27 @@ def main():
         copies = SimpleQueue()
         for number in range(arguments.jobs):
             copies.put(copy(Path(top) / str(number)))
-        everything = sorted({test for path in paths for test in tests_of(path, settings["tests"])})
-        whole = copies.get()
-        if pytest(whole, everything, None) != 0:
-            raise SystemExit("the tests fail without a mutant; run them first")
-        copies.put(whole)
 
-        def tried(mutation):
+        def with_copy(work, *given):
             directory = copies.get()
             try:
-                return examine(mutation, directory, settings)
+                return work(directory, *given)
             finally:
                 copies.put(directory)
 
+        def fails(test):
+            return with_copy(pytest, [test], None) != 0
+
         survivors = []
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            for number, (noticed, *row) in enumerate(pool.map(tried, drawn), start=1):
+            tests = sorted({test for mutant in drawn for test in tests_of(mutant.module_path, settings["tests"])})
+            failing = [test for test, failed in zip(tests, pool.map(fails, tests), strict=True) if failed]
+            if failing:
+                raise SystemExit(f"{', '.join(failing)}: fail without a mutant; run them first")
+            tried = pool.map(lambda mutant: with_copy(examine, mutant, settings), drawn)
+            for number, (noticed, *row) in enumerate(tried, start=1):
                 survivors += [] if noticed else [row]
-                print(f"{number}/{len(drawn)}: {len(survivors)} unnoticed", end="\r", file=sys.stderr)
+                print(f"{number}/{len(drawn)}: {len(survivors)} unnoticed", file=sys.stderr)
     share = 1 - len(survivors) / len(drawn)
     title = f"{len(drawn)} mutants of {len(places)} places, seed {arguments.seed}: {share:.1%} noticed"
     rows = [f"| {place} | `{old}` | `{new}` |" for place, old, new in sorted(survivors)]
