@@ -88,8 +88,9 @@ def test_the_correction_is_that_of_logistic_regression():
     model = LogisticRegression(C=1e12, tol=1e-12, solver="newton-cholesky")
     model.fit(inputs, np.repeat([1, 0], len(labels)), sample_weight=np.concatenate([share, 1 - share]))
     found = fit_calibration(scores, labels)
-    assert found.scale == pytest.approx(model.coef_[0, 0], rel=1e-4)
-    assert found.shift == pytest.approx(model.intercept_[0], abs=1e-4)
+    # The search ends where a step changes the mean loss, of a curvature of about 0.05, by less than 1e-9.
+    assert found.scale == pytest.approx(model.coef_[0, 0], abs=4e-4)
+    assert found.shift == pytest.approx(model.intercept_[0], abs=4e-4)
 
 
 def test_a_correction_scales_then_shifts_the_log_odds():
