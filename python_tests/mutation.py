@@ -9,6 +9,8 @@ run in copies of the repository, so the files of this one stay as they are.
 
 import argparse
 import ast
+import importlib
+import multiprocessing
 import os
 import random
 import shutil
@@ -20,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
+import pytest
 from cosmic_ray.commands import init
 from cosmic_ray.config import load_config
 from cosmic_ray.mutating import mutate_code
@@ -33,6 +36,18 @@ else:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = REPOSITORY / "python_tests" / "mutation.toml"
+#: Tests run in forks of this process, which has imported what takes long; never the package itself.
+FORK = multiprocessing.get_context("fork")
+IMPORTED = (
+    "Bio.PDB",
+    "hypothesis",
+    "propka.run",
+    "scipy.stats",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "torch",
+    "typer",
+)
 #: Exit status of pytest: a failed test, and an error while tests are collected, which a mutant may cause as well.
 NOTICED = (1, 2, 3)
 
@@ -80,19 +95,28 @@ def copy(directory):
     return directory
 
 
-def pytest(directory, tests, limit):
+def status(directory, tests, limit):
     """Exit status of these tests in a copy; None beyond the time limit."""
+    process = FORK.Process(target=_run, args=(directory, tests))
+    process.start()
+    process.join(limit)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return None
+    return process.exitcode
+
+
+def _run(directory, tests):
+    os.chdir(directory)
+    os.environ.update(PYTHONPATH=str(directory), OMP_NUM_THREADS="1")
+    sys.path.insert(0, str(directory))
     # A byte-code file of another mutant of the same size and second would pass for this one's.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(directory), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]
-    with subprocess.Popen(
-        command, cwd=directory, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            return process.wait(limit)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return None
+    sys.dont_write_bytecode = True
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]))
 
 
 def changed_line(before, after):
@@ -108,13 +132,13 @@ def examine(directory, mutation, settings):
     after = mutate_code(before, get_operator(mutation.operator_name)(**mutation.operator_args), mutation.occurrence)
     target.write_text(after)
     try:
-        status = pytest(directory, tests_of(mutation.module_path, settings["tests"]), settings["cosmic-ray"]["timeout"])
+        ended = status(directory, tests_of(mutation.module_path, settings["tests"]), settings["cosmic-ray"]["timeout"])
     finally:
         target.write_text(before)
-    if status not in (0, None, *NOTICED):
-        raise SystemExit(f"{mutation.module_path}: pytest ended with {status}; do its tests exist?")
+    if ended not in (0, None, *NOTICED):
+        raise SystemExit(f"{mutation.module_path}: pytest ended with {ended}; do its tests exist?")
     place = f"{mutation.module_path}:{mutation.start_pos[0]}"
-    return status != 0, place, *changed_line(before, after)
+    return ended != 0, place, *changed_line(before, after)
 
 
 def main():
@@ -126,6 +150,8 @@ def main():
     parser.add_argument("modules", nargs="*", help="files or folders; those of mutation.toml without")
     arguments = parser.parse_args()
 
+    for name in IMPORTED:
+        importlib.import_module(name)
     os.chdir(REPOSITORY)
     settings = tomllib.loads(CONFIG.read_text())
     roots = arguments.modules or load_config(CONFIG)["module-path"]
@@ -149,7 +175,7 @@ def main():
                 copies.put(directory)
 
         def fails(test):
-            return with_copy(pytest, [test], None) != 0
+            return with_copy(status, [test], None) != 0
 
         survivors = []
         with ThreadPoolExecutor(arguments.jobs) as pool:
