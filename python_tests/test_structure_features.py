@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from synthetic import ALL_TYPES, helix, mmcif, moved, random_rotation, write
 
 from resblock.errors import InputError
-from resblock.structure import PAPER_FEATURES, features, read_partner, residue_features
+from resblock.structure import PAPER_FEATURES, cache_directory, features, read_partner, residue_features
 from resblock.structure.frame import canonical_frame
 from resblock.structure.paper import atom_radii
 from resblock.structure.scales import REFERENCE_AREA, RESIDUE_NAMES, UNKNOWN
@@ -155,3 +155,28 @@ class TestCache:
         for table in tables:
             np.testing.assert_array_equal(table, tables[0])
         assert [p.suffix for p in (cache / "features").iterdir()] == [".npy"]
+
+
+def test_the_frame_follows_the_order_of_the_atoms(bundle):
+    """Their trend lies along the first axis, their bend in the plane of the first two, both to the positive side."""
+    framed = canonical_frame(bundle.coordinates)
+    order = np.linspace(-1.0, 1.0, len(framed))
+    trend, bend = order @ framed, order**2 @ framed
+    assert trend[0] > 1
+    np.testing.assert_allclose(trend[1:], 0.0, atol=1e-8)
+    assert bend[1] > 1
+    assert bend[2] == pytest.approx(0.0, abs=1e-8)
+
+
+def test_the_cache_lies_where_the_variable_says_or_with_the_users(monkeypatch, tmp_path):
+    monkeypatch.setenv("RESBLOCK_CACHE", str(tmp_path))
+    assert cache_directory() == tmp_path
+    monkeypatch.delenv("RESBLOCK_CACHE")
+    assert cache_directory().name == "resblock"
+    assert cache_directory().is_absolute()
+
+
+def test_sets_of_features_have_entries_of_their_own(cache, bundle):
+    assert residue_features(bundle, "extended").shape == (40, 142)
+    assert residue_features(bundle, "paper").shape == (40, 9)
+    assert len(list((cache / "features").iterdir())) == 2
