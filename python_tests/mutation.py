@@ -125,6 +125,11 @@ def changed_line(before, after):
     return next((old.strip(), new.strip()) for old, new in pairs if old != new)
 
 
+def reason(old, new, known):
+    """Why a mutant cannot be noticed, by mutation.toml; empty where it could be."""
+    return next((entry["reason"] for entry in known if entry["line"] == old and entry.get("mutant", new) == new), "")
+
+
 def examine(directory, mutation, settings):
     """(noticed, place, old line, new line) of one mutant, tried in a copy."""
     target = directory / mutation.module_path
@@ -185,12 +190,18 @@ def main():
                 raise SystemExit(f"{', '.join(failing)}: fail without a mutant; run them first")
             tried = pool.map(lambda mutant: with_copy(examine, mutant, settings), drawn)
             for number, (noticed, *row) in enumerate(tried, start=1):
-                survivors += [] if noticed else [row]
-                print(f"{number}/{len(drawn)}: {len(survivors)} unnoticed", file=sys.stderr)
-    share = 1 - len(survivors) / len(drawn)
-    title = f"{len(drawn)} mutants of {len(places)} places, seed {arguments.seed}: {share:.1%} noticed"
-    rows = [f"| {place} | `{old}` | `{new}` |" for place, old, new in sorted(survivors)]
-    arguments.out.write_text("\n".join([title, "", "| place | line | mutant |", "|---|---|---|", *rows, ""]))
+                if not noticed:
+                    survivors.append((*row, reason(*row[1:], settings["unnoticeable"])))
+                    print(f"{number}/{len(drawn)}:", *survivors[-1], sep="\n    ", file=sys.stderr)
+    equivalent = sum(row[-1] != "" for row in survivors)
+    share = (len(drawn) - len(survivors)) / (len(drawn) - equivalent)
+    title = (
+        f"{len(drawn)} mutants of {len(places)} places, seed {arguments.seed}: "
+        f"{len(survivors)} not noticed, {equivalent} of them for a reason; {share:.1%} of the others noticed"
+    )
+    rows = [f"| {place} | `{old}` | `{new}` | {why} |" for place, old, new, why in sorted(survivors)]
+    head = ["| place | line | mutant | reason |", "|---|---|---|---|"]
+    arguments.out.write_text("\n".join([title, "", *head, *rows, ""]))
     print(title)
 
 

@@ -227,3 +227,8 @@ def test_two_chains_on_a_side_are_no_dimer(made):
     two = replace(made.receptor, residues=(replace(first, chain="Z"), *rest))
     assert not replace(made, receptor=two).is_dimer
     assert not replace(made, ligand=two).is_dimer
+
+
+def test_what_is_not_said_is_not_known(made):
+    bare = Dimer("BARE", made.receptor, made.ligand, made.feature_names)
+    assert (bare.contact_area, bare.distance, bare.lost_contacts, bare.key) == (None, None, 0, "")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from synthetic import ALL_TYPES, helix, mmcif, moved, pdb, write
+from synthetic import ALL_TYPES, helix, mmcif, modified, moved, pdb, write
 
 from resblock.errors import InputError
 from resblock.structure import Partner, notes, pka, read, read_partner, residue_features
@@ -453,3 +453,22 @@ def test_comments_before_mmcif_and_lower_case_records(tmp_path):
 def test_a_line_may_end_with_its_coordinates(tmp_path):
     (tmp_path / "short.pdb").write_text("\n".join(line[:54] for line in pdb(helix("ACDE")).splitlines()))
     assert read_partner(tmp_path / "short.pdb").digest == made(tmp_path, helix("ACDE")).digest
+
+
+def test_a_ligand_amid_the_chain_ends_nothing(tmp_path):
+    chain = helix("AAAAAA")
+    free = moved([replace(a, record="HETATM", number=9) for a in helix("G")], shift=(0.0, 30.0, 0.0))
+    atoms = (*(a for a in chain if a.number <= 3), *free, *(a for a in chain if a.number > 3))
+    assert labels(made(tmp_path, atoms)) == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_modified_residue_lacks_nothing(tmp_path):
+    """Its atoms are not those of its parent: selenomethionine has no SD."""
+    atoms = modified(helix("AMAA"), 2, "MSE", SD=("SE", "SE"))
+    assert notes(made(tmp_path, atoms)) == []
+
+
+def test_limits_are_those_of_the_documentation():
+    text = (Path(read.__file__).parents[2] / "docs" / "features.md").read_text()
+    assert f"more than {pka.MAX_RESIDUES:,} residues" in text
+    assert read.MAX_ATOMS == 250_000
