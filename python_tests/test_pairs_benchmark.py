@@ -227,3 +227,15 @@ def test_lost_contacts_are_counted(complexes, tmp_path):
     entry = prepare_benchmark(complexes, tmp_path / "out", ["GOOD"], 1).done[0]
     assert entry.lost_contacts == np.count_nonzero(whole.contact_area[touching]) > 0
     assert entry.residues == (19, 12)
+
+
+def test_what_failed_or_was_there_has_no_counts(complexes, tmp_path):
+    out = tmp_path / "out"
+    (failed,) = prepare_benchmark(complexes, out, ["BAD"], 1).complexes
+    prepare_benchmark(complexes, out, ["GOOD"], 1)
+    (unchanged,) = prepare_benchmark(complexes, out, ["GOOD"], 1).complexes
+    for entry in (failed, unchanged):
+        assert (entry.residues, entry.contacts, entry.lost_contacts) == ((0, 0), 0, 0)
+    assert (unchanged.status, unchanged.reason, unchanged.seconds) == ("unchanged", "", 0.0)
+    assert failed.status == "failed"
+    assert failed.seconds > 0

@@ -472,3 +472,49 @@ def test_limits_are_those_of_the_documentation():
     text = (Path(read.__file__).parents[2] / "docs" / "features.md").read_text()
     assert f"more than {pka.MAX_RESIDUES:,} residues" in text
     assert read.MAX_ATOMS == 250_000
+
+
+@pytest.mark.parametrize(("axis", "start"), [("x", 30), ("y", 38), ("z", 46)])
+@pytest.mark.parametrize("place", [0, 7])
+def test_a_letter_in_any_column_of_a_coordinate_is_refused(tmp_path, axis, start, place):
+    lines = pdb(helix("ACDE")).splitlines()
+    lines[2] = lines[2][: start + place] + "O" + lines[2][start + place + 1 :]
+    (tmp_path / "letter.pdb").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=rf"line 3: {axis} coordinate .* \(columns {start + 1}-{start + 8}\)"):
+        read_partner(tmp_path / "letter.pdb")
+
+
+@pytest.mark.parametrize("place", [22, 25])
+def test_a_letter_in_any_column_of_a_residue_number_is_refused(tmp_path, place):
+    lines = pdb(helix("ACDE")).splitlines()
+    lines[2] = lines[2][:place] + "O" + lines[2][place + 1 :]
+    (tmp_path / "letter.pdb").write_text("\n".join(lines))
+    with pytest.raises(InputError, match="line 3: residue number"):
+        read_partner(tmp_path / "letter.pdb")
+
+
+def test_wide_numbers_are_read(tmp_path):
+    atoms = tuple(replace(a, number=a.number - 999) for a in moved(helix("ACDE"), shift=(-911.0, -922.0, -933.0)))
+    partner = made(tmp_path, atoms)
+    assert labels(partner) == ["-998", "-997", "-996", "-995"]
+    np.testing.assert_array_equal(partner.coordinates, [a.xyz for a in atoms])
+
+
+def test_occupancies_decide_to_the_second_decimal(tmp_path):
+    """Of the places of one atom the likelier; a field that is no number counts as full."""
+    base = helix("AAKAA")
+    nz = next(k for k, a in enumerate(base) if a.name == "NZ")
+    for first, second, taken in ((0.49, 0.51, 1), (0.51, 0.49, 0)):
+        there = replace(base[nz], alternative="B", occupancy=second, xyz=(9.0, 9.0, 9.0))
+        here = replace(base[nz], alternative="A", occupancy=first)
+        partner = made(tmp_path, (*base[:nz], here, there, *base[nz + 1 :]))
+        assert (partner.coordinates[nz, 0] == 9.0) == bool(taken)
+
+
+def test_insertion_codes_and_numbers_tell_residues_apart(tmp_path):
+    """The same atom names under 5, 5A and 6 are three residues; twice under 5A they are refused."""
+    atoms = tuple(replace(a, number=5, insertion_code="A") if a.number == 6 else a for a in helix("AAAAAAA"))
+    assert labels(made(tmp_path, atoms)) == ["1", "2", "3", "4", "5", "5A", "7"]
+    twice = tuple(replace(a, number=5, insertion_code="A") if a.number == 7 else a for a in atoms)
+    with pytest.raises(InputError, match="chain A residue ALA 5A atom N: this chain"):
+        made(tmp_path, twice)
