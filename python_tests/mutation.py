@@ -3,8 +3,8 @@
     python python_tests/mutation.py --count 400 --seed 7 --out mutants.md
 
 Mutants are those of cosmic-ray (the extra `dev`); mutation.toml names the modules and the tests of each. A place in the
-code is drawn by chance, and one of its mutants. Left out is what changes no result: annotations and messages. The tests
-run in copies of the repository, so the files of this one stay as they are.
+code is drawn by chance, and one of its mutants. Left out is what changes no result: annotations, decorators, messages.
+The tests run in copies of the repository, so the files of this one stay as they are.
 """
 
 import argparse
@@ -60,6 +60,8 @@ def mutants(paths):
     silent = {path: _silent(path) for path in {mutation.module_path for mutation in found}}
     places = defaultdict(list)
     for mutation in found:
+        if mutation.operator_name.endswith("RemoveDecorator"):
+            continue
         if not any(start <= mutation.start_pos <= end for start, end in silent[mutation.module_path]):
             kind = mutation.operator_name.partition("_")[0]
             places[str(mutation.module_path), mutation.start_pos, mutation.end_pos, kind].append(mutation)
