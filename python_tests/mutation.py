@@ -36,6 +36,8 @@ else:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = REPOSITORY / "python_tests" / "mutation.toml"
+#: Keywords that hold for every correct program: of dataclasses and of zip.
+ASSURANCES = ("frozen", "strict")
 #: Tests run in forks of this process, which has imported what takes long; never the package itself.
 FORK = multiprocessing.get_context("fork")
 IMPORTED = (
@@ -69,11 +71,12 @@ def mutants(paths):
 
 
 def _silent(path):
-    """First and last position of annotations, messages and what is raised."""
+    """First and last position of annotations, messages, what is raised, and assurances."""
     parts = []
     for node in ast.walk(ast.parse(Path(path).read_text())):
         parts += [getattr(node, "annotation", None), getattr(node, "returns", None)]
         parts += [node] if isinstance(node, (ast.Raise, ast.JoinedStr)) else []
+        parts += [node.value] if isinstance(node, ast.keyword) and node.arg in ASSURANCES else []
     return [((p.lineno, p.col_offset), (p.end_lineno, p.end_col_offset)) for p in parts if p is not None]
 
 
