@@ -12,8 +12,11 @@ from resblock.pairs.dataset import (
     PairWindows,
     Random,
     TrainingPairs,
+    batches_here,
+    imputed_features,
     pair_weights,
     standardisation,
+    standardised_features,
     surface_batches,
 )
 from torch.utils.data import DataLoader
@@ -236,3 +239,105 @@ def test_memory_of_a_large_dimer_stays_small():
         cwd=Path(__file__).parent,
     )
     assert int(done.stdout) < 300_000  # kilobytes
+
+
+def test_random_pairs_are_drawn_afresh_every_epoch_and_closest_ones_once(dimers):
+    def pairs(selection, epoch):
+        training = TrainingPairs(dimers, selection, 16, seed=1)
+        training.draw(0)
+        rows, labels = training.draw(epoch)
+        return {tuple(sorted(row)) for row in rows[~labels].tolist()}, {tuple(sorted(r)) for r in rows[labels].tolist()}
+
+    first, again = pairs(Random(3), 0), pairs(Random(3), 1)
+    assert first[0] != again[0]
+    assert first[1] == again[1], "the positives are all shown in every epoch"
+    assert pairs(Closest(2), 0) == pairs(Closest(2), 1)
+
+    class Counted(Closest):
+        calls = 0
+
+        def __call__(self, *given):
+            Counted.calls += 1
+            return super().__call__(*given)
+
+    training = TrainingPairs(dimers, Counted(2), 16)
+    for epoch in range(2):
+        training.draw(epoch)
+    assert Counted.calls == len(dimers)
+
+
+def slow_closest(one, multiple):
+    """The selection's definition with sets of pairs."""
+    surface = {tuple(pair) for pair in one.surface_pairs().tolist()}
+    true = {pair for pair in surface if one.contact_area[pair] > 0}
+    known = sorted((pair for pair in surface if np.isfinite(one.distance[pair])), key=lambda p: (one.distance[p], p))
+    chosen = set(true)
+    for a, b in known[: round(multiple * len(true))]:
+        rows, columns = ([k for k in (x - 1, x, x + 1) if 0 <= k < len(side) and side.linked[max(k, x)] | (k == x)]
+                         for x, side in ((a, one.receptor), (b, one.ligand)))  # fmt: skip
+        chosen |= {(i, j) for i in rows for j in columns} & surface
+    return chosen, true
+
+
+@pytest.mark.parametrize("multiple", [0.5, 3, 1e6])
+def test_closest_is_as_defined(dimers, multiple):
+    for one in dimers:
+        pairs, labels = Closest(multiple)(one, np.random.default_rng(0))
+        chosen, true = slow_closest(one, multiple)
+        assert [tuple(pair) for pair in pairs.tolist()] == sorted(chosen)
+        assert {tuple(pair) for pair in pairs[labels].tolist()} == true
+
+
+def test_the_papers_multiples():
+    assert (Closest().multiple, Random().negatives_per_positive) == (10.0, 20.0)
+    assert (Closest.fixed, Random.fixed) == (True, False)
+
+
+def test_closest_needs_distances(dimers):
+    with pytest.raises(InputError, match="D0: no distances"):
+        Closest()(replace(dimers[0], distance=None), np.random.default_rng(0))
+
+
+def test_standardised_features_are_scores_of_imputed_ones(dimers):
+    side = dimers[0].receptor
+    filled = np.where(np.isnan(side.features), 7.0, side.features)
+    np.testing.assert_allclose(imputed_features(side), filled)
+    mean, scale = np.arange(9, dtype=np.float32), np.arange(1, 10, dtype=np.float32)
+    np.testing.assert_allclose(standardised_features(side, mean, scale), (filled - mean) / scale, rtol=1e-6)
+    np.testing.assert_allclose(standardised_features(side, None, None), filled)
+    np.testing.assert_allclose(standardised_features(side, mean, None), filled - mean, rtol=1e-6)
+    assert standardised_features(side, mean, scale).dtype == np.float32
+
+
+def test_batches_that_do_not_go_round_are_left_out():
+    def starts(count, rank, ranks):
+        return [(part.start, part.stop) for part in batches_here(count, 4, rank, ranks)]
+
+    assert starts(10, 0, 1) == [(0, 4), (4, 8), (8, 12)]
+    assert [starts(20, rank, 2) for rank in (0, 1)] == [[(0, 4), (8, 12)], [(4, 8), (12, 16)]]
+    assert [starts(24, rank, 3) for rank in range(3)] == [[(0, 4), (12, 16)], [(4, 8), (16, 20)], [(8, 12), (20, 24)]]
+    assert starts(0, 0, 1) == []
+
+
+def test_workers_share_the_batches(dimers):
+    training = TrainingPairs(dimers, Closest(2), 16)
+    alone = [batch.labels for batch in DataLoader(training, batch_size=None)]
+    shared = [batch.labels for batch in DataLoader(training, batch_size=None, num_workers=2)]
+    assert len(shared) == len(alone) > 3
+    for mine, expected in zip(shared, alone, strict=True):
+        assert torch.equal(mine, expected)
+
+
+def test_a_batch_has_the_windows_and_weights_of_its_pairs(dimers):
+    mean, scale = standardisation(dimers)
+    training = TrainingPairs(dimers, Random(2), 16, mean, scale, seed=3, true_weight=0.7)
+    training.set_epoch(5)
+    rows, labels = training.draw(5)
+    windows = PairWindows(dimers, mean, scale)
+    for k, batch in enumerate(training):
+        here = slice(16 * k, 16 * k + 16)
+        expected, lengths = windows.gather(rows[here])
+        assert torch.equal(batch.windows, expected)
+        assert torch.equal(batch.lengths, lengths)
+        assert batch.labels.tolist() == labels[here].tolist()
+        np.testing.assert_array_equal(batch.weights, pair_weights(labels[here], 0.7))

@@ -9,7 +9,8 @@ from synthetic import ALL_TYPES, helix, moved, random_rotation, write
 
 from resblock.errors import InputError
 from resblock.pairs import Dimer, DimerPartner, dimer, load_dimers
-from resblock.structure import PAPER_FEATURES, feature_names, read_partner
+from resblock.structure import PAPER_FEATURES, feature_names, read_partner, residue_features
+from resblock.structure.frame import canonical_frame
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +199,36 @@ def test_the_columns_of_a_feature_set(made, tmp_path):
     made.save(tmp_path / "MADE.npz")
     (loaded,) = load_dimers(tmp_path, features=some.feature_names)
     assert_same(loaded, some)
+
+
+@pytest.mark.parametrize("features", ["paper", "extended"])
+def test_a_partner_holds_places_sides_and_the_surface(features, tmp_path):
+    atoms = helix(ALL_TYPES) + moved(helix(ALL_TYPES[::-1]), shift=(0.0, 8.0, 2.0), chain="B")
+    structure = read_partner(write(tmp_path / "two.pdb", atoms))
+    partner = DimerPartner.from_structure(structure, features)
+    frame = canonical_frame(structure.coordinates)
+    table = residue_features(structure, features)
+    np.testing.assert_array_equal(partner.features, table.astype(np.float32))
+    np.testing.assert_array_equal(partner.surface, table[:, feature_names(features).index("AESA")] > 0)
+    assert 0 < (~partner.surface).sum() < 40, "some residue must be buried for this test to tell anything"
+    for k in range(40):
+        np.testing.assert_allclose(partner.centres[k], frame[structure.atom_residue == k].mean(axis=0), atol=1e-5)
+        named = {structure.atom_names[a]: frame[a] for a in np.flatnonzero(structure.atom_residue == k)}
+        if "CB" in named:
+            way = named["CB"] - named["CA"]
+            assert partner.sides[k] @ way / np.linalg.norm(way) > 0.99
+    assert partner.chains == ("A", "B")
+    assert len(partner) == 40
+    np.testing.assert_array_equal(partner.linked, structure.linked)
+
+
+def test_two_chains_on_a_side_are_no_dimer(made):
+    first, *rest = made.receptor.residues
+    two = replace(made.receptor, residues=(replace(first, chain="Z"), *rest))
+    assert not replace(made, receptor=two).is_dimer
+    assert not replace(made, ligand=two).is_dimer
+
+
+def test_what_is_not_said_is_not_known(made):
+    bare = Dimer("BARE", made.receptor, made.ligand, made.feature_names)
+    assert (bare.contact_area, bare.distance, bare.lost_contacts, bare.key) == (None, None, 0, "")

@@ -120,3 +120,84 @@ def test_a_dimer_without_true_pairs_is_left_out():
     without = replace(made_dimer(1), contact_area=np.zeros((14, 9), dtype=np.float32))
     assert TrainingResidues([without, made_dimer(2)], 10, 4).batches == 1
     assert list(TrainingResidues([without], 10, 4)) == []
+
+
+def slow_edge(partner, a, b):
+    """What a network is told of residue b as a neighbour of a, number by number."""
+    centres, sides = partner.centres.astype(float), partner.sides.astype(float)
+
+    def normal(k):
+        weights = [min(max(0.5 + (14.0 - np.linalg.norm(centres[k] - x)) / 2.0, 0.0), 1.0) for x in centres]
+        offset = centres[k] - np.average(centres, axis=0, weights=weights)
+        return offset / np.sqrt(offset @ offset + 1.0)
+
+    distance = np.linalg.norm(centres[b] - centres[a])
+    way = (centres[b] - centres[a]) / distance
+    same_piece = all(partner.linked[min(a, b) + 1 : max(a, b) + 1])
+    return [
+        *(np.exp(-(((distance - bump) / 2.0) ** 2)) for bump in (4, 6, 8, 10, 12, 15)),
+        distance / 10.0,
+        way @ sides[a],
+        way @ sides[b],
+        sides[a] @ sides[b],
+        way @ normal(a),
+        normal(a) @ normal(b),
+        float(same_piece and abs(a - b) == 1),
+        float(same_piece and abs(a - b) == 2),
+    ]
+
+
+def test_edges_are_as_defined(spread):
+    neighbours, edges = nearest_residues(spread)
+    assert neighbours.shape == (30, 16)
+    for a in range(30):
+        for k, b in enumerate(neighbours[a]):
+            np.testing.assert_allclose(edges[a, k], slow_edge(spread, a, b), atol=1e-5)
+
+
+def test_of_residues_equally_near_the_earlier_comes_first(spread):
+    line = np.column_stack([4.0 * np.arange(30), np.zeros(30), np.zeros(30)]).astype(np.float32)
+    neighbours, _ = nearest_residues(replace(spread, centres=line), 4)
+    assert neighbours[10].tolist() == [9, 11, 8, 12]
+    assert neighbours[0].tolist() == [1, 2, 3, 4]
+
+
+def test_residues_in_one_place_have_edges(spread):
+    centres = spread.centres.copy()
+    centres[1] = centres[0]
+    neighbours, edges = nearest_residues(replace(spread, centres=centres), 3)
+    assert neighbours[0, 0] == 1
+    assert np.isfinite(edges).all()
+    assert edges[0, 0, 7:9].tolist() == [0.0, 0.0]
+
+
+def test_two_chains_of_a_partner_have_lengths_of_their_own():
+    dimer = made_dimer(1, sizes=(14, 9))
+    renamed = tuple(replace(r, chain="H" if k < 5 else "L") for k, r in enumerate(dimer.receptor.residues))
+    two = replace(dimer, receptor=replace(dimer.receptor, residues=renamed))
+    residues, starts = ResidueTables([two]).gather([0])
+    assert residues.lengths.tolist() == [5, 9, 9]
+    assert residues.partners.tolist() == [14, 9]
+    assert starts.tolist() == [[0, 14]]
+    np.testing.assert_array_equal(residues.features[:14], np.nan_to_num(dimer.receptor.features, nan=7.0))
+
+
+def test_negatives_are_drawn_with_replacement_and_weigh_by_number():
+    dimer = made_dimer(1)
+    true = int(dimer.labels().sum())
+    data = TrainingResidues([dimer, made_dimer(2)], negatives=200, batch_size=2)
+    (batch,) = data
+    assert batch.labels.shape == (2 * 200 + true + int(made_dimer(2).labels().sum()),)
+    first = batch.labels[: true + 200]
+    assert first[:true].all()
+    assert not first[true:].any()
+    assert batch.weights[: true + 200].sum().item() == pytest.approx(0.5)
+    others = batch.pairs[:, true : true + 200]
+    assert len({tuple(pair) for pair in others.T.tolist()}) < 200, "of fewer than 200 pairs, some come again"
+
+
+def test_dimers_are_batched_by_the_last_few():
+    data = TrainingResidues([made_dimer(k) for k in range(4)], negatives=5, batch_size=2)
+    assert data.batches == len(list(data)) == 2
+    lopsided = TrainingResidues([made_dimer(k) for k in range(5)], negatives=5, batch_size=2)
+    assert [len(batch.residues.partners) for batch in lopsided] == [4, 4, 2]

@@ -54,3 +54,19 @@ def test_the_first_ranks_decide_the_loss_of_the_top():
     log_odds = torch.tensor([0.0, 3.0, -3.0], requires_grad=True)
     top(log_odds, torch.tensor([True, False, False]), torch.full((3,), 1 / 3)).backward()
     assert log_odds.grad[1] > 100 * log_odds.grad[2] > 0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_by_hand(name):
+    """Three pairs, one of them true, written with the logarithm of each probability."""
+    log_odds, true, weights = [0.5, -1.0, 2.0], [True, False, False], [0.5, 0.2, 0.3]
+    told = [1 / (1 + math.exp(-x)) if t else 1 / (1 + math.exp(x)) for x, t in zip(log_odds, true, strict=True)]
+    odds = [w * math.exp(x) for w, x in zip(weights, log_odds, strict=True)]
+    expected = {
+        "cross-entropy": sum(-w * math.log(p) for w, p in zip(weights, told, strict=True)),
+        "focal": sum(-w * (1 - p) ** 2 * math.log(p) for w, p in zip(weights, told, strict=True)),
+        "top": -math.log(odds[0] / sum(odds)),
+    }
+    tensors = (torch.tensor(values, dtype=torch.float64) for values in (log_odds, weights))
+    given, weighted = tensors
+    assert float(LOSSES[name](given, torch.tensor(true), weighted)) == pytest.approx(expected[name], rel=1e-12)
