@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from synthetic import ALL_TYPES, helix, mmcif, moved, random_rotation, write
 
 from resblock.errors import InputError
-from resblock.structure import PAPER_FEATURES, cache_directory, features, read_partner, residue_features
+from resblock.files import cache_directory
+from resblock.structure import PAPER_FEATURES, features, read_partner, residue_features
 from resblock.structure.frame import canonical_frame
 from resblock.structure.paper import atom_radii
 from resblock.structure.scales import REFERENCE_AREA, RESIDUE_NAMES, UNKNOWN

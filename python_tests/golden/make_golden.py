@@ -17,8 +17,8 @@ import numpy as np  # noqa: E402
 import synthetic  # noqa: E402
 
 from resblock import structure  # noqa: E402
-from resblock.pairs import Dimer, DimerPartner  # noqa: E402
-from resblock.scoring import INCLUDED, load_scorer  # noqa: E402
+from resblock.models import INCLUDED, load_ensemble  # noqa: E402
+from resblock.pairs import Complex  # noqa: E402
 
 EXAMPLE = Path(structure.__file__).parents[1] / "example"
 COLUMNS = structure.EXTENDED_FEATURES
@@ -50,14 +50,11 @@ def features(partner):
 
 def log_odds(tables, weights):
     """(n, m) float64 log-odds of the example's surface pairs, from these (N, 142) tables of its partners."""
-    sides = {
-        name: replace(DimerPartner.from_structure(partner, "extended"), features=tables[name].astype(np.float32))
+    partners = {
+        name: replace(structure.PartnerFeatures.of(partner), features=tables[name].astype(np.float32))
         for name, partner in example().items()
     }
-    scorer = load_scorer(weights)
-    dimer = Dimer("example", sides["receptor"], sides["ligand"], COLUMNS).with_features(scorer.feature_names)
-    score = scorer.score(dimer).astype(np.float64)
-    return np.log(score) - np.log1p(-score)
+    return load_ensemble(weights).complex_log_odds(Complex("example", **partners)).astype(np.float64)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
+from resblock import files
 from resblock.errors import InputError
-from resblock.structure import files
 
 
 def test_gzip_is_told_by_its_first_bytes(tmp_path):

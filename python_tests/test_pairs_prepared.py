@@ -1,3 +1,5 @@
+"""Complexes, and the files that hold prepared ones."""
+
 import io
 from dataclasses import replace
 
@@ -8,8 +10,8 @@ from hypothesis import strategies as st
 from synthetic import ALL_TYPES, helix, moved, random_rotation, write
 
 from resblock.errors import InputError
-from resblock.pairs import Dimer, DimerPartner, dimer, load_dimers
-from resblock.structure import PAPER_FEATURES, feature_names, read_partner, residue_features
+from resblock.pairs import Complex, load_complex, load_complexes, prepared, save_complex
+from resblock.structure import PAPER_FEATURES, PartnerFeatures, feature_names, read_partner, residue_features
 from resblock.structure.frame import canonical_frame
 
 
@@ -21,11 +23,10 @@ def made(tmp_path_factory):
     ligand = read_partner(write(directory / "l.pdb", moved(helix("GMKWYD"), chain="L")))
     generator = np.random.default_rng(0)
     area = np.maximum(generator.normal(size=(20, 6)), 0).astype(np.float32)
-    return Dimer(
+    return Complex(
         code="MADE",
-        receptor=DimerPartner.from_structure(receptor),
-        ligand=DimerPartner.from_structure(ligand),
-        feature_names=PAPER_FEATURES,
+        receptor=PartnerFeatures.of(receptor),
+        ligand=PartnerFeatures.of(ligand),
         contact_area=area,
         distance=np.where(area > 0, 3.0, np.nan).astype(np.float32),
         lost_contacts=4,
@@ -34,31 +35,31 @@ def made(tmp_path_factory):
 
 
 def assert_same(one, other):
-    assert (one.code, one.feature_names, one.lost_contacts, one.key) == (
-        other.code, other.feature_names, other.lost_contacts, other.key
-    )  # fmt: skip
+    assert (one.code, one.lost_contacts, one.key) == (other.code, other.lost_contacts, other.key)
     np.testing.assert_array_equal(one.contact_area, other.contact_area)
     np.testing.assert_array_equal(one.distance, other.distance)
-    for side in ("receptor", "ligand"):
-        a, b = getattr(one, side), getattr(other, side)
-        assert a.residues == b.residues
-        for field in ("features", "linked", "surface", "centres", "sides"):
-            first, second = getattr(a, field), getattr(b, field)
+    for a, b in zip(one.partners, other.partners, strict=True):
+        for field in ("path", "residues", "feature_names", "sequence", "left_out"):
+            assert getattr(a, field) == getattr(b, field)
+        for first, second in (
+            (a.backbone.atoms, b.backbone.atoms),
+            *((getattr(a, f), getattr(b, f)) for f in ("features", "linked", "surface", "centres", "sequence_index")),
+        ):
             np.testing.assert_array_equal(first, second)
             assert first.dtype == second.dtype
 
 
 def test_round_trip(made, tmp_path):
-    made.save(tmp_path / "MADE.npz")
-    assert_same(Dimer.load(tmp_path / "MADE.npz"), made)
-    assert dimer.stored_key(tmp_path / "MADE.npz") == "abc"
+    save_complex(tmp_path / "MADE.npz", made)
+    assert_same(load_complex(tmp_path / "MADE.npz"), made)
+    assert prepared.stored_key(tmp_path / "MADE.npz") == "abc"
     assert [p.name for p in tmp_path.iterdir()] == ["MADE.npz"]
 
 
 def test_round_trip_without_contacts(made, tmp_path):
     unknown = replace(made, contact_area=None, distance=None)
-    unknown.save(tmp_path / "x.npz")
-    loaded = Dimer.load(tmp_path / "x.npz")
+    save_complex(tmp_path / "x.npz", unknown)
+    loaded = load_complex(tmp_path / "x.npz")
     assert_same(loaded, unknown)
     with pytest.raises(InputError, match="no contacts known"):
         loaded.labels()
@@ -67,7 +68,7 @@ def test_round_trip_without_contacts(made, tmp_path):
 def test_features_are_float32_and_raw(made):
     assert made.receptor.features.dtype == np.float32
     assert np.isnan(made.receptor.features[:, 8]).any()
-    assert made.receptor.sequence == ALL_TYPES
+    assert made.receptor.letters == ALL_TYPES
     assert made.receptor.residues[2].label == "3B"
     assert made.is_dimer
 
@@ -86,27 +87,27 @@ def test_surface_pairs_and_labels_go_together(made):
 def test_nothing_tells_where_a_partner_lies(made, tmp_path):
     generator = np.random.default_rng(1)
     elsewhere = moved(helix("GMKWYD"), random_rotation(generator), (40.0, -7.0, 3.0), chain="L")
-    partner = DimerPartner.from_structure(read_partner(write(tmp_path / "l.pdb", elsewhere)))
+    partner = PartnerFeatures.of(read_partner(write(tmp_path / "l.pdb", elsewhere)))
     np.testing.assert_allclose(partner.centres, made.ligand.centres, atol=0.01)
     np.testing.assert_allclose(partner.features, made.ligand.features, atol=0.1)
 
 
-@pytest.mark.parametrize("version", [1, 99])
+@pytest.mark.parametrize("version", [3, 99])
 def test_another_format_version_is_refused(version, made, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(dimer, "FORMAT_VERSION", version)
-        made.save(tmp_path / "other.npz")
-    with pytest.raises(InputError, match=rf"format version {version}, this program reads 3\); run `resblock prepare`"):
-        Dimer.load(tmp_path / "other.npz")
-    assert dimer.stored_key(tmp_path / "other.npz") is None
+        patch.setattr(prepared, "FORMAT_VERSION", version)
+        save_complex(tmp_path / "other.npz", made)
+    with pytest.raises(InputError, match=rf"format version {version}, this program reads 4\); run `resblock prepare`"):
+        load_complex(tmp_path / "other.npz")
+    assert prepared.stored_key(tmp_path / "other.npz") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"\x80\x04N.", b"\x93NUMPY\x01\x00"])
 def test_foreign_files_are_refused(content, tmp_path):
     path = tmp_path / "x.npz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="not a usable prepared dimer"):
-        Dimer.load(path)
+    with pytest.raises(InputError, match="not a usable prepared complex"):
+        load_complex(path)
 
 
 def test_a_pickle_is_not_opened(tmp_path):
@@ -114,8 +115,8 @@ def test_a_pickle_is_not_opened(tmp_path):
     np.savez(buffer, format_version=np.int64(1), key=np.array([{}], dtype=object))
     (tmp_path / "x.npz").write_bytes(buffer.getvalue())
     with pytest.raises(InputError):
-        Dimer.load(tmp_path / "x.npz")
-    assert dimer.stored_key(tmp_path / "x.npz") is None
+        load_complex(tmp_path / "x.npz")
+    assert prepared.stored_key(tmp_path / "x.npz") is None
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -124,13 +125,13 @@ def test_damaged_files_are_refused_or_read(made, where, byte, cut, tmp_path_fact
     directory = tmp_path_factory.getbasetemp()
     whole = directory / "whole.npz"
     if not whole.exists():
-        made.save(whole)
+        save_complex(whole, made)
     content = bytearray(whole.read_bytes())
     at = int(where * (len(content) - 1))
     content = content[:at] if cut else content[:at] + bytes([byte]) + content[at + 1 :]
     (directory / "damaged.npz").write_bytes(content)
     try:
-        loaded = Dimer.load(directory / "damaged.npz")
+        loaded = load_complex(directory / "damaged.npz")
     except InputError as error:
         refusal = str(error)
     else:
@@ -141,24 +142,24 @@ def test_damaged_files_are_refused_or_read(made, where, byte, cut, tmp_path_fact
 
 @pytest.mark.parametrize("hidden", ["contact_area", "distance", "receptor_chain"])
 def test_an_entry_that_hides_the_one_behind_it_is_refused(hidden, made, tmp_path):
-    made.save(tmp_path / "x.npz")
+    save_complex(tmp_path / "x.npz", made)
     content = bytearray((tmp_path / "x.npz").read_bytes())
     begin = content.rindex(f"{hidden}.npy".encode()) - 46
     end = content.index(b"PK\x01\x02", begin + 4)
     before = content.rindex(b"PK\x01\x02", 0, begin)
     content[before + 32 : before + 34] = (end - begin).to_bytes(2, "little")  # the length of its comment
     (tmp_path / "x.npz").write_bytes(content)
-    with pytest.raises(InputError, match=rf"not a usable prepared dimer \({hidden} is not a file in the archive\)"):
-        Dimer.load(tmp_path / "x.npz")
+    with pytest.raises(InputError, match=rf"not a usable prepared complex \({hidden} is not a file in the archive\)"):
+        load_complex(tmp_path / "x.npz")
 
 
 def test_an_entry_marked_as_encrypted_is_refused(made, tmp_path):
-    made.save(tmp_path / "x.npz")
+    save_complex(tmp_path / "x.npz", made)
     content = bytearray((tmp_path / "x.npz").read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "x.npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"not a usable prepared dimer .*encrypted"):
-        Dimer.load(tmp_path / "x.npz")
+    with pytest.raises(InputError, match=r"not a usable prepared complex .*encrypted"):
+        load_complex(tmp_path / "x.npz")
 
 
 def test_a_failed_write_leaves_nothing(made, tmp_path, monkeypatch):
@@ -168,44 +169,39 @@ def test_a_failed_write_leaves_nothing(made, tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "savez_compressed", fail)
     with pytest.raises(OSError, match="disk full"):
-        made.save(tmp_path / "x.npz")
+        save_complex(tmp_path / "x.npz", made)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_load_dimers(made, tmp_path):
+def test_load_complexes(made, tmp_path):
     for code in ("B", "A", "C"):
-        replace(made, code=code).save(tmp_path / f"{code}.npz")
-    assert [d.code for d in load_dimers(tmp_path)] == ["A", "B", "C"]
-    assert [d.code for d in load_dimers(tmp_path, ["C", "A"])] == ["C", "A"]
-    with pytest.raises(InputError, match="no prepared dimer X"):
-        load_dimers(tmp_path, ["X"])
+        save_complex(tmp_path / f"{code}.npz", replace(made, code=code))
+    assert [c.code for c in load_complexes(tmp_path)] == ["A", "B", "C"]
+    assert [c.code for c in load_complexes(tmp_path, ["C", "A"])] == ["C", "A"]
+    with pytest.raises(InputError, match="no prepared complex X"):
+        load_complexes(tmp_path, ["X"])
     with pytest.raises(InputError, match="no such directory"):
-        load_dimers(tmp_path / "absent")
+        load_complexes(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no prepared dimers"):
-        load_dimers(tmp_path / "empty")
+    with pytest.raises(InputError, match="no prepared complexes"):
+        load_complexes(tmp_path / "empty")
 
 
-def test_the_columns_of_a_feature_set(made, tmp_path):
-    assert made.with_features(PAPER_FEATURES) is made
-    some = made.with_features(("RESA", "IC"))
-    assert some.feature_names == ("RESA", "IC")
-    places = [PAPER_FEATURES.index(name) for name in some.feature_names]
-    for side in ("receptor", "ligand"):
-        np.testing.assert_array_equal(getattr(some, side).features, getattr(made, side).features[:, places])
-    assert_same(replace(some, receptor=made.receptor, ligand=made.ligand, feature_names=PAPER_FEATURES), made)
-    with pytest.raises(InputError, match="MADE: prepared without is ALA; run `resblock prepare --features extended`"):
-        made.with_features(feature_names("extended"))
-    made.save(tmp_path / "MADE.npz")
-    (loaded,) = load_dimers(tmp_path, features=some.feature_names)
-    assert_same(loaded, some)
+def test_columns_by_name(made):
+    partner = made.receptor
+    assert partner.columns(partner.feature_names) is partner.features
+    places = [partner.feature_names.index(name) for name in ("RESA", "IC")]
+    np.testing.assert_array_equal(partner.columns(("RESA", "IC")), partner.features[:, places])
+    assert partner.columns(PAPER_FEATURES).shape == (20, 9)
+    with pytest.raises(InputError, match=r"r\.pdb: the features have no 'charm', .*; prepare it anew"):
+        partner.columns(("IC", "charm"))
 
 
 @pytest.mark.parametrize("features", ["paper", "extended"])
 def test_a_partner_holds_places_sides_and_the_surface(features, tmp_path):
     atoms = helix(ALL_TYPES) + moved(helix(ALL_TYPES[::-1]), shift=(0.0, 8.0, 2.0), chain="B")
     structure = read_partner(write(tmp_path / "two.pdb", atoms))
-    partner = DimerPartner.from_structure(structure, features)
+    partner = PartnerFeatures.of(structure, features)
     frame = canonical_frame(structure.coordinates)
     table = residue_features(structure, features)
     np.testing.assert_array_equal(partner.features, table.astype(np.float32))
@@ -220,6 +216,8 @@ def test_a_partner_holds_places_sides_and_the_surface(features, tmp_path):
     assert partner.chains == ("A", "B")
     assert len(partner) == 40
     np.testing.assert_array_equal(partner.linked, structure.linked)
+    assert partner.chain_starts.tolist() == structure.chain_starts.tolist() == [0, 20]
+    assert partner.surface_residues.tolist() == np.flatnonzero(partner.surface).tolist()
 
 
 def test_two_chains_on_a_side_are_no_dimer(made):
@@ -230,5 +228,5 @@ def test_two_chains_on_a_side_are_no_dimer(made):
 
 
 def test_what_is_not_said_is_not_known(made):
-    bare = Dimer("BARE", made.receptor, made.ligand, made.feature_names)
+    bare = Complex("BARE", made.receptor, made.ligand)
     assert (bare.contact_area, bare.distance, bare.lost_contacts, bare.key) == (None, None, 0, "")

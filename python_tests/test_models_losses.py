@@ -4,36 +4,37 @@ import math
 
 import pytest
 import torch
-from resblock.scoring.losses import LOSSES, cross_entropy, focal, top
+
+from resblock.models.losses import LOSSES, cross_entropy, focal, top
 
 
 @pytest.fixture
 def pairs():
     generator = torch.Generator().manual_seed(1)
     log_odds = torch.randn(50, generator=generator, dtype=torch.float64)
-    true = torch.rand(50, generator=generator) < 0.3
+    positive = torch.rand(50, generator=generator) < 0.3
     weights = torch.rand(50, generator=generator, dtype=torch.float64)
-    return log_odds, true, weights / weights.sum()
+    return log_odds, positive, weights / weights.sum()
 
 
 def test_cross_entropy_of_equal_weights_is_torchs_of_two_classes(pairs):
-    log_odds, true, _ = pairs
+    log_odds, positive, _ = pairs
     two_classes = torch.stack([torch.zeros_like(log_odds), log_odds], 1)
-    expected = torch.nn.functional.cross_entropy(two_classes, true.long())
-    torch.testing.assert_close(cross_entropy(log_odds, true, torch.full_like(log_odds, 1 / 50)), expected)
+    expected = torch.nn.functional.cross_entropy(two_classes, positive.long())
+    torch.testing.assert_close(cross_entropy(log_odds, positive, torch.full_like(log_odds, 1 / 50)), expected)
 
 
 def test_the_focal_loss_is_its_formula(pairs):
-    log_odds, true, weights = pairs
-    told = torch.where(true, torch.sigmoid(log_odds), 1 - torch.sigmoid(log_odds))
+    log_odds, positive, weights = pairs
+    told = torch.where(positive, torch.sigmoid(log_odds), 1 - torch.sigmoid(log_odds))
     torch.testing.assert_close(focal(*pairs), -(weights * (1 - told) ** 2 * torch.log(told)).sum())
 
 
-def test_the_loss_of_the_top_is_the_chance_of_drawing_a_true_pair_first(pairs):
-    log_odds, true, weights = pairs
+def test_the_loss_of_the_top_is_the_chance_of_drawing_a_positive_first(pairs):
+    log_odds, positive, weights = pairs
     drawn = weights * torch.exp(log_odds)
     drawn = drawn / drawn.sum()
-    expected = -(weights[true] * torch.log(drawn[true])).sum() / weights[true].sum()
+    expected = -(weights[positive] * torch.log(drawn[positive])).sum() / weights[positive].sum()
     torch.testing.assert_close(top(*pairs), expected)
     one = torch.tensor([True, False, False])
     equal = torch.full((3,), 1 / 3)
@@ -42,12 +43,12 @@ def test_the_loss_of_the_top_is_the_chance_of_drawing_a_true_pair_first(pairs):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_true_pairs_rise_and_others_fall(pairs, name):
-    log_odds, true, weights = pairs
+def test_positives_rise_and_negatives_fall(pairs, name):
+    log_odds, positive, weights = pairs
     log_odds.requires_grad_()
-    LOSSES[name](log_odds, true, weights).backward()
-    assert (log_odds.grad[true] < 0).all() or name == "top"
-    assert (log_odds.grad[~true] > 0).all()
+    LOSSES[name](log_odds, positive, weights).backward()
+    assert (log_odds.grad[positive] < 0).all() or name == "top"
+    assert (log_odds.grad[~positive] > 0).all()
 
 
 def test_the_first_ranks_decide_the_loss_of_the_top():
@@ -58,9 +59,9 @@ def test_the_first_ranks_decide_the_loss_of_the_top():
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_by_hand(name):
-    """Three pairs, one of them true, written with the logarithm of each probability."""
-    log_odds, true, weights = [0.5, -1.0, 2.0], [True, False, False], [0.5, 0.2, 0.3]
-    told = [1 / (1 + math.exp(-x)) if t else 1 / (1 + math.exp(x)) for x, t in zip(log_odds, true, strict=True)]
+    """Three pairs, one of them positive, written with the logarithm of each probability."""
+    log_odds, positive, weights = [0.5, -1.0, 2.0], [True, False, False], [0.5, 0.2, 0.3]
+    told = [1 / (1 + math.exp(-x)) if t else 1 / (1 + math.exp(x)) for x, t in zip(log_odds, positive, strict=True)]
     odds = [w * math.exp(x) for w, x in zip(weights, log_odds, strict=True)]
     expected = {
         "cross-entropy": sum(-w * math.log(p) for w, p in zip(weights, told, strict=True)),
@@ -69,4 +70,4 @@ def test_losses_by_hand(name):
     }
     tensors = (torch.tensor(values, dtype=torch.float64) for values in (log_odds, weights))
     given, weighted = tensors
-    assert float(LOSSES[name](given, torch.tensor(true), weighted)) == pytest.approx(expected[name], rel=1e-12)
+    assert float(LOSSES[name](given, torch.tensor(positive), weighted)) == pytest.approx(expected[name], rel=1e-12)
