@@ -15,9 +15,6 @@ from Bio.Align import PairwiseAligner, substitution_matrices
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from resblock.pairs import Dimer
-from resblock.structure.read import one_letter
-from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
 from resblock.evaluation.homologues import (
     COLUMNS,
     IDENTITY,
@@ -28,6 +25,13 @@ from resblock.evaluation.homologues import (
     find_homologues,
 )
 from resblock.evaluation.splits import PARTS, Part
+from resblock.files import write_text
+from resblock.pairs import Complex
+from resblock.study.part import Study
+from resblock.sweep.drawing import save_figure, style
+from resblock.sweep.results import Cell, Result, Table
+
+VERSION: Final = 1
 
 #: Identity above which two dimers of different parts are listed.
 LISTED: Final = 0.30
@@ -65,7 +69,7 @@ class Alike:
 
 def run(study: Study) -> Result:
     """Compare all chains of the dimers in the split."""
-    dimers = {part: study.dimers(part) for part in PARTS}
+    dimers = {part: study.complexes(part) for part in PARTS}
     chains = [chain for part in PARTS for dimer in dimers[part] for chain in _chains(part, dimer)]
     study.progress(f"aligning {len(chains)} chains")
     identity = identity_matrix([chain.sequence for chain in chains])
@@ -80,7 +84,7 @@ def run(study: Study) -> Result:
         f"{IDENTITY:.0%} over {COLUMNS} columns of a local alignment that scores {SCORE:.0f}."
     )
     tables = [
-        Table("split", "The split", ("dimer", "part", "surface pairs", "true pairs"), _split_rows(dimers), note),
+        Table("split", "The split", ("dimer", "part", "surface pairs", "positives"), _split_rows(dimers), note),
         Table(
             "across_parts",
             f"Dimers of different parts with an identity above {LISTED:.0%}, and homologues",
@@ -134,16 +138,20 @@ def _text(alike: Sequence[Alike]) -> str:
     )
 
 
-def _chains(part: str, dimer: Dimer) -> Iterator[Chain]:
+def _chains(part: str, dimer: Complex) -> Iterator[Chain]:
     for role, partner in (("receptor", dimer.receptor), ("ligand", dimer.ligand)):
         for name in partner.chains:
-            letters = [one_letter(residue.parent) for residue in partner.residues if residue.chain == name]
+            letters = [
+                letter
+                for letter, residue in zip(partner.letters, partner.residues, strict=True)
+                if residue.chain == name
+            ]
             yield Chain(part, dimer.code, f"{role} {name}".strip(), "".join(letters))
 
 
-def _split_rows(dimers: Mapping[Part, list[Dimer]]) -> list[tuple[Cell, ...]]:
+def _split_rows(dimers: Mapping[Part, list[Complex]]) -> list[tuple[Cell, ...]]:
     labels = [(dimer.code, part, dimer.labels()) for part, members in dimers.items() for dimer in members]
-    return [(code, part, len(true), int(true.sum())) for code, part, true in labels]
+    return [(code, part, len(positive), int(positive.sum())) for code, part, positive in labels]
 
 
 def _matrix_csv(chains: Sequence[Chain], identity: NDArray[np.float64]) -> str:
