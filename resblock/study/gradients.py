@@ -158,9 +158,9 @@ def _note(study: Study, plan: Plan) -> str:
     optimisation = TrainingConfig().optimisation
     return (
         f"Cross-entropy on {optimisation.batch_size} windows of the paper's training pairs (the same batch at "
-        f"all steps of a seed), {WindowModelConfig().hidden_size} units, no dropout; norms of the weights and biases of "
-        f"a layer, without peepholes, in double precision, geometric means over seeds. {plan.steps:,} steps of Adam with "
-        f"the learning rate {optimisation.learning_rate:g}. {study.about()}"
+        f"all steps of a seed), {WindowModelConfig().hidden_size} units, no dropout; norms of the weights and biases "
+        "of a layer, without peepholes, in double precision, geometric means over seeds. "
+        f"{plan.steps:,} steps of Adam with the learning rate {optimisation.learning_rate:g}. {study.about()}"
     )
 
 

@@ -35,7 +35,7 @@ from resblock.sweep.results import Result, Table
 
 
 class Entry(NamedTuple):
-    """A part: its module, its title, and the settings of a `Study` that decide its result beside those all parts have."""
+    """A part: its module, its title, and the settings of a `Study` that decide its result and not that of others."""
 
     module: str
     title: str
