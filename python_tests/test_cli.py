@@ -6,17 +6,18 @@ import os
 
 import pytest
 from command_line import assert_refused, run_without
-from made_dimers import save_dimers
+from made_complexes import save_complexes
 from synthetic import helix, moved, write
 
 import resblock
 from resblock.cli import app, main
 from resblock.cli.train import train as train_command
 from resblock.errors import InputError
-from resblock.scoring import INCLUDED, load_scorer
+from resblock.models import INCLUDED, load_ensemble
 from resblock.training.config import PRESETS, resolve_config
 
 SEQUENCE = "MKALEKWFHRDELVQKIS"
+SMALL = ("model.size=4", "optimisation.epochs=1", "model.negatives_per_complex=9")
 
 
 # prepare, train, evaluate
@@ -55,9 +56,9 @@ def test_prepare_fails_where_nothing_could_be_prepared(run, tmp_path, benchmark_
 
 
 def test_train_and_evaluate(run, tmp_path):
-    data, out, report = save_dimers(tmp_path / "data"), tmp_path / "run", tmp_path / "figures.json"
+    data, out, report = save_complexes(tmp_path / "data"), tmp_path / "run", tmp_path / "metrics.json"
     config = tmp_path / "config.toml"
-    config.write_text("[network]\nhidden_size = 4\n[optimisation]\nepochs = 2\nbatch_size = 50\n")
+    config.write_text("[model]\nhidden_size = 4\n[optimisation]\nepochs = 2\nbatch_size = 50\n")
     arguments = ("train", data, "--out", out, "--preset", "windows", "--config", config)
     status, text, _ = run(*arguments, "--set", "optimisation.seed=3")
     assert status == 0
@@ -69,83 +70,84 @@ def test_train_and_evaluate(run, tmp_path):
 
     status, text, _ = run(
         "evaluate", data, "--weights", out / "weights.safetensors", "--split", out / "split.tsv",
-        "--part", "validation", "--json", report,
+        "--part", "validation", "--metrics", report,
     )  # fmt: skip
     assert status == 0
-    figures = json.loads(report.read_text())
-    assert figures["summary"]["dimers"] == len(figures["dimers"]) == 1
-    assert set(figures["dimers"][0]) == {
-        "code", "pairs", "true_pairs", "rfpp", "accuracy_order", "expected_random_rfpp", "auroc", "precision_top_l5",
+    metrics = json.loads(report.read_text())
+    assert metrics["summary"]["complexes"] == len(metrics["complexes"]) == 1
+    assert set(metrics["complexes"][0]) == {
+        "code", "pairs", "positives", "rfpp", "accuracy_order", "expected_random_rfpp", "auroc", "precision_top_l5",
     }  # fmt: skip
-    assert f"{figures['dimers'][0]['auroc']:.3f}" in text
-    assert figures["dimers"][0]["code"] in text
-    assert not figures["diverse"]
-    status, text, _ = run("evaluate", data, "--weights", out / "weights.safetensors", "--diverse", "--json", report)
+    assert f"{metrics['complexes'][0]['auroc']:.3f}" in text
+    assert metrics["complexes"][0]["code"] in text
+    assert not metrics["diverse"]
+    status, text, _ = run("evaluate", data, "--weights", out / "weights.safetensors", "--diverse", "--metrics", report)
     assert "diversified" in text
     assert json.loads(report.read_text())["diverse"]
 
 
-def test_one_preparation_serves_all_included_weights(run, tmp_path):
-    wide, narrow = save_dimers(tmp_path / "wide", 1, wide=True), save_dimers(tmp_path / "narrow", 1)
+def test_one_preparation_serves_every_model(run, tmp_path, benchmark_dir):
+    """What `prepare` writes without options, `evaluate` and `train` take without options."""
+    prepared = tmp_path / "prepared"
+    assert run("prepare", benchmark_dir, "--out", prepared, "--jobs", "1")[0] == 0
     for name in INCLUDED:
-        status, text, _ = run("evaluate", wide, "--weights", name)
+        status, text, _ = run("evaluate", prepared, "--weights", name)
         assert status == 0
-        assert "D0" in text
-    assert_refused(run("evaluate", narrow), "D0: prepared without", "--features extended")
+        assert "1AAA" in text
+    assert run("evaluate", prepared)[0] == 0
 
 
 def test_features_are_chosen(run, tmp_path):
-    data, split = save_dimers(tmp_path / "data", 3), tmp_path / "split"
+    data, split = save_complexes(tmp_path / "data", 3), tmp_path / "split"
     split.write_text("D0 train\nD1 train\n")
-    arguments = ("train", data, "--out", tmp_path / "run", "--split", split, "--features")
-    assert_refused(run(*arguments, "extended"), "D0: prepared without", "--features extended")
-    assert_refused(run(*arguments, "all"), "features 'all'", "paper, extended")
+    arguments = ("train", data, "--out", tmp_path / "run", "--split", split, "--set")
+    assert_refused(run(*arguments, "model.features=all"), "features 'all'", "paper, extended")
     assert not (tmp_path / "run").exists()
 
 
-def test_average(run, tmp_path):
-    data, split, out = save_dimers(tmp_path / "data", 3), tmp_path / "split", tmp_path / "average.safetensors"
+def test_ensemble(run, tmp_path):
+    data, split, out = save_complexes(tmp_path / "data", 3), tmp_path / "split", tmp_path / "ensemble.safetensors"
     split.write_text("D0 train\nD1 train\n")
-    small = [("--set", setting) for setting in ("chain.size=4", "optimisation.epochs=1", "data.negatives_per_dimer=9")]
+    small = [("--set", setting) for setting in SMALL]
     files = []
     for preset in ("residues", "neighbours"):
         files.append(tmp_path / preset / "weights.safetensors")
         given = ("--preset", preset, "--split", split, *sum(small, ()))
         assert run("train", data, "--out", tmp_path / preset, *given)[0] == 0
-    assert "2 networks" in run("average", *files, "--out", out)[1]
+    assert "2 models" in run("ensemble", *files, "--out", out)[1]
     status, text, _ = run("evaluate", data, "--weights", out)
     assert status == 0
     assert "D2" in text
-    assert_refused(run("average", files[0], "--out", out), files[0], "nothing to average it with")
+    assert_refused(run("ensemble", files[0], "--out", out), files[0], "nothing to combine it with")
 
 
 def test_cross_validate(run, tmp_path):
-    data, folds, related = save_dimers(tmp_path / "data", 4), tmp_path / "folds", tmp_path / "homologues"
+    data, folds, related = save_complexes(tmp_path / "data", 4), tmp_path / "folds", tmp_path / "homologues"
     folds.write_text("D0 1\nD1 2\n")
     status, text, _ = run("homologues", data, "--out", related)
     assert status == 0
     assert "0 of 4 complexes have a homologue" in text
-    small = [("--set", setting) for setting in ("chain.size=4", "optimisation.epochs=1", "data.negatives_per_dimer=9")]
+    small = [("--set", setting) for setting in SMALL]
     arguments = ("--folds", folds, "--homologues", related, *sum(small, ()))
     presets = ("--preset", "residues", "--preset", "chain")
     status, text, _ = run("cross-validate", data, "--out", tmp_path / "cv", *presets, *arguments)
     assert status == 0
-    for row in ("residues, seed 1", "chain, seed 1", "average", "All dimers", "homologue"):
+    for row in ("residues, seed 1", "chain, seed 1", "ensemble", "All dimers", "homologue"):
         assert row in text
-    weights, figures = tmp_path / "cv/chain/seed-1/fold-1/weights.safetensors", tmp_path / "cv/figures.json"
-    correct = ("calibrate", weights, "--figures", figures, "--out", tmp_path / "corrected", "--model")
+    weights, metrics = tmp_path / "cv/chain/seed-1/fold-1/weights.safetensors", tmp_path / "cv/metrics.json"
+    correct = ("calibrate", weights, "--metrics", metrics, "--out", tmp_path / "corrected", "--row")
     assert "log-odds x" in run(*correct, "chain, seed 1")[1]
-    row = next(row for row in json.loads(figures.read_text()) if row["model"] == "chain, seed 1")
-    assert load_scorer(tmp_path / "corrected").card["calibration"] == row["calibration"]
-    assert_refused(run(*correct, "chain"), figures, "has no model 'chain'")
+    row = next(row for row in json.loads(metrics.read_text()) if row["model"] == "chain, seed 1")
+    assert load_ensemble(tmp_path / "corrected").card["calibration"] == row["calibration"]
+    assert_refused(run(*correct, "chain"), metrics, "has no model 'chain'")
     refused = run("cross-validate", data, "--out", tmp_path / "cv", *presets, "--seeds", "1,1")
     assert_refused(refused, "seeds '1,1'", "different whole numbers")
 
 
 def test_a_bad_configuration_leaves_nothing(run, tmp_path):
-    data, config = save_dimers(tmp_path / "data", 3), tmp_path / "config.toml"
-    config.write_text("[network]\ndropout = 2.0\n")
-    assert_refused(run("train", data, "--out", tmp_path / "run", "--config", config), config, "network.dropout is 2.0")
+    data, config = save_complexes(tmp_path / "data", 3), tmp_path / "config.toml"
+    config.write_text("[model]\ndropout = 2.0\n")
+    assert_refused(run("train", data, "--out", tmp_path / "run", "--config", config), config, "model.dropout is 2.0")
     assert not (tmp_path / "run").exists()
 
 

@@ -140,7 +140,7 @@ def test_bad_weights_are_refused(run, tmp_path):
             ["train", "nowhere", "--out", "o", "--preset", "best"],
             ["best", "paper, windows, residues, neighbours, chain"],
         ),
-        (["train", "nowhere", "--out", "o", "--set", "network.depth=3"], ["network.depth"]),
+        (["train", "nowhere", "--out", "o", "--set", "model.depth=3"], ["model.depth"]),
         (["prepare", "nowhere", "--out", "o"], ["nowhere"]),
         (["prepare", "nowhere", "--out", "o", "--only", "nolist"], ["nolist"]),
     ],

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from made_dimers import made_dimer, save_dimers
+from resblock.pairs.dataset import Closest, PairWindows, TrainingPairs
+from resblock.ranking import PERCENTILES, expected_random_rfpp, rfpp
 from sklearn.linear_model import LogisticRegression
 
 from resblock.errors import InputError
 from resblock.nn import ResAttnLSTM
-from resblock.pairs.dataset import Closest, PairWindows, TrainingPairs
-from resblock.ranking import PERCENTILES, expected_random_rfpp, rfpp
 from resblock.study import compare, random_order
 from resblock.study.ablations import NETWORKS, OURS, network_config
 from resblock.study.classical import CLASSIFIERS, WindowClassifier

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_dimers import save_dimers
+from made_complexes import save_complexes
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from resblock import ResAttnLSTM
-from resblock.scoring import load_scorer
+from resblock.models import load_ensemble
 from resblock.training.config import resolve_config
 from resblock.training.run import train
 
@@ -59,30 +59,30 @@ def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
 
 
 # Batches that the pairs of four dimers fill, and no dropout, whose masks each process draws for itself.
-READINGS = {
+PRESETS = {
     "windows": (
-        ("data.negatives_per_true_pair=3", "network.hidden_size=4", "network.input_dropout=0", "network.dropout=0"),
+        ("model.negatives_per_positive=3", "model.hidden_size=4", "model.input_dropout=0", "model.dropout=0"),
         48,
     ),
     "chain": (
         (
-            "data.negatives_per_dimer=30",
-            "chain.size=8",
-            "chain.pair_size=8",
-            "chain.input_dropout=0",
-            "chain.dropout=0",
+            "model.negatives_per_complex=30",
+            "model.size=8",
+            "model.pair_size=8",
+            "model.input_dropout=0",
+            "model.dropout=0",
         ),
         2,
     ),
 }
 
 
-@pytest.mark.parametrize("preset", READINGS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_two_processes_train_as_one_with_twice_the_batch(preset: str, tmp_path: Path) -> None:
-    data = save_dimers(tmp_path / "data", 6)
+    data = save_complexes(tmp_path / "data", 6)
     split = tmp_path / "split"
     split.write_text("D0 train\nD1 train\nD2 train\nD3 train\nD4 validation\nD5 validation\n")
-    settings, batch_size = READINGS[preset]
+    settings, batch_size = PRESETS[preset]
     settings += (f"optimisation.batch_size={batch_size}", "optimisation.epochs=3", "data.validation_pairs=40")
     # The size of a batch is that of all processes together: half of it is each one's.
     done = subprocess.run(
@@ -100,9 +100,9 @@ def test_two_processes_train_as_one_with_twice_the_batch(preset: str, tmp_path: 
 
     def trained(name: str, *others: str) -> dict[str, Tensor]:
         outcome = train(data, tmp_path / name, resolve_config(preset, None, settings + others), split)
-        return load_scorer(outcome.weights).state_dict()
+        return load_ensemble(outcome.weights).models[0].state_dict()
 
-    together, alone = load_scorer(tmp_path / "two" / "weights.safetensors").state_dict(), trained("one")
+    together, alone = load_ensemble(tmp_path / "two" / "weights.safetensors").models[0].state_dict(), trained("one")
     # Sums in another order, through a few steps of Adam, which makes steps of one size of gradients of any size.
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
     halved = trained("half", f"optimisation.batch_size={batch_size // 2}")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from made_dimers import made_dimer, save_dimers
+from resblock.pairs.dataset import Closest, WindowBatch
+from resblock.scoring import WindowScorer
 
 from resblock.errors import InputError
 from resblock.nn import ResAttnLSTM
-from resblock.pairs.dataset import Closest, WindowBatch
-from resblock.scoring import WindowScorer
 from resblock.study import gradients
 from resblock.study.gradient_norms import CURVE_STEPS, Plan, blind_loss, layer_norms, train
 from resblock.study.part import Study

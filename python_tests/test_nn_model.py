@@ -9,6 +9,7 @@ import torch
 
 from resblock import AttentionPooling, ResAttnLSTM, ResAttnLSTMConfig
 from resblock.errors import InputError
+from resblock.files import write_container
 
 
 def test_attention_is_the_weighted_sum_of_its_equation() -> None:
@@ -86,13 +87,13 @@ def test_files_that_are_not_weights(tmp_path: Path) -> None:
     garbled = tmp_path / "garbled.safetensors"
     garbled.write_bytes(b"not a safetensors file")
     contradictory = tmp_path / "contradictory.safetensors"
-    config = '{"num_layers": 3}'
-    save_file({"x": torch.zeros(1)}, contradictory, {"format": "resblock.ResAttnLSTM", "config": config})
+    description = {"format": "resblock.ResAttnLSTM", "format_version": 1, "config": {"num_layers": 3}}
+    write_container(contradictory, description, {"x": torch.zeros(1)})
     for path, message in (
-        (foreign, "is no ResAttnLSTM"),
+        (foreign, "holds nothing, wanted resblock.ResAttnLSTM"),
         (contradictory, "do not fit"),
-        (garbled, "cannot be read"),
-        (tmp_path / "absent.safetensors", "cannot be read"),
+        (garbled, "no safetensors file"),
+        (tmp_path / "absent.safetensors", "no such file"),
     ):
         with pytest.raises(InputError, match=message) as raised:
             ResAttnLSTM.load(path)

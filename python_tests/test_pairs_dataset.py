@@ -7,10 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
-
-from resblock.errors import InputError
-from resblock.pairs import Dimer, DimerPartner
 from resblock.pairs.dataset import (
     Closest,
     PairWindows,
@@ -20,6 +16,10 @@ from resblock.pairs.dataset import (
     standardisation,
     surface_batches,
 )
+from torch.utils.data import DataLoader
+
+from resblock.errors import InputError
+from resblock.pairs import Dimer, DimerPartner
 from resblock.structure import PAPER_FEATURES, Residue
 from resblock.structure.scales import NEUTRAL_PKA
 

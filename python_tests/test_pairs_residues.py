@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 from made_dimers import made_dimer, made_partner
-from synthetic import random_rotation
-
 from resblock.pairs.dataset import standardisation
 from resblock.pairs.graph import EDGE_SIZE, nearest_residues
 from resblock.pairs.residues import ResidueTables, TrainingResidues
+from synthetic import random_rotation
 
 
 @pytest.fixture

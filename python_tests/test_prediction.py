@@ -8,116 +8,123 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_dimers import made_dimer
+from made_complexes import made_complex
 from synthetic import random_rotation
 
 from resblock import prediction as prediction_module
-from resblock.pairs import Dimer, DimerPartner
+from resblock.models import INCLUDED, load_ensemble, probability
+from resblock.pairs import Complex
 from resblock.prediction import Ranking, predict
-from resblock.scoring import INCLUDED, load_scorer
-from resblock.structure import feature_names, read_partner
+from resblock.structure import PartnerFeatures, read_partner
 
 EXAMPLE = Path(prediction_module.__file__).parent / "example"
 
-#: The largest change of a score that a rotation and a shift may cause.
+#: The largest change of a probability that a rotation and a shift may cause.
 INVARIANCE = 1e-4
 
 
 @pytest.fixture(scope="module", params=INCLUDED)
-def scorer(request):
-    return load_scorer(request.param)
+def ensemble(request):
+    return load_ensemble(request.param)
 
 
 @pytest.fixture(scope="module")
-def example(scorer):
-    return predict(EXAMPLE / "receptor.pdb", EXAMPLE / "ligand.cif", scorer)
+def example(ensemble):
+    return predict(EXAMPLE / "receptor.pdb", EXAMPLE / "ligand.cif", ensemble)
 
 
 # The ranking
 
 
 def test_a_diverse_ranking_leaves_a_place_before_it_comes_back():
-    dimer = made_dimer(1)
-    rows, columns = (np.flatnonzero(partner.surface) for partner in (dimer.receptor, dimer.ligand))
-    centres = np.zeros((len(dimer.receptor), 3), dtype=np.float32)
+    complex = made_complex(1)
+    rows = complex.receptor.surface_residues
+    centres = np.zeros((len(complex.receptor), 3), dtype=np.float32)
     centres[rows[3:]] = 1000.0
-    apart = dataclasses.replace(dimer, receptor=dataclasses.replace(dimer.receptor, centres=centres))
-    scores = np.full((len(rows), len(columns)), 0.01, dtype=np.float32)
-    scores[0, 0], scores[1, 0], scores[4, 0] = 0.30, 0.29, 0.28
-    by_score, diverse = ([(pair.receptor, pair.score) for pair in Ranking(apart, scores, d)] for d in (False, True))
-    residues = dimer.receptor.residues
+    apart = dataclasses.replace(complex, receptor=dataclasses.replace(complex.receptor, centres=centres))
+    log_odds = np.full(complex.surface_shape, -5.0, dtype=np.float32)
+    log_odds[0, 0], log_odds[1, 0], log_odds[4, 0] = -0.8, -0.9, -1.0
+    by_score, diverse = (
+        [(pair.receptor, pair.score) for pair in Ranking(apart, log_odds, chosen)] for chosen in (False, True)
+    )
+    residues = complex.receptor.residues
     assert [residue for residue, _ in by_score[:3]] == [residues[rows[k]] for k in (0, 1, 4)]
     assert [residue for residue, _ in diverse[:3]] == [residues[rows[k]] for k in (0, 4, 1)]
     assert sorted(diverse, key=str) == sorted(by_score, key=str)
 
 
-def test_ranking_is_by_score_and_then_in_the_order_of_the_files():
-    dimer = made_dimer(1)
-    shape = dimer.receptor.surface.sum(), dimer.ligand.surface.sum()
-    scores = np.zeros(shape, dtype=np.float32)
-    scores[2, 3] = scores[1, 4] = scores[1, 5] = 0.5
-    scores[0, 0] = 0.25
-    ranking = Ranking(dimer, scores)
-    receptor, ligand = np.flatnonzero(dimer.receptor.surface), np.flatnonzero(dimer.ligand.surface)
+def test_ranking_is_by_log_odds_and_then_in_the_order_of_the_files():
+    complex = made_complex(1)
+    log_odds = np.full(complex.surface_shape, -9.0, dtype=np.float32)
+    log_odds[2, 3] = log_odds[1, 4] = log_odds[1, 5] = 0.0
+    log_odds[0, 0] = -1.0
+    ranking = Ranking(complex, log_odds)
+    receptor, ligand = (partner.surface_residues for partner in complex.partners)
     first = [(pair.receptor.number - 1, pair.ligand.number - 1) for pair in ranking[:4]]
     assert first == [(receptor[r], ligand[c]) for r, c in ((1, 4), (1, 5), (2, 3), (0, 0))]
-    assert [pair.rank for pair in ranking] == list(range(1, scores.size + 1))
-    assert ranking[-1].rank == len(ranking) == scores.size
-    assert ranking[4].score == 0.0
+    assert [pair.rank for pair in ranking] == list(range(1, log_odds.size + 1))
+    assert ranking[-1].rank == len(ranking) == log_odds.size
+    assert [ranking[k].score for k in (0, 3, 4)] == pytest.approx([0.5, 1 / (1 + np.e), 1 / (1 + np.exp(9.0))])
     with pytest.raises(IndexError):
-        ranking[scores.size]
+        ranking[log_odds.size]
+
+
+def test_pairs_too_unlikely_for_a_probability_are_ranked_all_the_same():
+    complex = made_complex(1)
+    log_odds = np.linspace(-300, -200, complex.surface_pairs().shape[0], dtype=np.float32)
+    ranking = Ranking(complex, log_odds.reshape(complex.surface_shape))
+    receptor, ligand = (partner.residues[partner.surface_residues[-1]] for partner in complex.partners)
+    assert (ranking[0].receptor, ranking[0].ligand) == (receptor, ligand)
+    assert ranking[0].score == 0.0
 
 
 def test_scores_of_pairs_and_residues_agree(example):
-    best_receptor, best_ligand = example.best_scores()
+    best_receptor, best_ligand = example.best_probabilities()
     first = example.ranking[0]
-    assert first.score == pytest.approx(example.scores.max())
+    assert first.score == pytest.approx(probability(example.log_odds).max())
     receptor, ligand = example.receptor.residues, example.ligand.residues
     assert best_receptor[receptor.index(first.receptor)] == np.float32(first.score)
     assert best_ligand[ligand.index(first.ligand)] == np.float32(first.score)
     for pair in example.ranking[::97]:
         assert best_receptor[receptor.index(pair.receptor)] >= np.float32(pair.score)
-    np.testing.assert_array_equal(best_receptor[~example.dimer.receptor.surface], 0)
+    np.testing.assert_array_equal(best_receptor[~example.complex.receptor.surface], 0)
 
 
 def test_the_example_is_ranked_whole_and_timed(example):
-    surface = example.dimer.receptor.surface.sum() * example.dimer.ligand.surface.sum()
-    assert len(example.ranking) == surface
+    assert len(example.ranking) == example.log_odds.size == len(example.complex.surface_pairs())
     assert list(example.seconds) == ["reading", "features", "scoring", "ranking"]
     assert example.receptor.residues[0].chain == "A"
 
 
-def test_chains_are_chosen(scorer):
+def test_chains_are_chosen(ensemble):
     edge_case = Path(__file__).parent / "edge_cases" / "two_chains.pdb"
-    found = predict(edge_case, edge_case, scorer, receptor_chains=["B"], ligand_chains=["A"])
+    found = predict(edge_case, edge_case, ensemble, receptor_chains=["B"], ligand_chains=["A"])
     assert found.receptor.chains == ("B",)
     assert found.ligand.chains == ("A",)
 
 
-def test_two_processes_find_the_same(example, scorer, monkeypatch, cache):
+def test_two_processes_find_the_same(example, ensemble, monkeypatch, cache):
     monkeypatch.setattr(prediction_module, "WORTH_A_PROCESS", 1)
-    found = predict(EXAMPLE / "receptor.pdb", EXAMPLE / "ligand.cif", scorer, processes=2)
-    np.testing.assert_array_equal(found.scores, example.scores)
+    found = predict(EXAMPLE / "receptor.pdb", EXAMPLE / "ligand.cif", ensemble, processes=2)
+    np.testing.assert_array_equal(found.log_odds, example.log_odds)
 
 
-def test_one_process_does_where_no_second_is_to_be_had(example, scorer, monkeypatch, cache):
+def test_one_process_does_where_no_second_is_to_be_had(example, ensemble, monkeypatch, cache):
     def refused(*arguments):
         raise OSError("no more processes")
 
     monkeypatch.setattr(prediction_module, "WORTH_A_PROCESS", 1)
     monkeypatch.setattr(prediction_module, "ProcessPoolExecutor", refused)
-    found = predict(EXAMPLE / "receptor.pdb", EXAMPLE / "ligand.cif", scorer, processes=2)
-    np.testing.assert_array_equal(found.scores, example.scores)
+    found = predict(EXAMPLE / "receptor.pdb", EXAMPLE / "ligand.cif", ensemble, processes=2)
+    np.testing.assert_array_equal(found.log_odds, example.log_odds)
 
 
 # Placement
 
 
-def scores_of(scorer, receptor, ligand):
-    features = scorer.feature_set
-    partners = (DimerPartner.from_structure(partner, features) for partner in (receptor, ligand))
-    dimer = Dimer("pair", *partners, feature_names(features))
-    return dimer, scorer.score(dimer)
+def scores_of(ensemble, *partners):
+    complex = Complex("pair", *(PartnerFeatures.of(partner, ensemble.feature_set) for partner in partners))
+    return probability(ensemble.complex_log_odds(complex))
 
 
 def placed_elsewhere(partner, seed, decimals=5):
@@ -145,18 +152,18 @@ def test_the_check_of_ranks_finds_an_exchange():
         assert_same_scores_and_ranks(scores, scores[:, ::-1])
 
 
-def test_placement_of_the_example_does_not_matter(scorer, example):
-    _, moved = scores_of(scorer, placed_elsewhere(example.receptor, 1), placed_elsewhere(example.ligand, 2))
-    assert_same_scores_and_ranks(example.scores, moved)
+def test_placement_of_the_example_does_not_matter(ensemble, example):
+    moved = scores_of(ensemble, placed_elsewhere(example.receptor, 1), placed_elsewhere(example.ligand, 2))
+    assert_same_scores_and_ranks(probability(example.log_odds), moved)
 
 
 @pytest.mark.parametrize("decimals", [3, 5])
 @pytest.mark.parametrize("code", ["1AY7", "1GL1", "1S1Q", "7CEI"])
-def test_placement_of_partners_does_not_matter(code, decimals, db5, scorer):
+def test_placement_of_partners_does_not_matter(code, decimals, db5, ensemble):
     partners = [read_partner(db5 / code / f"{side}_unbound.pdb.gz") for side in ("receptor", "ligand")]
-    _, scores = scores_of(scorer, *partners)
+    scores = scores_of(ensemble, *partners)
     seed = sum(map(ord, code))
-    _, moved = scores_of(scorer, *(placed_elsewhere(partner, seed + k, decimals) for k, partner in enumerate(partners)))
+    moved = scores_of(ensemble, *(placed_elsewhere(partner, seed + k, decimals) for k, partner in enumerate(partners)))
     assert_same_scores_and_ranks(scores, moved)
 
 
@@ -182,15 +189,15 @@ TWO_THOUSAND = """
 import dataclasses, sys
 import numpy as np
 sys.path.insert(0, sys.argv[1])
-from made_dimers import made_dimer, widened
+from made_complexes import made_complex
+from resblock.models import load_ensemble
 from resblock.prediction import Ranking
-from resblock.scoring import load_scorer
 
-dimer = widened(made_dimer(1, sizes=(2000, 2000)))
+complex = made_complex(1, sizes=(2000, 2000))
 everything = np.ones(2000, dtype=np.bool_)
-sides = {side: dataclasses.replace(getattr(dimer, side), surface=everything) for side in ("receptor", "ligand")}
-dimer = dataclasses.replace(dimer, **sides)
-ranking = Ranking(dimer, load_scorer().score(dimer))
+receptor, ligand = (dataclasses.replace(partner, surface=everything) for partner in complex.partners)
+complex = dataclasses.replace(complex, receptor=receptor, ligand=ligand)
+ranking = Ranking(complex, load_ensemble().complex_log_odds(complex))
 assert len(ranking) == 2000 * 2000 and ranking[0].score >= ranking[-1].score
 """
 

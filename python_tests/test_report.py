@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from resblock.pairs.ranked import RankedPair
+from resblock.pairs.tables import RankedPair
 from resblock.report import pairs_table, write_report, write_scored_structure
 from resblock.report.tables import PAIR_COLUMNS, write_pairs_csv
 from resblock.structure import Partner, Residue, read_partner
@@ -32,6 +32,8 @@ def partner(path, residues, linked=None):
         coordinates=np.concatenate([BACKBONE + np.array([3.3 * k, 0, 0]) for k in range(count)]),
         atom_residue=np.repeat(np.arange(count), 3),
         linked=np.array(linked),
+        sequence=("",) * len(dict.fromkeys(residue.chain for residue in residues)),
+        sequence_index=np.full(count, -1),
     )
 
 

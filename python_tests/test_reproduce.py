@@ -9,11 +9,12 @@ from command_line import assert_refused, contents, run_without
 from made_dimers import made_dimer, save_dimers
 from matplotlib.figure import Figure
 from programs import skip_or_fail
+from resblock.ranking import truncated_random_rfpp
+from resblock.training.split import codes_of
 from scipy.stats import hypergeom
 
 from resblock.errors import InputError
 from resblock.pairs import load_dimers
-from resblock.ranking import truncated_random_rfpp
 from resblock.study import figure6
 from resblock.study.accuracy import exact_interval
 from resblock.study.homology import LISTED, Chain, across_parts, identity_matrix
@@ -22,7 +23,6 @@ from resblock.study.part import Study, Table, save_figure, style
 from resblock.study.random_ranks import first_ranks, simulate, standard_deviation
 from resblock.study.reproduce import PARTS, QUICK, divide, finished, reproduce, write_index
 from resblock.training.config import resolve_config
-from resblock.training.split import codes_of
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 from made_dimers import made_dimer, made_scorer
-
-from resblock.errors import InputError
 from resblock.scoring import EnsembleScorer, load_scorer
 from resblock.scoring.calibration import Calibration, fit_calibration, log_odds, reliability
+
+from resblock.errors import InputError
 from resblock.training.cross_validation import read_calibration
 
 # float32 probabilities of up to about 5 in log-odds, scaled: their rounding.

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-
 from resblock.scoring.losses import LOSSES, cross_entropy, focal, top
 
 

@@ -11,19 +11,19 @@ import optuna
 import pytest
 from command_line import assert_refused, contents, run_without
 from made_dimers import save_dimers
+from resblock.ranking import DimerResult
+from resblock.scoring import load_scorer
+from resblock.training.evaluation import evaluate
+from resblock.training.split import part_of
 
 from resblock.errors import InputError
 from resblock.pairs import load_dimers
-from resblock.ranking import DimerResult
-from resblock.scoring import load_scorer
 from resblock.study.part import Study
 from resblock.study.space import SEED, Choices, Range, cells, check_axes, configured, negatives_field, parse_axis
 from resblock.study.sweep import run as part
 from resblock.study.sweep_tables import Trained, figures, tables
 from resblock.study.trials import Trials
 from resblock.training.config import PRESETS, resolve_config
-from resblock.training.evaluation import evaluate
-from resblock.training.split import part_of
 
 SMALL = ("--set", "optimisation.epochs=1", "--set", "data.validation_pairs=40")
 

@@ -10,23 +10,24 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from made_dimers import made_dimer, save_dimers
+from made_complexes import made_complex, save_complexes
 
 from resblock.errors import InputError
-from resblock.pairs import load_dimers
-from resblock.scoring import EnsembleScorer, load_scorer
-from resblock.structure import PAPER_FEATURES, feature_names
-from resblock.training.config import PRESETS, TrainingConfig, read_toml, resolve_config
-from resblock.training.data import DimerData, ValidationDimer
-from resblock.training.evaluation import evaluate
+from resblock.evaluation import evaluate
+from resblock.evaluation.splits import part_of, read_split
+from resblock.models import Ensemble, load_ensemble, save_ensemble
+from resblock.pairs import load_complexes
+from resblock.pairs.selection import Closest
+from resblock.structure import feature_names
+from resblock.training.config import TrainingConfig, read_toml, resolve_config
+from resblock.training.data import TrainingData, ValidationComplex
 from resblock.training.module import Training
-from resblock.training.run import columns, train
-from resblock.training.split import part_of, read_split
+from resblock.training.run import new_model, train
 
 SMALL = (
-    "data.negatives_per_true_pair=3",
+    "model.negatives_per_positive=3",
     "data.validation_pairs=40",
-    "network.hidden_size=4",
+    "model.hidden_size=4",
     "optimisation.epochs=3",
     "optimisation.batch_size=50",
     "optimisation.patience=3",
@@ -36,22 +37,26 @@ SMALL = (
 # Batches
 
 
-def test_validation_pairs_hold_all_true_ones():
-    dimer = made_dimer(1)
-    drawn = ValidationDimer.drawn(dimer, 20, seed=3)
-    assert drawn.labels.sum() == dimer.labels().sum()
-    assert len(drawn.labels) == dimer.labels().sum() + 20
+def test_validation_pairs_hold_all_positives():
+    complex = made_complex(1)
+    drawn = ValidationComplex.drawn(complex, 20, seed=3)
+    assert drawn.labels.sum() == complex.labels().sum()
+    assert len(drawn.labels) == complex.labels().sum() + 20
     assert len(np.unique(drawn.pairs, axis=0)) == len(drawn.pairs)
-    assert (dimer.contact_area[tuple(drawn.pairs.T)] > 0).tolist() == drawn.labels.tolist()
+    assert (complex.contact_area[tuple(drawn.pairs.T)] > 0).tolist() == drawn.labels.tolist()
 
 
-def test_dimers_without_contacts_are_refused():
-    without = dataclasses.replace(made_dimer(1), contact_area=np.zeros((14, 9), dtype=np.float32))
+def training_data(train, validation, config):
+    return TrainingData(new_model(config, train), train, validation, config)
+
+
+def test_complexes_without_contacts_are_refused():
+    without = dataclasses.replace(made_complex(1), contact_area=np.zeros((14, 9), dtype=np.float32))
     config = resolve_config("windows", None, SMALL)
-    with pytest.raises(InputError, match="no validation dimer has a true pair"):
-        DimerData([made_dimer(2)], [without], config)
-    with pytest.raises(InputError, match="too few true pairs"):
-        DimerData([without], [made_dimer(2)], config)
+    with pytest.raises(InputError, match="no validation complex has a positive"):
+        training_data([made_complex(2)], [without], config)
+    with pytest.raises(InputError, match="too few positives"):
+        training_data([without], [made_complex(2)], config)
 
 
 # Runs
@@ -59,7 +64,7 @@ def test_dimers_without_contacts_are_refused():
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    return save_dimers(tmp_path_factory.mktemp("prepared"))
+    return save_complexes(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +92,14 @@ def test_a_run_leaves_what_it_says(finished, prepared, config):
     assert list((run / "tensorboard" / "version_0").glob("events*"))
 
 
-def test_the_card_holds_the_figures_of_the_weights(finished, prepared):
+def test_the_card_holds_the_metrics_of_the_weights(finished, prepared):
     run, outcome = finished
-    scorer = load_scorer(outcome.weights)
+    ensemble = load_ensemble(outcome.weights)
     codes = part_of(run / "split.tsv", "validation")
-    assert scorer.card["complexes"]["validation"] == codes
-    assert json.loads(json.dumps(outcome.figures)) == scorer.card["validation"]
-    results = evaluate(scorer, load_dimers(prepared, codes))
-    assert np.mean([r.auroc for r in results]) == pytest.approx(outcome.figures["mean_auroc"])
+    assert ensemble.card["complexes"]["validation"] == codes
+    assert json.loads(json.dumps(outcome.metrics)) == ensemble.card["validation"]
+    results = evaluate(ensemble, load_complexes(prepared, codes))
+    assert np.mean([r.auroc for r in results]) == pytest.approx(outcome.metrics["mean_auroc"])
 
 
 def test_the_same_run_gives_the_same_weights(finished, prepared, config, tmp_path):
@@ -113,7 +118,7 @@ def test_every_epoch_draws_other_pairs(prepared, config, tmp_path, monkeypatch):
     step = Training.training_step
 
     def recorded(module, batch, index):
-        seen.setdefault(module.current_epoch, []).append(batch[0].clone())
+        seen.setdefault(module.current_epoch, []).append(batch.inputs[0].clone())
         return step(module, batch, index)
 
     monkeypatch.setattr(Training, "training_step", recorded)
@@ -167,7 +172,7 @@ def test_nothing_is_written_before_everything_fits(prepared, config, tmp_path):
         train(prepared, tmp_path / "run", config, device="tpu")
     split = tmp_path / "split"
     split.write_text("D0 train\nD9 validation\n")
-    with pytest.raises(InputError, match="no prepared dimer D9"):
+    with pytest.raises(InputError, match="no prepared complex D9"):
         train(prepared, tmp_path / "run", config, split)
     assert not (tmp_path / "run").exists()
 
@@ -177,14 +182,14 @@ def test_a_finished_run_is_left_alone(finished, prepared, config):
     before = outcome.weights.stat().st_mtime_ns
     again = train(prepared, run, config)
     assert again.already_finished
-    assert again.figures == json.loads(json.dumps(outcome.figures))
+    assert again.metrics == json.loads(json.dumps(outcome.metrics))
     assert outcome.weights.stat().st_mtime_ns == before
 
 
 def test_another_runs_directory_is_refused(finished, prepared, config, tmp_path):
     run, _ = finished
-    other = resolve_config("windows", None, (*SMALL, "network.num_layers=3"))
-    with pytest.raises(InputError, match=r"holds a run with network.num_layers = 4 \(asked for: 3\)"):
+    other = resolve_config("windows", None, (*SMALL, "model.num_layers=3"))
+    with pytest.raises(InputError, match=r"holds a run with model.num_layers = 4 \(asked for: 3\)"):
         train(prepared, run, other)
     split = tmp_path / "split"
     split.write_text("D0 train\nD1 validation\n")
@@ -197,32 +202,24 @@ def test_another_runs_directory_is_refused(finished, prepared, config, tmp_path)
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 
-def test_windows_see_the_papers_nine_unless_asked_otherwise(finished, config, tmp_path):
-    wide = save_dimers(tmp_path / "wide", wide=True)
-    narrow = train(wide, tmp_path / "narrow", config)
-    assert narrow.weights.read_bytes() == finished[1].weights.read_bytes()
-    extended = train(wide, tmp_path / "extended", config, features="extended")
-    assert load_scorer(extended.weights).feature_names == feature_names("extended")
-    with pytest.raises(InputError, match=r"narrow: holds a run on 9 features \(asked for: 142\)"):
-        train(wide, tmp_path / "narrow", config, features="extended")
-    extended.weights.unlink()
-    with pytest.raises(InputError, match=r"extended: holds a run on 142 features \(asked for: 9\)"):
-        train(wide, tmp_path / "extended", config)
+def test_one_preparation_serves_every_feature_set(prepared, config, tmp_path):
+    extended = dataclasses.replace(config, model=dataclasses.replace(config.model, features="extended"))
+    outcome = train(prepared, tmp_path / "run", extended)
+    assert load_ensemble(outcome.weights).feature_names == feature_names("extended")
+    with pytest.raises(InputError, match=r"holds a run with model\.features = 'extended' \(asked for: 'paper'\)"):
+        train(prepared, tmp_path / "run", config)
 
 
-def test_whole_partners_see_all_that_is_prepared_unless_asked_otherwise():
-    chain = PRESETS["residues"]
-    assert columns(chain) is None
-    assert columns(chain, "paper") == columns(PRESETS["paper"]) == PAPER_FEATURES
-    with pytest.raises(InputError, match="features 'all': unknown"):
-        columns(chain, "all")
+def test_another_kind_of_model_is_another_run(finished, prepared):
+    with pytest.raises(InputError, match=r"holds a run with .* = .* \(asked for: "):
+        train(prepared, finished[0], resolve_config("residues"))
 
 
 def test_a_list_decides(prepared, config, tmp_path):
     split = tmp_path / "split"
     split.write_text("D0 train\nD1 train\nD2 validation\nD9 test\n")
     outcome = train(prepared, tmp_path / "run", config, split)
-    assert load_scorer(outcome.weights).card["complexes"] == {"train": ["D0", "D1"], "validation": ["D2"]}
+    assert load_ensemble(outcome.weights).card["complexes"] == {"train": ["D0", "D1"], "validation": ["D2"]}
     split.write_text("D0 validation\nD2 test\n")
     with pytest.raises(InputError, match="no complex in the part train"):
         train(prepared, tmp_path / "other", config, split)
@@ -231,76 +228,84 @@ def test_a_list_decides(prepared, config, tmp_path):
 
 def test_learning_is_seen_in_the_ranking(tmp_path):
     settings = (*SMALL[:2], "optimisation.epochs=20", "optimisation.batch_size=20", "optimisation.learning_rate=0.01")
-    prepared = save_dimers(tmp_path / "prepared", 16)
+    prepared = save_complexes(tmp_path / "prepared", 16)
     outcome = train(prepared, tmp_path / "run", resolve_config("windows", None, settings))
     # One feature of each residue in the middle decides; by chance it would be 0.5.
-    assert outcome.figures["mean_auroc"] > 0.8
+    assert outcome.metrics["mean_auroc"] > 0.8
 
 
 def test_training_stops_early(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr("resblock.training.module.auroc", lambda scores, labels: 0.5)
     settings = (*SMALL, "optimisation.epochs=9", "optimisation.patience=2")
     outcome = train(prepared, tmp_path / "run", resolve_config("windows", None, settings))
-    assert load_scorer(outcome.weights).card["epoch"] == 1
+    assert load_ensemble(outcome.weights).card["epoch"] == 1
     last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["epoch"] == 2
 
 
 def test_the_papers_selection_trains(prepared, tmp_path):
-    settings = ("network.num_layers=4", "data.closest_per_true_pair=2", "optimisation.epochs=1")
+    settings = ("model.num_layers=4", "model.closest_per_positive=2", "optimisation.epochs=1")
     outcome = train(prepared, tmp_path / "run", resolve_config("paper", None, settings))
     assert outcome.weights.exists()
 
 
 @pytest.mark.parametrize("window", [1, 5])
 def test_windows_of_another_size(window, prepared, tmp_path):
-    settings = (*SMALL, "network.num_layers=2", "optimisation.epochs=1", f"data.window={window}")
+    settings = (*SMALL, "model.num_layers=2", "optimisation.epochs=1", f"model.window={window}")
     outcome = train(prepared, tmp_path / "run", resolve_config("windows", None, settings))
-    scorer = load_scorer(outcome.weights)
-    assert scorer.side == window
-    assert evaluated_auroc(scorer, prepared) == pytest.approx(outcome.figures["mean_auroc"])
-    EnsembleScorer.of([scorer, load_scorer(outcome.weights)]).save(tmp_path / "average")
-    assert [member.side for member in load_scorer(tmp_path / "average").members] == [window, window]
-    dimer = made_dimer(5)
-    score = scorer.score(dimer)
-    # Of residues without neighbours all windows are of one pair.
-    alone = [dataclasses.replace(p, linked=np.zeros_like(p.linked)) for p in (dimer.receptor, dimer.ligand)]
-    bare = scorer.score(dataclasses.replace(dimer, receptor=alone[0], ligand=alone[1]))
-    assert np.array_equal(score, bare) == (window == 1)
+    ensemble = load_ensemble(outcome.weights)
+    assert ensemble.models[0].config.window == window
+    assert evaluated_auroc(ensemble, prepared) == pytest.approx(outcome.metrics["mean_auroc"])
+    save_ensemble(tmp_path / "both", Ensemble.of([ensemble, load_ensemble(outcome.weights)]))
+    assert [model.config.window for model in load_ensemble(tmp_path / "both").models] == [window, window]
+    complex = made_complex(5)
+    log_odds = ensemble.complex_log_odds(complex)
+    # The windows of residues without neighbours are of one pair each.
+    receptor, ligand = (
+        dataclasses.replace(p, backbone=dataclasses.replace(p.backbone, linked=np.zeros_like(p.linked)))
+        for p in complex.partners
+    )
+    bare = ensemble.complex_log_odds(dataclasses.replace(complex, receptor=receptor, ligand=ligand))
+    assert np.array_equal(log_odds, bare) == (window == 1)
 
 
-def evaluated_auroc(scorer, prepared):
-    results = evaluate(scorer, load_dimers(prepared, scorer.card["complexes"]["validation"]))
+def evaluated_auroc(ensemble, prepared):
+    results = evaluate(ensemble, load_complexes(prepared, ensemble.card["complexes"]["validation"]))
     return np.mean([result.auroc for result in results])
 
 
-def test_scores_are_for_the_share_of_true_pairs_that_surfaces_have():
-    dimers = [made_dimer(k) for k in (1, 2)]
-    data = DimerData(dimers, dimers, TrainingConfig())
-    _, drawn = data._shown(rank=0).draw(epoch=0)
-    surface = np.concatenate([dimer.labels() for dimer in dimers])
+def test_log_odds_are_for_the_share_of_positives_that_surfaces_have():
+    complexes = [made_complex(k) for k in (1, 2)]
+    data = training_data(complexes, complexes, TrainingConfig())
+    drawn = np.concatenate([Closest()(complex, np.random.default_rng(0))[1] for complex in complexes])
+    surface = np.concatenate([complex.labels() for complex in complexes])
     odds = [labels.mean() / (1 - labels.mean()) for labels in (surface, drawn)]
     assert odds[0] < odds[1]
-    assert data.log_odds_shift == pytest.approx(math.log(odds[0] / odds[1]))
+    assert data.prior.shift == pytest.approx(math.log(odds[0] / odds[1]))
 
 
-@pytest.mark.parametrize("preset", ["windows", "residues"])
+COMMON = ("data.validation_pairs=40", "optimisation.epochs=1")
+FEWER = {"windows": ("model.negatives_per_positive=3",), "residues": ("model.negatives_per_complex=20",)}
+
+
+@pytest.mark.parametrize("preset", FEWER)
 @pytest.mark.parametrize("loss", ["focal", "top"])
 def test_other_losses_and_weights_train(preset, loss, prepared, tmp_path):
-    changes = ("optimisation.epochs=1", "data.negatives_per_dimer=20", f"optimisation.loss={loss}")
-    changed = resolve_config(preset, None, (*SMALL, *changes, "data.true_weight=0.3"))
+    fewer = (*COMMON, *FEWER[preset])
+    changed = resolve_config(preset, None, (*fewer, f"optimisation.loss={loss}", "model.positive_weight=0.3"))
     outcome = train(prepared, tmp_path / "run", changed)
-    dimer = load_dimers(prepared)[0]
-    plain = train(prepared, tmp_path / "plain", resolve_config(preset, None, (*SMALL, *changes[:2])))
-    assert not np.allclose(load_scorer(outcome.weights).score(dimer), load_scorer(plain.weights).score(dimer))
+    plain = train(prepared, tmp_path / "plain", resolve_config(preset, None, fewer))
+    complex = load_complexes(prepared)[0]
+    first, second = (load_ensemble(one.weights).complex_log_odds(complex) for one in (outcome, plain))
+    assert not np.allclose(first, second)
 
 
-def test_the_weight_of_true_pairs_is_taken_out_of_the_scores():
-    dimers = [made_dimer(k, f"D{k}") for k in range(4)]
+def test_the_weight_of_positives_is_taken_out_of_the_log_odds():
+    complexes = [made_complex(k, f"D{k}") for k in range(4)]
     shifts = []
     for weight in (0.2, 0.5):
-        data = dataclasses.replace(PRESETS["residues"].data, true_weight=weight)
-        shifts.append(DimerData(dimers, [], dataclasses.replace(PRESETS["residues"], data=data)).log_odds_shift)
+        config = resolve_config("residues", None, (f"model.positive_weight={weight}",))
+        shifts.append(training_data(complexes, [], config).prior.shift)
     assert shifts[0] - shifts[1] == pytest.approx(math.log(0.8 / 0.2))
 
 
@@ -308,11 +313,11 @@ def test_what_a_run_held_is_let_go(prepared, config, tmp_path, monkeypatch):
     held = []
 
     def data(*arguments):
-        made = DimerData(*arguments)
+        made = TrainingData(*arguments)
         held.append(weakref.ref(made))
         return made
 
-    monkeypatch.setattr("resblock.training.run.DimerData", data)
+    monkeypatch.setattr("resblock.training.run.TrainingData", data)
     gc.disable()  # what only its next pass would find counts as held
     try:
         train(prepared, tmp_path / "run", config)

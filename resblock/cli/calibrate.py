@@ -15,7 +15,7 @@ def calibrate(
     weights: Annotated[Path, typer.Argument(help="File of resblock train or ensemble.")],
     metrics: Annotated[Path, typer.Option(help="metrics.json of a resblock cross-validate of the same presets.")],
     out: Annotated[Path, typer.Option(help="File for the calibrated weights.")],
-    model: Annotated[str, typer.Option(help="Row of the cross-validation that was trained alike.")] = "ensemble",
+    row: Annotated[str, typer.Option(help="Row of the cross-validation that was trained alike.")] = "ensemble",
 ) -> None:
     """Calibrate scores on out-of-fold predictions (Platt scaling).
 
@@ -25,7 +25,7 @@ def calibrate(
         from resblock.training.cross_validation import read_calibration
     from resblock.models import load_ensemble, save_ensemble
 
-    calibration = read_calibration(metrics, model)
+    calibration = read_calibration(metrics, row)
     ensemble = load_ensemble(weights)
     ensemble.calibrate(calibration)
     save_ensemble(out, ensemble)

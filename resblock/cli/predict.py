@@ -98,8 +98,7 @@ def _predict(
         found.write(directory, top)
     seconds |= {**found.seconds, "writing": time.perf_counter() - start}
     output.print(pairs_table(found.ranking))
-    output.print(
-        f"{min(top or len(found.ranking), len(found.ranking))} of {len(found.ranking)} pairs are in {escape(str(out))}/pairs.csv"
-    )
+    total = len(found.ranking)
+    output.print(f"{min(top or total, total)} of {total} pairs are in {escape(str(out))}/pairs.csv")
     stages = ", ".join(f"{stage} {duration:.2f}" for stage, duration in seconds.items())
     output.print(f"Seconds: {stages}, together {sum(seconds.values()):.2f}")

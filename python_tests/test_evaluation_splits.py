@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resblock.errors import InputError
-from resblock.training.split import PARTS, codes_of, find_list, part_of, random_split, read_split, write_split
+from resblock.evaluation.splits import PARTS, codes_of, find_list, part_of, random_split, read_split, write_split
 
 
 @given(st.sets(st.text("ABC123", min_size=1), min_size=3), st.integers(0, 2**32 - 1), st.randoms())
@@ -53,7 +53,7 @@ def test_bad_lists(text, message, tmp_path):
 
 
 def test_parts_that_are_not_there(tmp_path):
-    with pytest.raises(InputError, match="none: cannot be read"):
+    with pytest.raises(InputError, match="none: no such file"):
         part_of(tmp_path / "none", "test")
     with pytest.raises(InputError, match="part 'tset' is unknown"):
         part_of(find_list("paper_test"), "tset")

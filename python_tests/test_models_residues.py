@@ -1,0 +1,98 @@
+"""The model that encodes residue by residue: what its encoder sees, and the pairs it is trained on."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from made_complexes import made_complex, made_model
+
+from resblock.models import Drawing
+from resblock.models.residues import ResidueExamples, Residues
+
+
+@pytest.fixture
+def complex():
+    return made_complex(4)
+
+
+@pytest.fixture
+def model(complex):
+    return made_model("residues", complex)
+
+
+def test_partners_stand_one_after_the_other(model):
+    complexes = [made_complex(1, "A"), made_complex(2, "B", (7, 5))]
+    parts = [model.residues(partner) for one in complexes[::-1] for partner in one.partners]
+    residues, starts = Residues.joined(parts)
+    assert starts.tolist() == [0, 7, 12, 26]
+    assert residues.lengths.tolist() == [7, 5, 14, 9]
+    np.testing.assert_array_equal(residues.features[26:], model.scaling.standardised(complexes[0].ligand))
+    rows = residues.neighbours[26:]
+    assert ((rows == -1) | ((rows >= 26) & (rows < 35))).all()
+    assert (rows >= 26).any()
+
+
+def test_an_encoding_is_that_of_the_partner_alone(model, complex):
+    """Several partners are encoded together in training, and each by itself afterwards."""
+    model.eval()
+    parts = [model.residues(partner) for partner in complex.partners]
+    with torch.no_grad():
+        together = model.encoder(*Residues.joined(parts)[0])
+    alone = torch.cat([model.encode(partner).residues for partner in complex.partners])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+
+
+def test_neighbours_are_looked_for_only_where_a_block_asks(complex):
+    assert model_residues(complex, "lstm").neighbours.shape == (14, 0)
+    assert model_residues(complex, "mean").neighbours.shape == (14, 16)
+
+
+def model_residues(complex, encoder):
+    return made_model("residues", complex, encoder=encoder).residues(complex.receptor)
+
+
+def test_places_matter_through_neighbours_only(complex):
+    moved = dataclasses.replace(complex.receptor, centres=complex.receptor.centres[::-1].copy())
+    for encoder, same in (("", True), ("lstm", True), ("attention", False)):
+        model = made_model("residues", complex, encoder=encoder).eval()
+        first, second = model.encode(complex.receptor).residues, model.encode(moved).residues
+        assert torch.equal(first, second) == same
+
+
+def test_batches_hold_all_positives_and_weigh_complexes_alike():
+    complexes = [made_complex(k, f"D{k}") for k in range(5)]
+    model = made_model("residues", complexes[0], negatives_per_complex=20)
+    examples = ResidueExamples(model, complexes, Drawing(2))
+    batches = list(examples)
+    assert len(batches) == examples.batches == 3
+    assert sum(int(batch.labels.sum()) for batch in batches) == sum(int(one.labels().sum()) for one in complexes)
+    for batch in batches:
+        pairs = batch.inputs[1].numpy()
+        ends = np.cumsum(batch.inputs[0].lengths.numpy())
+        # The receptor of each complex is the first of its two chains.
+        complex_of = np.searchsorted(ends, pairs[0], side="right") // 2
+        weights = np.bincount(complex_of, batch.weights.numpy())
+        np.testing.assert_allclose(weights, 1.0 / len(weights), rtol=1e-5)
+
+
+def test_labels_are_those_of_the_pairs(model, complex):
+    (batch,) = ResidueExamples(model, [complex], Drawing(4))
+    rows, columns = batch.inputs[1].numpy() - np.array([[0], [len(complex.receptor)]])
+    np.testing.assert_array_equal(complex.contact_area[rows, columns] > 0, batch.labels.numpy())
+    assert complex.receptor.surface[rows].all()
+    assert complex.ligand.surface[columns].all()
+
+
+def test_the_share_of_positives_is_by_number_unless_a_weight_is_given(complex):
+    by_number = made_model("residues", complex, positive_weight=0.0, negatives_per_complex=60)
+    examples = ResidueExamples(by_number, [complex], Drawing(4))
+    (batch,) = examples
+    assert examples.positive_share == pytest.approx(float(batch.labels.float().mean()))
+    assert ResidueExamples(made_model("residues", complex), [complex], Drawing(4)).positive_share == 0.5
+
+
+def test_a_complex_without_positives_is_left_out(model, complex):
+    without = dataclasses.replace(complex, contact_area=np.zeros_like(complex.contact_area))
+    assert ResidueExamples(model, [without, made_complex(2)], Drawing(4)).batches == 1
+    assert list(ResidueExamples(model, [without], Drawing(4))) == []

@@ -1,0 +1,159 @@
+"""The paper's model: its windows, the pairs it is trained on, and the mean over both orders."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made_complexes import made_complex, made_model
+from torch.utils.data import DataLoader
+
+from resblock.errors import InputError
+from resblock.models import Drawing
+from resblock.models.windows import WindowExamples, windows_around
+from resblock.structure.scales import NEUTRAL_PKA
+
+# float32 sums in another order: batches of another size, lanes of another vector.
+ROUNDING = 1e-6
+
+
+@pytest.fixture
+def complexes():
+    return [made_complex(seed, f"D{seed}", (30, 21)) for seed in range(3)]
+
+
+def slow_window(model, first, second, i, j):
+    """A window of residue i of a partner and j of another, written out from its definition."""
+    names, mean, scale = model.scaling
+
+    def reach(side, k):
+        before = [k - 1] if k > 0 and side.linked[k] else []
+        after = [k + 1] if k + 1 < len(side) and side.linked[k + 1] else []
+        return [*before, k, *after]
+
+    def row(side, k):
+        values = np.nan_to_num([side.features[k, side.feature_names.index(name)] for name in names], nan=NEUTRAL_PKA)
+        return np.clip((values - mean) / scale, -6.0, 6.0)
+
+    return np.array(
+        [np.concatenate([row(first, x), row(second, y)]) for x in reach(first, i) for y in reach(second, j)]
+    )
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_windows(complexes, swapped):
+    model = made_model("windows", complexes[0])
+    for one in complexes:
+        first, second = one.partners[::-1] if swapped else one.partners
+        pairs = one.surface_pairs()[:, ::-1] if swapped else one.surface_pairs()
+        got, lengths = windows_around(model.encode(first), model.encode(second), pairs)
+        assert got.shape == (9, len(pairs), 18)
+        assert (got.dtype, lengths.dtype) == (torch.float32, torch.int64)
+        for p in range(0, len(pairs), 17):
+            expected = slow_window(model, first, second, *pairs[p])
+            assert lengths[p] == len(expected)
+            np.testing.assert_allclose(got[: lengths[p], p].numpy(), expected, atol=1e-5)
+            assert (got[lengths[p] :, p] == 0).all()
+
+
+def test_wider_windows_hold_more_steps(complexes):
+    model = made_model("windows", complexes[0], window=5)
+    got, lengths = windows_around(*map(model.encode, complexes[0].partners), complexes[0].surface_pairs())
+    assert got.shape[0] == lengths.max() == 25
+
+
+def test_a_score_is_the_mean_probability_over_both_orders(complexes):
+    model, one = made_model("windows", complexes[0]).eval(), complexes[0]
+    receptor, ligand = map(model.encode, one.partners)
+    pairs = one.surface_pairs()
+    with torch.inference_mode():
+        both = [
+            torch.sigmoid(model.calibrated(model(*windows_around(*order))).double())
+            for order in ((receptor, ligand, pairs), (ligand, receptor, pairs[:, ::-1]))
+        ]
+    expected = torch.logit(torch.stack(both).mean(0)).numpy()
+    np.testing.assert_allclose(model.pair_log_odds(receptor, ligand, pairs), expected, rtol=0, atol=ROUNDING)
+    assert (both[0] - both[1]).abs().max() > 1e-4, "the orders must differ for this test to tell anything"
+
+
+def test_log_odds_far_from_even_are_exact(complexes):
+    """Probabilities of 1e-30 have no place in float32; their log-odds have."""
+    model, one = made_model("windows", complexes[0]).eval(), complexes[0]
+    before = model.complex_log_odds(one).astype(np.float64)
+    model.log_odds_shift -= 60.0
+    np.testing.assert_allclose(model.complex_log_odds(one), before - 60.0, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "options", [{"closest_per_positive": 2.0}, {"selection": "random", "negatives_per_positive": 3.0}]
+)
+def test_epochs(complexes, options):
+    model = made_model("windows", complexes[0], **options)
+    training = WindowExamples(model, complexes, Drawing(16, seed=1))
+    rows, labels = training.draw(0)
+    again, _ = WindowExamples(model, complexes, Drawing(99, seed=1)).draw(0)
+    np.testing.assert_array_equal(rows, again)
+    assert not np.array_equal(training.draw(1)[0], rows)
+    assert not np.array_equal(WindowExamples(model, complexes, Drawing(16, seed=2)).draw(0)[0], rows)
+    training.set_epoch(0)
+    found = list(DataLoader(training, batch_size=None))
+    np.testing.assert_array_equal(torch.cat([batch.labels for batch in found]).numpy(), labels)
+    assert all(batch.inputs[0].shape[1] == len(batch.labels) <= 16 for batch in found)
+    assert training.batches == len(found)
+
+
+def test_windows_of_a_batch_are_those_of_its_pairs(complexes):
+    model = made_model("windows", complexes[0])
+    training = WindowExamples(model, complexes, Drawing(10_000, seed=1))
+    rows, _ = training.draw(0)
+    (batch,) = training
+    partners = [partner for one in complexes for partner in one.partners]
+    starts = np.cumsum([0, *map(len, partners)])
+    for p in range(0, len(rows), 101):
+        places = [int(np.searchsorted(starts, row, side="right")) - 1 for row in rows[p]]
+        residues = [int(row - starts[place]) for row, place in zip(rows[p], places, strict=True)]
+        expected = slow_window(model, *(partners[place] for place in places), *residues)
+        np.testing.assert_allclose(batch.inputs[0][: len(expected), p].numpy(), expected, atol=1e-5)
+        assert batch.inputs[1][p] == len(expected)
+
+
+def test_both_orders_are_shown(complexes):
+    model = made_model("windows", complexes[0], selection="random", negatives_per_positive=30.0)
+    rows, _ = WindowExamples(model, complexes, Drawing(16)).draw(0)
+    assert 0.4 < (rows[:, 0] < rows[:, 1]).mean() < 0.6
+
+
+def test_positives_only_are_refused(complexes):
+    model = made_model("windows", complexes[0], selection="random", negatives_per_positive=0.01)
+    with pytest.raises(InputError, match=r"every training pair is positive; raise model\.negatives_per_positive"):
+        WindowExamples(model, complexes, Drawing(16))
+
+
+def test_memory_of_a_large_complex_stays_small():
+    """2,000 x 2,000 residues: 4 million windows of 648 bytes are 2.6 GB if made at once."""
+    program = """
+        import itertools, resource
+        from dataclasses import replace
+        import numpy as np, torch
+        from made_complexes import made_complex, made_model
+        small = made_complex(0)
+        big = made_complex(0, sizes=(2000, 2000), names=small.receptor.feature_names[:9])
+        model = made_model("windows", small, num_layers=1)
+        receptor, ligand = map(model.encode, big.partners)
+        list(itertools.islice(model.blocks(receptor, ligand), 2))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        count = sum(map(len, itertools.islice(model.blocks(receptor, ligand), 100)))
+        assert count == 100 * model.block_size
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent,
+    )
+    assert int(done.stdout) < 100_000  # kilobytes
