@@ -118,10 +118,10 @@ class Trials:
 
     def done(self) -> list[Done]:
         """Finished trials in the order of the queue."""
-        finished = [trial for trial in self._trials() if trial.state == TrialState.COMPLETE]
+        finished = [trial for trial in self._trials() if trial.state == TrialState.COMPLETE and _place(trial) >= 0]
         return [
             Done(dict(trial.params), cast("float", trial.value), trial.user_attrs[RESULT])
-            for trial in sorted(finished, key=lambda trial: trial.user_attrs[PLACE])
+            for trial in sorted(finished, key=_place)
         ]
 
     def surplus(self, number: int) -> bool:
