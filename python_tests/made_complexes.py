@@ -48,10 +48,10 @@ def made_complex(seed, code="made", sizes=(14, 9), names=EXTENDED_FEATURES):
     )
 
 
-def save_complexes(directory, count=8):
+def save_complexes(directory, count=8, names=EXTENDED_FEATURES):
     directory.mkdir(parents=True, exist_ok=True)
     for k in range(count):
-        save_complex(directory / f"D{k}.npz", made_complex(k, f"D{k}"))
+        save_complex(directory / f"D{k}.npz", made_complex(k, f"D{k}", names=names))
     return directory
 
 

@@ -14,7 +14,7 @@ from resblock.evaluation.splits import find_list, read_folds, read_split
 from resblock.models import Ensemble, load_ensemble
 from resblock.models.residues import ResidueModel
 from resblock.pairs import load_complexes, save_complex
-from resblock.structure import Residue
+from resblock.structure import PAPER_FEATURES, Residue
 from resblock.structure.scales import RESIDUE_NAMES
 from resblock.training.config import resolve_config
 from resblock.training.cross_validation import ENSEMBLE, METRICS, cross_validate
@@ -94,7 +94,8 @@ def test_relatives_are_found_and_strangers_are_not(tmp_path):
 # Training
 
 
-def test_chain_training_repeats_and_learns(prepared, config, tmp_path):
+def test_training_along_the_chain_repeats_and_helps(tmp_path):
+    prepared = save_complexes(tmp_path / "data", 6, PAPER_FEATURES)
     longer = resolve_config(
         "chain",
         None,

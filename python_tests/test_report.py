@@ -77,7 +77,9 @@ RANKED = [
 
 @pytest.fixture
 def report(tmp_path):
-    paths = write_report(tmp_path, RANKED, RECEPTOR, LIGAND, RECEPTOR_SCORES, LIGAND_SCORES, shown=3)
+    paths = write_report(
+        tmp_path, RANKED, RECEPTOR, LIGAND, receptor_scores=RECEPTOR_SCORES, ligand_scores=LIGAND_SCORES, shown=3
+    )
     assert sorted(paths) == sorted(tmp_path.iterdir())
     return tmp_path
 
@@ -263,11 +265,11 @@ def test_partners_are_put_side_by_side(report, script):
 
 
 def test_one_pair_alone_can_be_shown(tmp_path):
-    write_report(tmp_path, RANKED[:1], RECEPTOR, LIGAND, RECEPTOR_SCORES, LIGAND_SCORES)
+    write_report(tmp_path, RANKED[:1], RECEPTOR, LIGAND, receptor_scores=RECEPTOR_SCORES, ligand_scores=LIGAND_SCORES)
     assert "0xb2182b" in (tmp_path / "view.pml").read_text()
 
 
 def test_blank_chain_alone_needs_no_exclusion(tmp_path):
     alone = partner("r.pdb", [r for r in RECEPTOR.residues if not r.chain])
-    write_report(tmp_path, RANKED[:1], alone, LIGAND, RECEPTOR_SCORES[:4], LIGAND_SCORES)
+    write_report(tmp_path, RANKED[:1], alone, LIGAND, receptor_scores=RECEPTOR_SCORES[:4], ligand_scores=LIGAND_SCORES)
     assert "name pair_1 #1:52A | #2/B:7B\n" in (tmp_path / "view.cxc").read_text()

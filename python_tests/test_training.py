@@ -312,8 +312,8 @@ def test_the_weight_of_positives_is_taken_out_of_the_log_odds():
 def test_what_a_run_held_is_let_go(prepared, config, tmp_path, monkeypatch):
     held = []
 
-    def data(*arguments):
-        made = TrainingData(*arguments)
+    def data(*arguments, **options):
+        made = TrainingData(*arguments, **options)
         held.append(weakref.ref(made))
         return made
 

@@ -109,7 +109,15 @@ class Prediction:
     def write(self, directory: Path, top: int | None = None) -> list[Path]:
         """Write the report of the first `top` pairs, or of all, as `resblock.report.write_report` does."""
         ranked = self.ranking if top is None else self.ranking[:top]
-        return write_report(directory, ranked, self.receptor, self.ligand, *self.best_probabilities())
+        receptor_scores, ligand_scores = self.best_probabilities()
+        return write_report(
+            directory,
+            ranked,
+            self.receptor,
+            self.ligand,
+            receptor_scores=receptor_scores,
+            ligand_scores=ligand_scores,
+        )
 
 
 def predict(
@@ -163,7 +171,15 @@ def predict(
     with _timed(seconds, "ranking"):
         ranking = Ranking(complex, log_odds, diverse)
     remarks = tuple(line for partner in partners for line in notes(partner))
-    return Prediction(*partners, complex, log_odds, ranking, remarks, seconds)
+    return Prediction(
+        receptor=partners[0],
+        ligand=partners[1],
+        complex=complex,
+        log_odds=log_odds,
+        ranking=ranking,
+        notes=remarks,
+        seconds=seconds,
+    )
 
 
 def _features(

@@ -56,13 +56,15 @@ def predict(
         if receptor is None or ligand is None:
             raise InputError("two structures are needed; give RECEPTOR and LIGAND, or --example")
         check_replaceable(out, _ALWAYS, _FILES, [receptor, ligand])
-        _predict((receptor, ligand), (receptor_chains, ligand_chains), out, weights, top, device, diverse)
+        chains = receptor_chains, ligand_chains
+        _predict((receptor, ligand), chains, out, weights=weights, top=top, device=device, diverse=diverse)
 
 
 def _predict(
     structures: tuple[Path, Path],
     chains: tuple[str | None, str | None],
     out: Path,
+    *,
     weights: Path | None,
     top: int | None,
     device: str,

@@ -36,7 +36,7 @@ def prepare(
             if entry.status == "failed":
                 remarks.print(f"failed {entry.code}: {escape(entry.reason)}")
 
-        summary = prepare_benchmark(benchmark_dir, out, codes, jobs, show)
+        summary = prepare_benchmark(benchmark_dir, out, only=codes, jobs=jobs, progress=show)
     output.print(
         f"{len(summary.complexes)} complexes: {len(summary.done)} prepared, {len(summary.unchanged)} unchanged, "
         f"{len(summary.failed)} failed. They are in {escape(str(out))}."

@@ -45,7 +45,7 @@ def train(
     from resblock.evaluation.splits import find_list
 
     resolved = resolve_config(preset, config, tuple(set_field or ()))
-    outcome = run.train(data, out, resolved, None if split is None else find_list(split), device)
+    outcome = run.train(data, out, resolved, None if split is None else find_list(split), device=device)
     if not outcome.leader:
         return
     if outcome.already_finished:

@@ -165,6 +165,7 @@ def prepare_complex(directory: str | os.PathLike[str]) -> Complex:
 def prepare_benchmark(
     directory: str | os.PathLike[str],
     out: str | os.PathLike[str],
+    *,
     only: Sequence[str] | None = None,
     jobs: int | None = None,
     progress: Callable[[Prepared, int], object] | None = None,

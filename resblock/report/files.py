@@ -20,6 +20,7 @@ def write_report(
     ranked: Sequence[RankedPair],
     receptor: Partner,
     ligand: Partner,
+    *,
     receptor_scores: NDArray[np.floating],
     ligand_scores: NDArray[np.floating],
     shown: int = 10,

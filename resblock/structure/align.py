@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -34,8 +33,8 @@ def map_residues(unbound: Partner, bound: Partner) -> NDArray[np.int64]:
     taken = np.zeros(len(bound.residues), dtype=np.bool_)
     here, there = _alpha_positions(unbound), _alpha_positions(bound)
     found = []
-    for i, first in enumerate(_chain_members(unbound)):
-        for j, second in enumerate(_chain_members(bound)):
+    for i, first in enumerate(_chains(unbound)):
+        for j, second in enumerate(_chains(bound)):
             pairs = _pair_chains(unbound.residues, bound.residues, first, second)
             if len(pairs):
                 u, b = pairs.T
@@ -50,10 +49,9 @@ def map_residues(unbound: Partner, bound: Partner) -> NDArray[np.int64]:
     return mapping
 
 
-def _chain_members(partner: Partner) -> Iterator[NDArray[np.int64]]:
-    names = np.array([residue.chain for residue in partner.residues])
-    for chain in partner.chains:
-        yield np.flatnonzero(names == chain)
+def _chains(partner: Partner) -> list[NDArray[np.int64]]:
+    """Indices of the residues of each chain."""
+    return np.split(np.arange(len(partner)), partner.chain_starts[1:])
 
 
 def _alpha_positions(partner: Partner) -> NDArray[np.float64]:

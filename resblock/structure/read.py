@@ -162,7 +162,15 @@ def _partner(
         linked.append(bool(residues) and residues[-1].chain == chain and _bonded(previous, here))
         previous = here
         name = entry.get_resname().strip()
-        residues.append(Residue(chain, int(entry.id[1]), entry.id[2].strip(), name, parent_residue(name)))
+        residues.append(
+            Residue(
+                chain=chain,
+                number=int(entry.id[1]),
+                insertion_code=entry.id[2].strip(),
+                name=name,
+                parent=parent_residue(name),
+            )
+        )
         for atom_name, element, xyz in atoms:
             names.append(atom_name)
             elements.append(element)

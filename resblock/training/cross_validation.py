@@ -128,14 +128,14 @@ def cross_validate(
             progress(f"{label}, fold {fold}")
             split, parts = _left_out(complexes, folds, fold, configs[name])
             run = Path(out) / name / f"seed-{seed}" / f"fold-{fold}"
-            train_parts(run, configs[name].seeded(seed), split, parts, chosen_device)
+            train_parts(run, configs[name].seeded(seed), split, parts, device=chosen_device)
             trained_on = frozenset(complex.code for complex in parts["train"])
             models[label][fold] = OutOfFold(load_ensemble(run / WEIGHTS, chosen_device), trained_on)
     if len(models) > 1:
         models[ENSEMBLE] = {
             fold: OutOfFold.together([of_model[fold] for of_model in models.values()]) for fold in set(folds.values())
         }
-    rows = [_row(label, of_model, complexes, folds, homologues) for label, of_model in models.items()]
+    rows = [_row(label, of_model, complexes, folds, homologues=homologues) for label, of_model in models.items()]
     _write(Path(out) / METRICS, rows)
     return rows
 
@@ -205,6 +205,7 @@ def _row(
     models: Mapping[int, OutOfFold],
     complexes: Mapping[str, Complex],
     folds: Mapping[str, int],
+    *,
     homologues: Homologues,
 ) -> Row:
     results: list[Metrics] = []
@@ -221,7 +222,13 @@ def _row(
     alone = frozenset(
         code for code, fold in folds.items() if not homologues.get(code, frozenset()) & models[fold].trained_on
     )
-    return Row(label, tuple(results), alone, calibration, tuple(reliable))
+    return Row(
+        name=label,
+        results=tuple(results),
+        without_homologues=alone,
+        calibration=calibration,
+        reliability=tuple(reliable),
+    )
 
 
 def _write(path: Path, rows: Sequence[Row]) -> None:

@@ -57,6 +57,7 @@ class TrainingData(L.LightningDataModule):
         train: Sequence[Complex],
         validation: Sequence[Complex],
         config: TrainingConfig,
+        *,
         world_size: int = 1,
     ) -> None:
         super().__init__()

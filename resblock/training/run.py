@@ -88,24 +88,24 @@ def train(
     chosen_device = choose_device(device)
     split, complexes = _divide(data, config, split_file)
     parts = {part: [complexes[code] for code in codes_of(split, part) if code in complexes] for part in PARTS}
-    return train_parts(Path(out), config, split, parts, chosen_device)
+    return train_parts(Path(out), config, split, parts, device=chosen_device)
 
 
 def train_parts(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], device: torch.device
+    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
 ) -> Outcome:
     """Train on complexes that are loaded and divided already; otherwise as `train`."""
     if config.optimisation.ensemble > 1:
-        return _train_ensemble(run, config, split, parts, device)
+        return _train_ensemble(run, config, split, parts, device=device)
     try:
-        return _train_one(run, config, split, parts, device)
+        return _train_one(run, config, split, parts, device=device)
     finally:
         # The trainer and its parts hold each other and the run's tables: hundreds of MiB that many runs would gather.
         gc.collect()
 
 
 def _train_ensemble(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], device: torch.device
+    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
 ) -> Outcome:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise InputError("optimisation.ensemble: several models train in one process; start it without torchrun")
@@ -117,17 +117,18 @@ def _train_ensemble(
     for number in range(optimisation.ensemble):
         seeded = dataclasses.replace(optimisation, seed=optimisation.seed + number, ensemble=1)
         one = dataclasses.replace(config, optimisation=seeded)
-        outcome = train_parts(run / f"model-{number + 1}", one, split, parts, device)
+        outcome = train_parts(run / f"model-{number + 1}", one, split, parts, device=device)
         ensembles.append(load_ensemble(outcome.weights))
     metrics = _save(run, Ensemble.of(ensembles), parts["validation"], _card(config, parts))
     return Outcome(run / WEIGHTS, False, metrics, leader=True)
 
 
 def _train_one(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], device: torch.device
+    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
 ) -> Outcome:
     model = new_model(config, parts["train"])
-    data = TrainingData(model, parts["train"], parts["validation"], config, int(os.environ.get("WORLD_SIZE", 1)))
+    world_size = int(os.environ.get("WORLD_SIZE", 1))
+    data = TrainingData(model, parts["train"], parts["validation"], config, world_size=world_size)
     model.calibrate(data.prior)
     leader = int(os.environ.get("RANK", 0)) == 0
     if leader:
