@@ -179,7 +179,19 @@ def test_the_plain_network_is_torchs(name: str) -> None:
 
 
 def made_found(model: str, seed: int, ranks: list[int]) -> list[Found]:
-    return [Found(model, seed, f"D{k}", 10_000, 20, rank, int(rank < 5), 0.5) for k, rank in enumerate(ranks)]
+    return [
+        Found(
+            model=model,
+            seed=seed,
+            code=f"D{k}",
+            pairs=10_000,
+            positives=20,
+            rfpp=rank,
+            hits=int(rank < 5),
+            auroc=0.5,
+        )
+        for k, rank in enumerate(ranks)
+    ]
 
 
 def test_metrics_are_means_over_seeds_with_paired_intervals() -> None:

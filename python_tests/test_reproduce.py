@@ -214,7 +214,9 @@ def test_tables_1_and_2_are_a_search(prepared, tmp_path):
 
 
 def test_tables_as_files(tmp_path):
-    table = Table("t", "A title", ("name", "value"), [("a|b", 1234.56789), ("c", None), ("d", 12345)], "A note.")
+    table = Table(
+        "t", "A title", ("name", "value"), rows=[("a|b", 1234.56789), ("c", None), ("d", 12345)], note="A note."
+    )
     table.write(tmp_path)
     assert (tmp_path / "t.csv").read_text() == "name,value\na|b,1234.56789\nc,\nd,12345\n"
     lines = (tmp_path / "t.md").read_text().splitlines()

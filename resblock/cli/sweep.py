@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,8 @@ from resblock.cli.console import extra, numbers, output, remarks
 from resblock.errors import InputError
 
 if TYPE_CHECKING:
-    from resblock.sweep.results import Table
+    from resblock.sweep.results import Result, Table
+    from resblock.sweep.space import Axis
 
 
 def sweep(
@@ -63,21 +65,16 @@ def sweep(
     once, and that of a worker that died is given to another. With tpe a value may be a range, LOW:HIGH. Writes tables
     (CSV and Markdown) of the accuracy order by complex, and heat maps.
     """
+    _miss_early(storage)
     with extra("study"):
-        # Needed later, when it would be a pity to miss them.
-        import matplotlib  # noqa: F401
-
-        if storage is not None and storage.startswith(("postgresql:", "postgres:")):
-            import psycopg  # noqa: F401
         from resblock.sweep.experiment import Experiment
         from resblock.sweep.search import Plan, divide, search
-        from resblock.sweep.space import negatives_field, parse_axis
-        from resblock.sweep.tables import SETTINGS
+        from resblock.sweep.space import negatives_field
     from resblock.training.config import resolve_config
 
     if sampler not in ("grid", "tpe"):
         raise InputError(f"sampler {sampler!r} is unknown; choose grid or tpe")
-    settings = tuple(set_field or ())
+    settings, chosen = tuple(set_field or ()), tuple(numbers(seeds))
     base = resolve_config(preset, None, settings)
     named = {
         "model.num_layers": layers,
@@ -87,12 +84,7 @@ def sweep(
         "model.window": window,
         negatives_field(base): negatives,
     }
-    values = [f"{field}={text}" for field, text in named.items() if text is not None] + list(vary or ())
-    axes = dict(parse_axis(text, preset, settings) for text in values)
-    if len(axes) < len(values):
-        raise InputError("a field is varied twice; give its values at once")
-    drawn = trials if sampler == "tpe" else 0
-    chosen = tuple(numbers(seeds))
+    axes = _axes(named, vary or (), preset, settings)
     out.mkdir(parents=True, exist_ok=True)
     experiment = Experiment(
         data=data,
@@ -103,12 +95,40 @@ def sweep(
         device=device,
         progress=lambda what: remarks.print(escape(what)),
     )
+    drawn = trials if sampler == "tpe" else 0
     result = search(experiment, Plan(base=base, axes=axes, trials=drawn, storage=storage, heartbeat=heartbeat))
+    _write(result, out)
+
+
+def _miss_early(storage: str | None) -> None:
+    """Import what is needed when the trials are done, when it would be a pity to miss it."""
+    with extra("study"):
+        import matplotlib  # noqa: F401
+
+        if storage is not None and storage.startswith(("postgresql:", "postgres:")):
+            import psycopg  # noqa: F401
+
+
+def _write(result: Result, out: Path) -> None:
+    from resblock.sweep.tables import SETTINGS
+
     for table in result.tables:
         table.write(out)
     output.print(_shown(next(table for table in result.tables if table.name == SETTINGS)))
     output.print(escape(result.text))
     output.print(f"Tables and figures are in {escape(str(out))}.")
+
+
+def _axes(
+    named: Mapping[str, str | None], vary: Sequence[str], preset: str, settings: tuple[str, ...]
+) -> dict[str, Axis]:
+    from resblock.sweep.space import parse_axis
+
+    values = [*(f"{field}={text}" for field, text in named.items() if text is not None), *vary]
+    axes = dict(parse_axis(text, preset, settings) for text in values)
+    if len(axes) < len(values):
+        raise InputError("a field is varied twice; give its values at once")
+    return axes
 
 
 def _shown(table: Table) -> RichTable:

@@ -153,7 +153,7 @@ def dimer_table(study: Study, found: Sequence[Found]) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (r.model, r.seed, r.code, r.pairs, r.positives, r.rfpp, 1000.0 * r.rfpp / r.pairs, r.auroc) for r in found
     ]
-    return Table("models_by_dimer", "Every model on every test dimer", columns, rows, _note(study))
+    return Table("models_by_dimer", "Every model on every test dimer", columns, rows=rows, note=_note(study))
 
 
 def _rfpp_table(study: Study, comparison: Comparison, counts: Mapping[str, tuple[int, int]]) -> Table:
@@ -162,7 +162,7 @@ def _rfpp_table(study: Study, comparison: Comparison, counts: Mapping[str, tuple
     for model in comparison.models:
         rows.append((model, *map(float, comparison.value(model, rfpp_percentiles))))
     note = f"Percentiles over {len(counts)} dimers, mean over seeds; of the random order, exact means. {_note(study)}"
-    return Table("table_4", "Table 4: RFPP at p per cent of the test dimers", columns, rows, note)
+    return Table("table_4", "Table 4: RFPP at p per cent of the test dimers", columns, rows=rows, note=note)
 
 
 def _rfpp_intervals(study: Study, comparison: Comparison) -> Table:
@@ -172,7 +172,7 @@ def _rfpp_intervals(study: Study, comparison: Comparison) -> Table:
         for p, found in zip(PERCENTILES, comparison.intervals(model, rfpp_percentiles), strict=True):
             rows.append((model, p, found.value, found.low, found.high))
     title = "Table 4, intervals: RFPP with the 95 % interval of a bootstrap over dimers"
-    return Table("table_4_intervals", title, columns, rows, f"{_intervals_note()} {_note(study)}")
+    return Table("table_4_intervals", title, columns, rows=rows, note=f"{_intervals_note()} {_note(study)}")
 
 
 def _hits_table(study: Study, comparison: Comparison, counts: Mapping[str, tuple[int, int]]) -> Table:
@@ -197,7 +197,7 @@ def _hits_table(study: Study, comparison: Comparison, counts: Mapping[str, tuple
         f"network. Means over seeds; of the random order, exact means. {_intervals_note()} {_note(study)}"
     )
     title = "Table 5: what stands in the first per mille"
-    return Table("table_5", title, tuple(columns), rows, note)
+    return Table("table_5", title, tuple(columns), rows=rows, note=note)
 
 
 def _random_metrics(counts: Sequence[tuple[int, int]]) -> tuple[float, float, float, float]:

@@ -37,13 +37,14 @@ def run(study: Study) -> Result:
     )
     rows: list[tuple[Cell, ...]] = [(label, *values) for label, values in orders.items()]
     tables = [
-        Table("orders", "Accuracy order of each test dimer, per mille", ("model", *codes), rows, note),
+        Table("orders", "Accuracy order of each test dimer, per mille", ("model", *codes), rows=rows, note=note),
         Table(
             "models",
             "Models on the test dimers",
             ("model", "NCPD", "dimers", "RFPP median", "geometric mean rank", "AUROC median", "AUROC mean"),
-            [_summary_row(label, results) for label, results in found.items()],
-            f"{note} NCPD: dimers with a positive in the first per mille; geometric mean rank: of the accuracy order.",
+            rows=[_summary_row(label, results) for label, results in found.items()],
+            note=f"{note} NCPD: dimers with a positive in the first per mille; geometric mean rank: of the accuracy "
+            "order.",
         ),
     ]
     sentences = [f"{label}: NCPD {ncpd_sentence(results)}." for label, results in found.items()]

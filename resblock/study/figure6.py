@@ -63,7 +63,10 @@ def run(study: Study) -> Result:
     if viewer is None:
         text = "Pictures left out: pymol is not installed (Debian: apt install pymol); view.pml is there for each."
     return Result(
-        [Table("first_pairs", f"First {SHOWN} pairs", columns, rows, note)], figures, text, complete=viewer is not None
+        [Table("first_pairs", f"First {SHOWN} pairs", columns, rows=rows, note=note)],
+        figures,
+        text,
+        complete=viewer is not None,
     )
 
 

@@ -36,7 +36,7 @@ class Plan:
     seen_at: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """One network, its gradients and its loss.
 

@@ -82,7 +82,9 @@ def _found(study: Study, config: TrainingConfig, plan: Plan, dimers: Sequence[Co
     values = cached_values(study.out / "found", name, key, compute)
     # JSON has no whole numbers as names.
     norms = {int(step): layers for step, layers in values["norms"].items()}
-    return Trained(depth, shortcuts, peepholes, seed, norms, values["losses"])
+    return Trained(
+        depth=depth, shortcuts=shortcuts, peepholes=peepholes, seed=seed, norms=norms, losses=values["losses"]
+    )
 
 
 def _save(out: Path, found: Sequence[Trained], step: int) -> Path:
@@ -108,7 +110,7 @@ def _alike(found: Sequence[Trained], depth: int, shortcuts: bool, peepholes: boo
     return [one for one in found if (one.depth, one.shortcuts, one.peepholes) == (depth, shortcuts, peepholes)]
 
 
-def mean_ratio(found: Sequence[Trained], depth: int, shortcuts: bool, peepholes: bool, step: int) -> float:
+def mean_ratio(found: Sequence[Trained], depth: int, shortcuts: bool, peepholes: bool, *, step: int) -> float:
     """Geometric mean over seeds of the first layer's norm over the last's."""
     ratios = [one.ratio(step) for one in _alike(found, depth, shortcuts, peepholes)]
     return float(np.exp(_logarithm(np.array(ratios)).mean()))
@@ -128,7 +130,7 @@ def _table(found: Sequence[Trained], study: Study, plan: Plan) -> Table:
                     depth,
                     "yes" if shortcuts else "no",
                     "yes" if peepholes else "no",
-                    *(_finite(mean_ratio(found, depth, shortcuts, peepholes, step)) for step in plan.seen_at),
+                    *(_finite(mean_ratio(found, depth, shortcuts, peepholes, step=step)) for step in plan.seen_at),
                     _finite(norms[0]),
                     _finite(norms[-1]),
                     _finite(np.mean([one.losses[0] for one in alike])),
@@ -136,7 +138,7 @@ def _table(found: Sequence[Trained], study: Study, plan: Plan) -> Table:
                 )
             )
     title = "Norm of the gradient of the first and the last layer"
-    return Table("gradients", title, tuple(columns), rows, _note(study, plan))
+    return Table("gradients", title, tuple(columns), rows=rows, note=_note(study, plan))
 
 
 def _finite(value: float | np.floating[Any]) -> float | None:
@@ -151,7 +153,7 @@ def _by_layer(found: Sequence[Trained], note: str) -> Table:
         for layer, norm in enumerate(norms, start=1)
     ]
     columns = ("layers", "shortcuts", "peepholes", "seed", "step", "layer", "norm")
-    return Table("gradients_by_layer", "Norm of the gradient of every layer", columns, rows, note)
+    return Table("gradients_by_layer", "Norm of the gradient of every layer", columns, rows=rows, note=note)
 
 
 def _note(study: Study, plan: Plan) -> str:
@@ -168,14 +170,14 @@ def words(found: Sequence[Trained], plan: Plan, blind: float) -> str:
     """What was found, in sentences made of the numbers."""
     said = []
     for shortcuts in (False, True):
-        ratios = [f"{mean_ratio(found, depth, shortcuts, True, 0):.1e} ({depth})" for depth in plan.depths]
+        ratios = [f"{mean_ratio(found, depth, shortcuts, True, step=0):.1e} ({depth})" for depth in plan.depths]
         said.append(
             f"{'With' if shortcuts else 'Without'} shortcuts, the first layer's gradient over the last's at "
             f"initialisation, by the number of layers: {', '.join(ratios)}."
         )
     deepest = plan.depths[-1]
     changes = [
-        mean_ratio(found, deepest, shortcuts, True, 0) / mean_ratio(found, deepest, shortcuts, False, 0)
+        mean_ratio(found, deepest, shortcuts, True, step=0) / mean_ratio(found, deepest, shortcuts, False, step=0)
         for shortcuts in (True, False)
     ]
     said.append(

@@ -49,7 +49,7 @@ class Chain:
     sequence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Alike:
     """Two dimers of different parts: the largest identity of their whole chains, and their best local alignment."""
 
@@ -84,13 +84,15 @@ def run(study: Study) -> Result:
         f"{IDENTITY:.0%} over {COLUMNS} columns of a local alignment that scores {SCORE:.0f}."
     )
     tables = [
-        Table("split", "The split", ("dimer", "part", "surface pairs", "positives"), _split_rows(dimers), note),
+        Table(
+            "split", "The split", ("dimer", "part", "surface pairs", "positives"), rows=_split_rows(dimers), note=note
+        ),
         Table(
             "across_parts",
             f"Dimers of different parts with an identity above {LISTED:.0%}, and homologues",
             ("dimer", "part", "other dimer", "its part", "identity", "homologues", "local identity", "its columns"),
-            [one.row() for one in alike],
-            note,
+            rows=[one.row() for one in alike],
+            note=note,
         ),
     ]
     return Result(tables, [_heat_map(chains, identity, study.out)], _text(alike))
@@ -120,7 +122,14 @@ def across_parts(chains: Sequence[Chain], identity: NDArray[np.float64], homolog
     part = {chain.code: chain.part for chain in chains}
     sequences = {code: [chain.sequence for chain in chains if chain.code == code] for code in part}
     return [
-        Alike(one, part[one], other, part[other], value, best_local(sequences[one], sequences[other]))
+        Alike(
+            code=one,
+            part=part[one],
+            other=other,
+            other_part=part[other],
+            identity=value,
+            local=best_local(sequences[one], sequences[other]),
+        )
         for (one, other), value in sorted(largest.items(), key=lambda entry: (-entry[1], entry[0]))
         if value > LISTED or other in homologues[one]
     ]

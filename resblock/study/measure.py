@@ -25,7 +25,7 @@ RESAMPLES: Final = 2000
 ENDS: Final = (2.5, 97.5)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """What one model, trained with one seed, finds in one dimer.
 

@@ -56,7 +56,7 @@ class Study(Experiment):
         return super().trained(name, self.shortened(config), seed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finished:
     """A part that is done: its result, on what, and by which command and commit, where that is known."""
 

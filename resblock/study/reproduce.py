@@ -128,7 +128,7 @@ def reproduce(
             draws=tuple(draws),
         )
         made = {"command": command(name, study, split), "commit": commit}
-        _run(name, module, study, [one for one in dimers if one.code in parts], made)
+        _run(name, module, study, [one for one in dimers if one.code in parts], made=made)
         write_index(out)
     return finished(out)
 
@@ -208,7 +208,7 @@ def _of_a_study(out: Path) -> bool:
     return {entry.name for entry in out.iterdir()} <= {*PARTS, "runs", "index.md", "index.html"}
 
 
-def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Complex], made: Mapping[str, str]) -> None:
+def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Complex], *, made: Mapping[str, str]) -> None:
     """Run a part unless its result is there, made from the same; `made` says how, beside the result."""
     key = _key(name, module.VERSION, study, dimers)
     stored = _stored(study.out)

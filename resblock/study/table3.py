@@ -33,15 +33,15 @@ def run(study: Study) -> Result:
             "random_orders",
             "Mean rank of the first positive in a random order",
             ("dimer", "pairs", "positives", "exact", "truncated, exact", *(f"{n:,} draws" for n in study.draws)),
-            [_random_row(result, study) for result in first],
-            note,
+            rows=[_random_row(result, study) for result in first],
+            note=note,
         ),
         Table(
             "draws",
             "How far the drawn means are from the exact ones",
             ("draws", "standard error", "largest deviation", "largest deviation in standard errors"),
-            draws,
-            f"{note} Standard error: the largest over the dimers, from the exact distribution.",
+            rows=draws,
+            note=f"{note} Standard error: the largest over the dimers, from the exact distribution.",
         ),
     ]
     found = "".join(f"Seed {seed}: NCPD {ncpd_sentence(results)}. " for seed, results in by_seed.items())
@@ -62,7 +62,7 @@ def _table3(by_seed: dict[int, list[Metrics]], note: str) -> Table:
         first = results[0]
         rows.append((first.code, first.pairs, first.positives, *found, first.expected_random_rfpp))
     title = "Table 3: rank of the first positive (RFPP) of the paper's network"
-    return Table("table3", title, (*columns, "random RFPP"), rows, note)
+    return Table("table3", title, (*columns, "random RFPP"), rows=rows, note=note)
 
 
 def _random_row(result: Metrics, study: Study) -> tuple[Cell, ...]:

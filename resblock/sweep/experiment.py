@@ -87,7 +87,7 @@ class Experiment:
             # The same model may have been trained under another name.
             found = sorted(self.runs.glob(f"*-{digest}"))
             run = found[0] if found else self.runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-seed-{seed}-{digest}"
-            outcome = train_parts(run, config, split, {**parts, "test": []}, device)
+            outcome = train_parts(run, config, split, {**parts, "test": []}, device=device)
         return load_ensemble(outcome.weights, device)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from resblock.files import write_text
@@ -34,6 +34,7 @@ class Table:
     name: str
     title: str
     columns: tuple[str, ...]
+    _: KW_ONLY
     rows: Sequence[tuple[Cell, ...]]
     note: str
 
