@@ -1,4 +1,4 @@
-"""Gradient norms by layer: measured rightly, gone without additions, and the part as a whole."""
+"""Gradient norms by layer: measured rightly, gone without shortcuts, and the part as a whole."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from made_dimers import made_dimer, save_dimers
-from resblock.pairs.dataset import Closest, WindowBatch
-from resblock.scoring import WindowScorer
+from made_complexes import made_complex, save_complexes
 
 from resblock.errors import InputError
-from resblock.nn import ResAttnLSTM
+from resblock.models import Batch, Scaling
+from resblock.models.windows import WindowModel, WindowModelConfig
+from resblock.pairs.selection import Closest
+from resblock.structure import PAPER_FEATURES
 from resblock.study import gradients
 from resblock.study.gradient_norms import CURVE_STEPS, Plan, blind_loss, layer_norms, train
 from resblock.study.part import Study
 from resblock.training.config import TrainingConfig
 
 
-def scorer(**options: object) -> WindowScorer:
+def model_of(**options: object) -> WindowModel:
     torch.manual_seed(2)
-    network = ResAttnLSTM(input_dropout=0.0, dropout=0.0, **options)
-    return WindowScorer(network, np.zeros(9, np.float32), np.ones(9, np.float32), [f"f{k}" for k in range(9)])
+    scaling = Scaling(PAPER_FEATURES, np.zeros(9, np.float32), np.ones(9, np.float32))
+    return WindowModel(WindowModelConfig(input_dropout=0.0, dropout=0.0, **options), scaling)
 
 
-def batch(pairs: int = 20) -> WindowBatch:
+def batch(pairs: int = 20) -> Batch:
     generator = torch.Generator().manual_seed(4)
     labels = torch.randint(2, (pairs,), generator=generator, dtype=torch.bool)
     windows = torch.randn(9, pairs, 18, generator=generator)
-    return WindowBatch(windows, torch.full((pairs,), 9), labels, torch.full((pairs,), 1 / pairs))
+    return Batch((windows, torch.full((pairs,), 9)), labels, torch.full((pairs,), 1 / pairs))
 
 
 def test_norms_are_those_of_torchs_own_gradients() -> None:
-    model = scorer(num_layers=3, peephole=False, residual=False, attention=False)
-    windows, _, labels, _ = batch()
+    model = model_of(num_layers=3, peephole=False, residual=False, attention=False)
+    (windows, _), labels, _ = batch()
     norms = layer_norms(model, batch())
     lstm, head = model.network.lstm.to_torch().double(), model.network.head.double()
     torch.nn.functional.cross_entropy(head(lstm(windows.double())[0][-1]), labels.long()).backward()
@@ -46,12 +47,12 @@ def test_norms_are_those_of_torchs_own_gradients() -> None:
 
 
 def test_tiny_gradients_are_not_lost() -> None:
-    norms = layer_norms(scorer(num_layers=150, residual=False), batch(4))
+    norms = layer_norms(model_of(num_layers=150, residual=False), batch(4))
     assert 0 < norms[0] < 1e-90
 
 
 def test_looking_changes_nothing() -> None:
-    model = scorer(num_layers=4)
+    model = model_of(num_layers=4)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     layer_norms(model, batch())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -59,11 +60,11 @@ def test_looking_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("peephole", [True, False])
-def test_additions_keep_the_first_layers_gradient(peephole: bool) -> None:
+def test_shortcuts_keep_the_first_layers_gradient(peephole: bool) -> None:
     """Measured at 20 layers: 0.2 with, 1e-13 without."""
     ratios = []
     for residual in (True, False):
-        norms = layer_norms(scorer(num_layers=20, residual=residual, peephole=peephole), batch())
+        norms = layer_norms(model_of(num_layers=20, residual=residual, peephole=peephole), batch())
         assert len(norms) == 20
         ratios.append(norms[0] / norms[-1])
     assert ratios[0] > 1e-2
@@ -71,15 +72,15 @@ def test_additions_keep_the_first_layers_gradient(peephole: bool) -> None:
 
 
 def test_training_lowers_the_loss_and_is_repeatable() -> None:
-    dimers = [made_dimer(k, f"D{k}") for k in range(4)]
+    dimers = [made_complex(k, f"D{k}") for k in range(4)]
     config = TrainingConfig().updated(
         {
-            "network": {"num_layers": 2, "input_dropout": 0.0, "dropout": 0.0},
+            "model": {"num_layers": 2, "input_dropout": 0.0, "dropout": 0.0},
             "optimisation": {"learning_rate": 0.01},
         }
     )
     plan = Plan((2,), 5 * CURVE_STEPS, (0, 30))
-    found = [train(config, 3, plan, dimers, torch.device("cpu")) for _ in range(2)]
+    found = [train(config.seeded(3), plan, dimers, torch.device("cpu")) for _ in range(2)]
     assert found[0] == found[1]
     norms, losses = found[0]
     assert list(norms) == [0, 30]
@@ -89,20 +90,20 @@ def test_training_lowers_the_loss_and_is_repeatable() -> None:
 
 
 def test_the_blind_loss_is_that_of_the_best_constant() -> None:
-    dimers = [made_dimer(k, f"D{k}") for k in range(4)]
+    dimers = [made_complex(k, f"D{k}") for k in range(4)]
     labels = np.concatenate([Closest()(dimer, np.random.default_rng(0))[1] for dimer in dimers])
     shares = np.linspace(0.001, 0.999, 999)[:, None]
     losses = -np.where(labels, np.log(shares), np.log(1 - shares)).mean(axis=1)
-    assert blind_loss(dimers, TrainingConfig()) == pytest.approx(losses.min(), abs=1e-5)
+    assert blind_loss(dimers) == pytest.approx(losses.min(), abs=1e-5)
 
 
 @pytest.fixture
 def study(tmp_path):
-    data = save_dimers(tmp_path / "data", 4)
+    data = save_complexes(tmp_path / "data", 4)
     out = tmp_path / "gradients"
     out.mkdir()
     split = {f"D{k}": "train" if k < 3 else "test" for k in range(4)}
-    return Study(data, out, tmp_path / "runs", split, (1,), quick=True, device="cpu")
+    return Study(data=data, out=out, runs=tmp_path / "runs", split=split, seeds=(1,), quick=True, device="cpu")
 
 
 def test_the_part_is_whole_and_not_computed_twice(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,9 +117,9 @@ def test_the_part_is_whole_and_not_computed_twice(study: Study, monkeypatch: pyt
     assert [row[:3] for row in table.rows[:2]] == [(2, "yes", "yes"), (2, "yes", "no")]
     assert all(len(row) == len(table.columns) for row in table.rows)
     by = {row[:3]: row for row in table.rows}
-    # Two layers have nothing to add.
+    # Two layers have no shortcut.
     assert by[2, "yes", "yes"][3:] == by[2, "no", "yes"][3:]
-    assert "Of 20 layers without additions, 0 have a gradient" in result.text
+    assert "Of 20 layers without shortcuts, 0 have a gradient" in result.text
     assert by[20, "no", "yes"][3] < 1e-8 < 1e-2 < by[20, "yes", "yes"][3]
     with (study.out / "gradients_by_layer.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -131,6 +132,6 @@ def test_the_part_is_whole_and_not_computed_twice(study: Study, monkeypatch: pyt
     assert [path.read_bytes() for path in result.figures] == figures
 
 
-def test_nothing_to_learn_from_is_refused(study: Study) -> None:
+def test_nothing_to_train_on_is_refused(study: Study) -> None:
     with pytest.raises(InputError, match="no training complex"):
         gradients.run(dataclasses.replace(study, split={"D3": "test"}))

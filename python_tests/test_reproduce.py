@@ -1,33 +1,38 @@
 """`resblock reproduce`: what it writes, what it does not do twice, and figures that can be checked by hand."""
 
 import csv
+import importlib
+import inspect
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import assert_refused, contents, run_without
-from made_dimers import made_dimer, save_dimers
+from made_complexes import made_complex, save_complexes
 from matplotlib.figure import Figure
 from programs import skip_or_fail
-from resblock.ranking import truncated_random_rfpp
-from resblock.training.split import codes_of
 from scipy.stats import hypergeom
 
 from resblock.errors import InputError
-from resblock.pairs import load_dimers
-from resblock.study import figure6
+from resblock.evaluation.ranking import truncated_random_rfpp
+from resblock.evaluation.splits import codes_of
+from resblock.pairs import load_complexes
+from resblock.study import depth_and_units, figure6
+from resblock.study.ablations import OURS, network_config
 from resblock.study.accuracy import exact_interval
 from resblock.study.homology import LISTED, Chain, across_parts, identity_matrix
-from resblock.study.models import trained
-from resblock.study.part import Study, Table, save_figure, style
+from resblock.study.part import QUICK_EPOCHS, Study
 from resblock.study.random_ranks import first_ranks, simulate, standard_deviation
 from resblock.study.reproduce import PARTS, QUICK, divide, finished, reproduce, write_index
-from resblock.training.config import resolve_config
+from resblock.sweep.drawing import save_figure, style
+from resblock.sweep.results import Table
+from resblock.training.config import PRESETS
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    return save_dimers(tmp_path_factory.mktemp("data"), 6)
+    return save_complexes(tmp_path_factory.mktemp("data"), 6)
 
 
 @pytest.fixture
@@ -52,8 +57,8 @@ def test_parts_are_written_and_not_done_again(run, prepared, split, tmp_path):
         assert written[name]
     assert b"<svg" in written["homology/identity.svg"]
     (header, *rows) = csv.reader(written["table3/table3.csv"].decode().splitlines())
-    assert header[:4] == ["dimer", "pairs", "true pairs", "RFPP, seed 1"]
-    sizes = {dimer.code: dimer.labels() for dimer in load_dimers(prepared, ["D0", "D1"])}
+    assert header[:4] == ["dimer", "pairs", "positives", "RFPP, seed 1"]
+    sizes = {one.code: one.labels() for one in load_complexes(prepared, ["D0", "D1"])}
     assert {row[0]: (int(row[1]), int(row[2])) for row in rows} == {
         code: (len(labels), labels.sum()) for code, labels in sizes.items()
     }
@@ -82,10 +87,49 @@ def test_what_changed_is_done_again(prepared, split, tmp_path):
     reproduce(prepared, tmp_path / "study", ["homology"], **given)
     first = (tmp_path / "study/homology/result.json").read_bytes()
     reproduce(prepared, tmp_path / "study", ["homology"], **given)
-    assert len([line for line in told if line == PARTS["homology"][1]]) == 1
+    # Random orders are drawn by another part.
+    reproduce(prepared, tmp_path / "study", ["homology"], draws=[20], **given)
+    assert told.count(PARTS["homology"].title) == 1
     (part,) = reproduce(prepared, tmp_path / "study", ["homology"], seeds=[5], **given)
     assert "Seeds: 5" in part.about
     assert (tmp_path / "study/homology/result.json").read_bytes() != first
+
+
+def test_another_version_of_a_part_is_computed_anew_and_no_other_part(prepared, split, tmp_path, monkeypatch):
+    told = []
+    given = {"quick": True, "split": str(split), "draws": [20], "progress": told.append}
+    titles = [PARTS[name].title for name in ("homology", "table3")]
+    reproduce(prepared, tmp_path / "study", ["homology", "table3"], **given)
+    assert [line for line in told if line in titles] == titles
+    told.clear()
+    monkeypatch.setattr("resblock.study.homology.VERSION", "another")
+    reproduce(prepared, tmp_path / "study", ["homology", "table3"], **given)
+    assert [line for line in told if line in titles] == titles[:1]
+
+
+def test_the_text_of_the_program_decides_nothing(prepared, split, tmp_path, monkeypatch):
+    """A comment must not make hours of computing be done again."""
+    read_bytes = Path.read_bytes
+
+    def guarded(path):
+        assert path.suffix != ".py", path
+        return read_bytes(path)
+
+    def refused(*arguments):
+        raise AssertionError(arguments)
+
+    monkeypatch.setattr(Path, "read_bytes", guarded)
+    for name in ("getsource", "getsourcelines"):
+        monkeypatch.setattr(inspect, name, refused)
+    for _ in range(2):
+        reproduce(prepared, tmp_path / "study", ["homology"], quick=True, split=str(split))
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_part_has_a_version(name):
+    module = importlib.import_module(f"resblock.study.{PARTS[name].module}")
+    assert json.dumps(module.VERSION)
+    assert callable(module.run)
 
 
 def test_results_from_before_commands_were_recorded_are_shown(prepared, split, tmp_path):
@@ -123,7 +167,7 @@ def test_a_missing_extra_says_what_to_install(prepared, tmp_path):
 
 
 def test_dimers_that_the_list_leaves_out_are_divided_by_the_seed(split):
-    dimers = [made_dimer(k, f"D{k}") for k in range(10)]
+    dimers = [made_complex(k, f"D{k}") for k in range(10)]
     parts = divide(dimers, str(split), 1)
     assert codes_of(parts, "test") == ["D0", "D1"]
     assert (len(codes_of(parts, "train")), len(codes_of(parts, "validation"))) == (6, 2)
@@ -134,7 +178,7 @@ def test_dimers_that_the_list_leaves_out_are_divided_by_the_seed(split):
 
 
 def test_quick_keeps_the_smallest(split):
-    dimers = [made_dimer(k, f"D{k}", (14 + k, 9)) for k in range(30)]
+    dimers = [made_complex(k, f"D{k}", (14 + k, 9)) for k in range(30)]
     parts = divide(dimers, "random", 1, quick=True)
     assert {part: len(codes_of(parts, part)) for part in QUICK} == dict(QUICK)
     whole = divide(dimers, "random", 1)
@@ -149,25 +193,30 @@ def test_quick_keeps_the_smallest(split):
 def study_of(prepared, out, **given):
     split = {"D0": "train", "D1": "train", "D2": "validation", "D3": "test"}
     (out / "part").mkdir(parents=True, exist_ok=True)
-    return Study(prepared, out / "part", out / "runs", split, (1,), **given)
+    return Study(data=prepared, out=out / "part", runs=out / "runs", split=split, seeds=(1,), **given)
 
 
-def test_a_network_is_trained_once(prepared, tmp_path):
-    study = study_of(prepared, tmp_path)
-    config = resolve_config("windows", None, ("optimisation.epochs=1", "network.hidden_size=4"))
-    first = trained(study, "windows", config, 3)
-    (run,) = study.runs.iterdir()
-    stamp = (run / "weights.safetensors").stat().st_mtime_ns
-    again = trained(study, "windows", config, 3)
-    assert (run / "weights.safetensors").stat().st_mtime_ns == stamp
-    (dimer,) = study.dimers("test")
-    assert np.array_equal(first.score(dimer), again.score(dimer))
-    trained(study, "windows", resolve_config("windows", None, ("optimisation.epochs=1",)), 3)
-    assert len(list(study.runs.iterdir())) == 2
+def test_the_quick_setting_trains_few_epochs(prepared, tmp_path):
+    assert study_of(prepared, tmp_path).shortened(PRESETS["paper"]) == PRESETS["paper"]
+    study = study_of(prepared, tmp_path, quick=True)
+    ensemble = study.trained("paper", network_config(OURS, quick=True), 1)
+    assert ensemble.card["config"]["optimisation"]["epochs"] == QUICK_EPOCHS
+    assert "Quick setting" in study.about()
+
+
+def test_tables_1_and_2_are_a_search(prepared, tmp_path):
+    result = depth_and_units.run(study_of(prepared, tmp_path, quick=True))
+    assert [table.name for table in result.tables] == ["by_num_layers", "by_hidden_size", "settings", "trials"]
+    assert [table.title.partition(".")[0] for table in result.tables[:2]] == ["Table 1", "Table 2"]
+    assert len(result.tables[2].rows) == 4
+    assert all(path.exists() for path in result.figures)
+    assert "Quick setting" in result.tables[0].note
 
 
 def test_tables_as_files(tmp_path):
-    table = Table("t", "A title", ("name", "value"), [("a|b", 1234.56789), ("c", None), ("d", 12345)], "A note.")
+    table = Table(
+        "t", "A title", ("name", "value"), rows=[("a|b", 1234.56789), ("c", None), ("d", 12345)], note="A note."
+    )
     table.write(tmp_path)
     assert (tmp_path / "t.csv").read_text() == "name,value\na|b,1234.56789\nc,\nd,12345\n"
     lines = (tmp_path / "t.md").read_text().splitlines()
@@ -191,24 +240,24 @@ def test_the_same_figure_is_the_same_file(tmp_path):
 
 
 def test_drawing_is_drawing_without_replacement():
-    pairs, true_pairs, orders = 60, 4, 40_000
+    pairs, positives, orders = 60, 4, 40_000
     generator = np.random.default_rng(3)
-    shuffled = generator.permuted(np.tile(np.arange(pairs) < true_pairs, (orders, 1)), axis=1)
+    shuffled = generator.permuted(np.tile(np.arange(pairs) < positives, (orders, 1)), axis=1)
     seen = np.bincount(shuffled.argmax(axis=1), minlength=pairs) / orders
-    drawn = first_ranks(pairs, true_pairs, orders, generator)
+    drawn = first_ranks(pairs, positives, orders, generator)
     assert drawn.sum() == orders
-    assert np.abs(drawn[:pairs] / orders - seen).max() < 5 * np.sqrt(2 * true_pairs / pairs / orders)
-    # The hypergeometric chance that the first ten draws have no true pair.
+    assert np.abs(drawn[:pairs] / orders - seen).max() < 5 * np.sqrt(2 * positives / pairs / orders)
+    # The hypergeometric chance that the first ten draws have no positive.
     later = drawn[10:].sum() / orders
-    assert later == pytest.approx(hypergeom.pmf(0, pairs, true_pairs, 10), abs=5 * 0.5 / np.sqrt(orders))
+    assert later == pytest.approx(hypergeom.pmf(0, pairs, positives, 10), abs=5 * 0.5 / np.sqrt(orders))
 
 
-@pytest.mark.parametrize(("pairs", "true_pairs"), [(67704, 133), (9042, 3), (500, 1), (40, 40)])
-def test_means_agree_with_the_exact_values(pairs, true_pairs):
-    found = simulate(pairs, true_pairs, 10**10, seed=1)
-    exact = standard_deviation(pairs, true_pairs) / 1e5
+@pytest.mark.parametrize(("pairs", "positives"), [(67704, 133), (9042, 3), (500, 1), (40, 40)])
+def test_means_agree_with_the_exact_values(pairs, positives):
+    found = simulate(pairs, positives, 10**10, seed=1)
+    exact = standard_deviation(pairs, positives) / 1e5
     assert found.standard_error == pytest.approx(exact, rel=1e-3, abs=1e-12)
-    assert abs(found.mean - truncated_random_rfpp(pairs, true_pairs)) <= 5 * exact + 1e-12
+    assert abs(found.mean - truncated_random_rfpp(pairs, positives)) <= 5 * exact + 1e-12
 
 
 def test_the_interval_of_eight_of_eleven():
@@ -265,7 +314,7 @@ def test_a_part_that_left_something_out_is_tried_again(prepared, split, tmp_path
     for _ in range(2):
         (part,) = reproduce(prepared, tmp_path / "study", ["figure6"], **given)
         assert part.result.text.startswith("Left out")
-    assert told == [PARTS["figure6"][1]] * 2
+    assert told == [PARTS["figure6"].title] * 2
 
 
 def test_a_viewer_that_draws_nothing_is_reported(tmp_path):

@@ -13,7 +13,7 @@ from resblock.cli.console import extra, numbers, output, remarks
 
 
 def reproduce(
-    data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare --features extended).")],
+    data: Annotated[Path, typer.Argument(help="Directory of prepared complexes (resblock prepare).")],
     out: Annotated[Path, typer.Option(help="The study's directory. What is finished there is not done again.")],
     part: Annotated[
         list[str] | None,
@@ -24,7 +24,9 @@ def reproduce(
     quick: Annotated[
         bool, typer.Option("--quick", help="A check that everything runs: few dimers, few epochs, the first seed.")
     ] = False,
-    seeds: Annotated[str, typer.Option(metavar="1,2,3", help="Of the trainings; the first also divides.")] = "1,2,3",
+    seeds: Annotated[
+        str, typer.Option(metavar="1,2,3", help="Of the trainings; the first also divides the dimers.")
+    ] = "1,2,3",
     split: Annotated[
         str, typer.Option(help="paper_test (its test dimers), random (6:2:2 by the seed), or a list of codes.")
     ] = "paper_test",
@@ -40,27 +42,29 @@ def reproduce(
         str, typer.Option(help="What the tables are made with, for whoever reads them: results that are published.")
     ] = "",
 ) -> None:
-    """Do the study of Liu & Gong 2019 again: its tables, figures, and an index page.
+    """Regenerate the tables and figures of Liu & Gong 2019, with an index page.
+
+    Goes on where it was stopped: a part is done again only if its data, settings or version changed.
 
     The whole study takes 12 to 28 hours of one core, most of them for the part sweep; --quick takes under 15
     minutes on 2 cores. docs/paper.md has the costs of all parts, and the paper claim by claim.
     """
     with extra("study"):
+        from resblock.study import reproduce as study
         from resblock.study.random_ranks import DRAWS
-        from resblock.study.reproduce import reproduce as run
 
-        done = run(
+        done = study.reproduce(
             data,
             out,
             part or (),
-            quick,
-            numbers(seeds),
-            split,
-            structures,
-            device,
-            lambda what: remarks.print(escape(what)),
-            DRAWS if draws is None else numbers(draws, "draws"),
-            commit,
+            quick=quick,
+            seeds=numbers(seeds),
+            split=split,
+            structures=structures,
+            device=device,
+            progress=lambda what: remarks.print(escape(what)),
+            draws=DRAWS if draws is None else numbers(draws, "draws"),
+            commit=commit,
         )
     table = Table(title="The study")
     for heading in ("part", "tables", "figures", "minutes"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,18 +14,24 @@ from resblock.cli.console import extra, numbers, output, remarks
 from resblock.errors import InputError
 
 if TYPE_CHECKING:
-    from resblock.study.part import Table
+    from resblock.sweep.results import Result, Table
+    from resblock.sweep.space import Axis
 
 
 def sweep(
-    data: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare).")],
+    data: Annotated[Path, typer.Argument(help="Directory of prepared complexes (resblock prepare).")],
     out: Annotated[Path, typer.Option(help="Directory for trials, tables and figures. A sweep found there goes on.")],
-    layers: Annotated[str | None, typer.Option(metavar="20,40,60", help="network.num_layers.")] = None,
-    units: Annotated[str | None, typer.Option(metavar="4,6,8", help="network.hidden_size.")] = None,
-    dropout: Annotated[str | None, typer.Option(metavar="0,0.6", help="Between layers (network or chain).")] = None,
+    layers: Annotated[str | None, typer.Option(metavar="20,40,60", help="Layers: model.num_layers.")] = None,
+    units: Annotated[str | None, typer.Option(metavar="4,6,8", help="Units of a layer: model.hidden_size.")] = None,
+    dropout: Annotated[str | None, typer.Option(metavar="0,0.6", help="Inside the network: model.dropout.")] = None,
     learning_rate: Annotated[str | None, typer.Option(metavar="1e-3,3e-3", help="optimisation.learning_rate.")] = None,
-    window: Annotated[str | None, typer.Option(metavar="1,3,5", help="data.window, residues of each partner.")] = None,
-    negatives: Annotated[str | None, typer.Option(metavar="8,20", help="The preset's field for them.")] = None,
+    window: Annotated[
+        str | None, typer.Option(metavar="1,3,5", help="Residues of each partner in a window: model.window.")
+    ] = None,
+    negatives: Annotated[
+        str | None,
+        typer.Option(metavar="8,20", help="Negatives, or closest pairs, to train on: the field that the preset has."),
+    ] = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(metavar="SECTION.FIELD=V,V,...", help="Any other field; may be repeated."),
@@ -38,9 +45,6 @@ def sweep(
         str | None,
         typer.Option(help="List of codes with train, validation or test behind; 6:2:2 by the first seed without it."),
     ] = None,
-    features: Annotated[
-        str | None, typer.Option(help="paper or extended; what the preset was made for by default.")
-    ] = None,
     seeds: Annotated[str, typer.Option(metavar="1,2,3", help="A grid is done with each.")] = "1",
     sampler: Annotated[str, typer.Option(help="grid: all combinations; tpe: --trials of them, drawn.")] = "grid",
     trials: Annotated[int, typer.Option(min=1, help="With tpe: trials in all, of all workers and calls.")] = 50,
@@ -53,46 +57,36 @@ def sweep(
     ] = 60,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train a network for every combination of values, and rank the test dimers with each.
+    """Search settings: train a model for every combination of values, and rank the test complexes with each.
+
+    The validation complexes say which settings are best; metrics of the test complexes are only reported.
 
     Started again, or at the same time elsewhere with the same --storage, it takes up what is left: each trial is done
     once, and that of a worker that died is given to another. With tpe a value may be a range, LOW:HIGH. Writes tables
-    (CSV and Markdown) of the accuracy order by dimer and heat maps.
+    (CSV and Markdown) of the accuracy order by complex, and heat maps.
     """
+    _miss_early(storage)
     with extra("study"):
-        # Needed later, when it would be a pity to miss them.
-        import matplotlib  # noqa: F401
-
-        if storage is not None and storage.startswith(("postgresql:", "postgres:")):
-            import psycopg  # noqa: F401
-        from resblock.study.part import Study
-        from resblock.study.space import negatives_field, parse_axis
-        from resblock.study.sweep import Plan, divide
-        from resblock.study.sweep import sweep as run
-        from resblock.study.sweep_tables import SETTINGS
+        from resblock.sweep.experiment import Experiment
+        from resblock.sweep.search import Plan, divide, search
+        from resblock.sweep.space import negatives_field
     from resblock.training.config import resolve_config
 
     if sampler not in ("grid", "tpe"):
         raise InputError(f"sampler {sampler!r} is unknown; choose grid or tpe")
-    base = resolve_config(preset, None, tuple(set_field or ()))
-    network = "network" if base.data.reading == "windows" else "chain"
+    settings, chosen = tuple(set_field or ()), tuple(numbers(seeds))
+    base = resolve_config(preset, None, settings)
     named = {
-        "network.num_layers": layers,
-        "network.hidden_size": units,
-        f"{network}.dropout": dropout,
+        "model.num_layers": layers,
+        "model.hidden_size": units,
+        "model.dropout": dropout,
         "optimisation.learning_rate": learning_rate,
-        "data.window": window,
+        "model.window": window,
         negatives_field(base): negatives,
     }
-    values = [f"{field}={text}" for field, text in named.items() if text is not None] + list(vary or ())
-    axes = dict(map(parse_axis, values))
-    if len(axes) < len(values):
-        raise InputError("a field is varied twice; give its values at once")
-    of_preset = "paper" if base.data.reading == "windows" else "extended"
-    plan = Plan(base, axes, features or of_preset, trials if sampler == "tpe" else 0, storage, heartbeat)
-    chosen = tuple(numbers(seeds))
+    axes = _axes(named, vary or (), preset, settings)
     out.mkdir(parents=True, exist_ok=True)
-    study = Study(
+    experiment = Experiment(
         data=data,
         out=out,
         runs=out / "runs",
@@ -101,12 +95,40 @@ def sweep(
         device=device,
         progress=lambda what: remarks.print(escape(what)),
     )
-    result = run(study, plan)
+    drawn = trials if sampler == "tpe" else 0
+    result = search(experiment, Plan(base=base, axes=axes, trials=drawn, storage=storage, heartbeat=heartbeat))
+    _write(result, out)
+
+
+def _miss_early(storage: str | None) -> None:
+    """Import what is needed when the trials are done, when it would be a pity to miss it."""
+    with extra("study"):
+        import matplotlib  # noqa: F401
+
+        if storage is not None and storage.startswith(("postgresql:", "postgres:")):
+            import psycopg  # noqa: F401
+
+
+def _write(result: Result, out: Path) -> None:
+    from resblock.sweep.tables import SETTINGS
+
     for table in result.tables:
         table.write(out)
     output.print(_shown(next(table for table in result.tables if table.name == SETTINGS)))
     output.print(escape(result.text))
     output.print(f"Tables and figures are in {escape(str(out))}.")
+
+
+def _axes(
+    named: Mapping[str, str | None], vary: Sequence[str], preset: str, settings: tuple[str, ...]
+) -> dict[str, Axis]:
+    from resblock.sweep.space import parse_axis
+
+    values = [*(f"{field}={text}" for field, text in named.items() if text is not None), *vary]
+    axes = dict(parse_axis(text, preset, settings) for text in values)
+    if len(axes) < len(values):
+        raise InputError("a field is varied twice; give its values at once")
+    return axes
 
 
 def _shown(table: Table) -> RichTable:

@@ -1,1 +1,1 @@
-"""The paper's study, part by part: what `resblock reproduce` and `resblock sweep` compute."""
+"""What regenerates the tables and figures of Liu & Gong 2019, part by part: `resblock reproduce`."""

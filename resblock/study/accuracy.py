@@ -1,4 +1,4 @@
-"""How well networks trained on the study's dimers rank its test dimers."""
+"""How well models trained on the study's dimers rank its test dimers."""
 
 from __future__ import annotations
 
@@ -6,30 +6,23 @@ from typing import Final
 
 from scipy.stats import binomtest
 
-from resblock.evaluation import evaluate
-from resblock.ranking import DimerResult, ncpd
-from resblock.study.models import trained
+from resblock.evaluation import Metrics, evaluate
+from resblock.evaluation.ranking import ncpd
 from resblock.study.part import Study
 from resblock.training.config import PRESETS
 
-#: Presets that are compared, with the features that they need.
-MODELS: Final = {
-    "paper": "paper",
-    "windows": "paper",
-    "residues": "extended",
-    "neighbours": "extended",
-    "chain": "extended",
-}
+#: Presets that are compared.
+MODELS: Final = ("paper", "windows", "residues", "neighbours", "chain")
 
 
-def rank_test_dimers(study: Study, preset: str, seed: int) -> list[DimerResult]:
+def rank_test_dimers(study: Study, preset: str, seed: int) -> list[Metrics]:
     """Train a preset on the study's training part and rank its test dimers."""
-    scorer = trained(study, preset, PRESETS[preset], seed, MODELS[preset])
+    ensemble = study.trained(preset, PRESETS[preset], seed)
     study.progress(f"ranking: {preset}, seed {seed}")
-    return evaluate(scorer, study.dimers("test", MODELS[preset]))
+    return evaluate(ensemble, study.complexes("test"))
 
 
-def ncpd_sentence(results: list[DimerResult]) -> str:
+def ncpd_sentence(results: list[Metrics]) -> str:
     """NCPD with the exact interval of its share, in words."""
     orders = [result.accuracy_order for result in results if result.accuracy_order is not None]
     hits = ncpd(orders)

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from resblock.pairs import Dimer, DimerPartner
-from resblock.pairs.dataset import Pairs, Selection, standardisation, standardised_features, surface_batches
-from resblock.pairs.windows import neighbours
-from resblock.scoring.base import LARGEST_DEVIATION
+from resblock.models import Scaling
+from resblock.pairs import Complex, neighbours
+from resblock.pairs.selection import Pairs, Selection
+from resblock.structure import PAPER_FEATURES, PartnerFeatures
 
+#: Raise it whenever a score changes.
+VERSION: Final = 1
 #: Pairs scored at a time.
 BATCH: Final = 20_000
 
@@ -42,52 +44,51 @@ CLASSIFIERS: Final[Mapping[str, Callable[[int, int], Any]]] = {
 class WindowClassifier:
     """A classifier that sees what the network's window holds: the features of its two times three residues.
 
-    Features are z-scores, cut as for the networks, and zero where a chain ends. It learns from every pair in one of
-    both orders of the partners, by chance; a score is the mean probability over both orders.
+    The paper's features are z-scores, cut as for the networks, and zero where a chain ends. Every training pair is
+    shown in one of both orders of the partners, by chance; a score is the mean probability over both orders.
 
     Parameters
     ----------
     classifier
         Of scikit-learn's interface, unfitted.
-    dimers : sequence of Dimer
-        To learn from.
+    complexes : sequence of Complex
+        To train on.
     selection : callable
-        The pairs of each to learn from.
+        The pairs of each to train on.
     seed : int
         Of the orders.
     """
 
-    def __init__(self, classifier: Any, dimers: Sequence[Dimer], selection: Selection, seed: int) -> None:
+    def __init__(self, classifier: Any, complexes: Sequence[Complex], selection: Selection, seed: int) -> None:
         self.classifier = classifier
-        self.mean, self.scale = standardisation(dimers)
+        self.scaling = Scaling.over(complexes, PAPER_FEATURES)
         generator = np.random.default_rng(seed)
         inputs, labels = [], []
-        for dimer in dimers:
-            pairs, true = selection(dimer, generator)
-            ahead, back = self._inputs(dimer, pairs)
+        for complex in complexes:
+            pairs, positive = selection(complex, generator)
+            ahead, back = self._inputs(complex, pairs)
             inputs.append(np.where(generator.random((len(pairs), 1)) < 0.5, ahead, back))
-            labels.append(true)
+            labels.append(positive)
         self.classifier.fit(np.concatenate(inputs), np.concatenate(labels))
         # Several threads would add a forest's trees as they finish, and the last bits decide ties.
         self.classifier.set_params(n_jobs=1)
 
-    def __call__(self, dimer: Dimer) -> NDArray[np.float64]:
+    def __call__(self, complex: Complex) -> NDArray[np.float64]:
         """Score all surface pairs."""
-        scores = []
-        for pairs in surface_batches(dimer, BATCH):
-            both = [self.classifier.predict_proba(inputs)[:, 1] for inputs in self._inputs(dimer, pairs)]
-            scores.append((both[0] + both[1]) / 2)
-        shape = (int(dimer.receptor.surface.sum()), int(dimer.ligand.surface.sum()))
-        return np.asarray(np.concatenate(scores).reshape(shape))
+        scores, every = [], complex.surface_pairs()
+        for start in range(0, len(every), BATCH):
+            inputs = self._inputs(complex, every[start : start + BATCH])
+            ahead, back = (self.classifier.predict_proba(order)[:, 1] for order in inputs)
+            scores.append((ahead + back) / 2)
+        return np.asarray(np.concatenate(scores).reshape(complex.surface_shape))
 
-    def _inputs(self, dimer: Dimer, pairs: Pairs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _inputs(self, complex: Complex, pairs: Pairs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(P, 6F) inputs of pairs, in both orders of the partners."""
-        receptor = self._around(dimer.receptor)[pairs[:, 0]]
-        ligand = self._around(dimer.ligand)[pairs[:, 1]]
+        receptor = self._around(complex.receptor)[pairs[:, 0]]
+        ligand = self._around(complex.ligand)[pairs[:, 1]]
         return np.concatenate([receptor, ligand], axis=1), np.concatenate([ligand, receptor], axis=1)
 
-    def _around(self, partner: DimerPartner) -> NDArray[np.float32]:
+    def _around(self, partner: PartnerFeatures) -> NDArray[np.float32]:
         """(N, 3F) features of the residue before, the residue and the one after."""
-        table = standardised_features(partner, self.mean, self.scale)
-        padded = np.pad(table.clip(-LARGEST_DEVIATION, LARGEST_DEVIATION), ((0, 1), (0, 0)))
+        padded = np.pad(self.scaling.standardised(partner), ((0, 1), (0, 0)))
         return padded[neighbours(partner.linked)].reshape(len(partner), -1)

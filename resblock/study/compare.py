@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from resblock.errors import InputError
-from resblock.pairs import Dimer
-from resblock.pairs.dataset import Selection
-from resblock.ranking import PERCENTILES
+from resblock.evaluation.ranking import PERCENTILES
+from resblock.models.windows import WindowModel, WindowModelConfig
+from resblock.pairs import Complex
+from resblock.pairs.selection import Selection
 from resblock.study import classical, measure, propensity, random_order
 from resblock.study.ablations import NETWORKS, OURS, network_config, network_scores
+from resblock.study.cache import cached_values, content
 from resblock.study.classical import CLASSIFIERS, WindowClassifier
 from resblock.study.measure import (
     RESAMPLES,
@@ -21,62 +25,69 @@ from resblock.study.measure import (
     Found,
     Interval,
     PairScores,
-    as_values,
-    geometric_mean_order,
+    geometric_mean_rank,
     hits,
     mean_auroc,
     ncpd,
     rankable,
     rfpp_percentiles,
 )
-from resblock.study.part import Cell, Result, Study, Table, save_figure, style
+from resblock.study.part import Study
 from resblock.study.propensity import Propensities, area_product
-from resblock.study.remember import code, content, remembered
-from resblock.training.config import TrainingConfig
-from resblock.training.data import selection
+from resblock.sweep.drawing import save_figure, style
+from resblock.sweep.results import Cell, Result, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+VERSION: Final = (1, classical.VERSION, measure.VERSION, propensity.VERSION)
 RANDOM: Final = "random order"
 #: In the quick setting forests have this many times fewer trees.
 QUICK_FEWER: Final = 10
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model of the comparison: with `seeded`, it is trained once with each seed."""
+class Competitor:
+    """A model of the comparison.
+
+    Attributes
+    ----------
+    name
+    seeded
+        It is trained once with each seed.
+    key
+        What decides its scores beside the data and the seed, as plain values.
+    fit
+        Trains it.
+    """
 
     name: str
     seeded: bool
-    key: str
+    key: Sequence[Any]
     fit: Callable[[Study, int], PairScores]
 
 
-def models(quick: bool) -> list[Model]:
+def competitors(quick: bool) -> list[Competitor]:
     """All models but the random order, the simplest first."""
-    counted = code([propensity])
-    fitted = code([classical], ["scikit-learn", "lightgbm"])
+    libraries = [f"{name} {version(name)}" for name in ("scikit-learn", "lightgbm")]
 
-    def classifier(name: str) -> Model:
+    def classifier(name: str) -> Competitor:
         def fit(study: Study, seed: int) -> PairScores:
             unfitted = CLASSIFIERS[name](seed, QUICK_FEWER if study.quick else 1)
-            return WindowClassifier(unfitted, _learned_from(study), _selection(), seed)
+            return WindowClassifier(unfitted, _training_dimers(study), _selection(), seed)
 
-        return Model(name, True, fitted, fit)
+        return Competitor(name, True, [classical.VERSION, *libraries], fit)
 
-    def network(name: str) -> Model:
-        key = network_config(name, quick).to_toml()
-        return Model(name, True, key, lambda study, seed: network_scores(study, name, seed))
+    def network(name: str) -> Competitor:
+        key = [WindowModel.version, network_config(name, quick).to_toml()]
+        return Competitor(name, True, key, lambda study, seed: network_scores(study, name, seed))
+
+    def propensities(study: Study, seed: int) -> PairScores:
+        return Propensities(_training_dimers(study), _selection())
 
     return [
-        Model("product of accessible areas", False, counted, lambda study, seed: area_product),
-        Model(
-            "residue-pair propensities",
-            False,
-            counted,
-            lambda study, seed: Propensities(_learned_from(study), _selection()),
-        ),
+        Competitor("product of accessible areas", False, [propensity.VERSION], lambda study, seed: area_product),
+        Competitor("residue-pair propensities", False, [propensity.VERSION], propensities),
         *map(classifier, CLASSIFIERS),
         *map(network, NETWORKS),
     ]
@@ -92,7 +103,7 @@ def run(study: Study) -> Result:
     """
     found = measured(study)
     comparison = Comparison(found)
-    counts = _counts(found)
+    counts = {row.code: (row.pairs, row.positives) for row in found}
     tables = [
         _rfpp_table(study, comparison, counts),
         _rfpp_intervals(study, comparison),
@@ -104,52 +115,45 @@ def run(study: Study) -> Result:
 
 def measured(study: Study) -> list[Found]:
     """What every model with every seed finds in every test dimer."""
-    test = rankable(study.dimers("test"))
+    test = rankable(study.complexes("test"))
     if not test:
         raise InputError("no test complex of two single chains with contacts; choose another split")
-    same = f"{content([*study.dimers('train'), *study.dimers('validation'), *test])} {code([measure])}"
+    data = content([*study.complexes("train"), *study.complexes("validation"), *test])
     found: list[Found] = []
-    for model in models(study.quick):
+    for model in competitors(study.quick):
         for seed in study.seeds if model.seeded else study.seeds[:1]:
-            key = f"{model.name} {model.key} {seed} {study.quick} {same}"
-            values = remembered(study.out / "found", _file(model.name, seed), key, _finding(study, model, seed, test))
+            file = f"{model.name.replace(' ', '-').replace(',', '')}-seed-{seed}"
+            key = [measure.VERSION, model.name, model.key, seed, study.quick, data]
+            values = cached_values(study.out / "found", file, key, _finding(study, model, seed, test))
             found += [Found(**row) for row in values]
     return found
 
 
-def _finding(study: Study, model: Model, seed: int, test: Sequence[Dimer]) -> Callable[[], object]:
+def _finding(study: Study, model: Competitor, seed: int, test: Sequence[Complex]) -> Callable[[], object]:
     def compute() -> object:
         study.progress(f"{model.name}, seed {seed}")
         scores = model.fit(study, seed)
-        return as_values([Found.of(model.name, seed, dimer, scores(dimer)) for dimer in test])
+        return [dataclasses.asdict(Found.of(model.name, seed, dimer, scores(dimer))) for dimer in test]
 
     return compute
 
 
-def _file(model: str, seed: int) -> str:
-    return f"{model.replace(' ', '-').replace(',', '')}-seed-{seed}"
-
-
-def _learned_from(study: Study) -> list[Dimer]:
-    return [dimer for dimer in study.dimers("train") if dimer.is_dimer]
+def _training_dimers(study: Study) -> list[Complex]:
+    return [one for one in study.complexes("train") if one.is_dimer]
 
 
 def _selection() -> Selection:
     """The paper's training pairs, for all models."""
-    return selection(TrainingConfig().data)
-
-
-def _counts(found: Sequence[Found]) -> dict[str, tuple[int, int]]:
-    return {row.code: (row.pairs, row.true_pairs) for row in found}
+    return WindowModelConfig().chosen_pairs()
 
 
 def dimer_table(study: Study, found: Sequence[Found]) -> Table:
-    """Every single figure, of which all others are made."""
-    columns = ("model", "seed", "dimer", "pairs", "true pairs", "RFPP", "accuracy order, per mille", "AUROC")
+    """The numbers of which all others are made."""
+    columns = ("model", "seed", "dimer", "pairs", "positives", "RFPP", "accuracy order, per mille", "AUROC")
     rows: list[tuple[Cell, ...]] = [
-        (r.model, r.seed, r.code, r.pairs, r.true_pairs, r.rfpp, 1000.0 * r.rfpp / r.pairs, r.auroc) for r in found
+        (r.model, r.seed, r.code, r.pairs, r.positives, r.rfpp, 1000.0 * r.rfpp / r.pairs, r.auroc) for r in found
     ]
-    return Table("models_by_dimer", "Every model on every test dimer", columns, rows, _note(study))
+    return Table("models_by_dimer", "Every model on every test dimer", columns, rows=rows, note=_note(study))
 
 
 def _rfpp_table(study: Study, comparison: Comparison, counts: Mapping[str, tuple[int, int]]) -> Table:
@@ -158,7 +162,7 @@ def _rfpp_table(study: Study, comparison: Comparison, counts: Mapping[str, tuple
     for model in comparison.models:
         rows.append((model, *map(float, comparison.value(model, rfpp_percentiles))))
     note = f"Percentiles over {len(counts)} dimers, mean over seeds; of the random order, exact means. {_note(study)}"
-    return Table("table_4", "Table 4: RFPP at p per cent of the test dimers", columns, rows, note)
+    return Table("table_4", "Table 4: RFPP at p per cent of the test dimers", columns, rows=rows, note=note)
 
 
 def _rfpp_intervals(study: Study, comparison: Comparison) -> Table:
@@ -168,39 +172,39 @@ def _rfpp_intervals(study: Study, comparison: Comparison) -> Table:
         for p, found in zip(PERCENTILES, comparison.intervals(model, rfpp_percentiles), strict=True):
             rows.append((model, p, found.value, found.low, found.high))
     title = "Table 4, intervals: RFPP with the 95 % interval of a bootstrap over dimers"
-    return Table("table_4_intervals", title, columns, rows, f"{_intervals_note()} {_note(study)}")
+    return Table("table_4_intervals", title, columns, rows=rows, note=f"{_intervals_note()} {_note(study)}")
 
 
 def _hits_table(study: Study, comparison: Comparison, counts: Mapping[str, tuple[int, int]]) -> Table:
-    figures = (ncpd, hits, geometric_mean_order, mean_auroc)
-    names = ("NCPD", "true pairs in the first per mille", "gm order, per mille", "mean AUROC")
-    over = "gm order over ours"
+    metrics = (ncpd, hits, geometric_mean_rank, mean_auroc)
+    names = ("NCPD", "positives in the first per mille", "geometric mean rank, per mille", "mean AUROC")
+    over = "geometric mean rank over ours"
     columns = ["model", "seeds"]
     for name in (*names, over):
         columns += [name, "from", "to"]
     chance: list[Cell] = [RANDOM, None]
-    for value in _random_figures(list(counts.values())):
+    for value in _random_metrics(list(counts.values())):
         chance += [value, None, None]
     rows: list[tuple[Cell, ...]] = [(*chance, None, None, None)]
     for model in comparison.models:
         row: list[Cell] = [model, comparison.seeds(model)]
-        for figure in figures:
-            row += _cells(*comparison.intervals(model, figure))
-        rows.append((*row, *_cells(comparison.ratio(model, OURS, geometric_mean_order))))
+        for metric in metrics:
+            row += _cells(*comparison.intervals(model, metric))
+        rows.append((*row, *_cells(comparison.ratio(model, OURS, geometric_mean_rank))))
     note = (
-        f"NCPD: test dimers, of {len(counts)}, with a true pair in the first per mille of their pairs. gm order: "
-        "geometric mean of RFPP over pairs; above 1 over ours, a model finds the first true pair later than the "
-        f"paper's network. Means over seeds; of the random order, exact means. {_intervals_note()} {_note(study)}"
+        f"NCPD: test dimers, of {len(counts)}, with a positive in the first per mille of their pairs. Geometric "
+        "mean rank: of RFPP over pairs; above 1 over ours, a model finds the first positive later than the paper's "
+        f"network. Means over seeds; of the random order, exact means. {_intervals_note()} {_note(study)}"
     )
     title = "Table 5: what stands in the first per mille"
-    return Table("table_5", title, tuple(columns), rows, note)
+    return Table("table_5", title, tuple(columns), rows=rows, note=note)
 
 
-def _random_figures(counts: Sequence[tuple[int, int]]) -> tuple[float, float, float, float]:
-    """NCPD, true pairs in the first per mille, geometric mean order and AUROC of a random order."""
+def _random_metrics(counts: Sequence[tuple[int, int]]) -> tuple[float, float, float, float]:
+    """NCPD, positives in the first per mille, geometric mean rank and AUROC of a random order."""
     return (
         sum(random_order.hit_chance(*count) for count in counts),
-        sum(true_pairs * random_order.top(pairs) / pairs for pairs, true_pairs in counts),
+        sum(positives * random_order.top(pairs) / pairs for pairs, positives in counts),
         math.exp(sum(random_order.mean_log_order(*count) for count in counts) / len(counts)),
         0.5,
     )
@@ -216,9 +220,9 @@ def _intervals_note() -> str:
 
 def _note(study: Study) -> str:
     return (
-        "Nine features, test dimers of two single chains, all surface pairs ranked, ties against the model. All that "
-        "is learned is learned from the same pairs of the training dimers, the paper's choice "
-        f"(`closest`). {study.about()}"
+        "Nine features, test dimers of two single chains, all surface pairs ranked, ties against the model. All "
+        "that is trained is trained on the same pairs of the training dimers, the paper's choice (`closest`). "
+        f"{study.about()}"
     )
 
 
@@ -229,7 +233,7 @@ def _figure(study: Study, comparison: Comparison, counts: Mapping[str, tuple[int
         figure = Figure(figsize=(9, 5), layout="constrained")
         lines, dots = figure.subplots(1, 2)
         _draw_percentiles(lines, comparison, random_order.percentiles(list(counts.values())))
-        _draw_orders(dots, comparison, _random_figures(list(counts.values()))[2])
+        _draw_orders(dots, comparison, _random_metrics(list(counts.values()))[2])
         figure.legend(*lines.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return save_figure(figure, study.out, "models")
 
@@ -245,11 +249,11 @@ def _draw_percentiles(axes: Axes, comparison: Comparison, random: Sequence[float
 
 def _draw_orders(axes: Axes, comparison: Comparison, random: float) -> None:
     for place, model in enumerate(comparison.models):
-        (found,) = comparison.intervals(model, geometric_mean_order)
+        (found,) = comparison.intervals(model, geometric_mean_rank)
         error = [[max(found.value - found.low, 0.0)], [max(found.high - found.value, 0.0)]]
         axes.errorbar(found.value, place, xerr=error, fmt="o", color="black" if model == OURS else "C0", capsize=2)
     axes.axvline(random, color="black", linestyle=":")
-    axes.set(xscale="log", xlabel="gm order, per mille; dotted: random order")
+    axes.set(xscale="log", xlabel="geometric mean rank, per mille; dotted: random order")
     axes.set_yticks(range(len(comparison.models)), comparison.models)
     axes.invert_yaxis()
 
@@ -262,12 +266,12 @@ def _text(comparison: Comparison) -> str:
     for model in comparison.models:
         if model == OURS:
             continue
-        ratio = comparison.ratio(model, OURS, geometric_mean_order)
+        ratio = comparison.ratio(model, OURS, geometric_mean_rank)
         (later if ratio.low > 1 else sooner if ratio.high < 1 else open_).append(model)
     parts = [
-        ("find the first true pair later than the paper's network", later),
+        ("find the first positive later than the paper's network", later),
         ("find it sooner", sooner),
         ("cannot be told from it", open_),
     ]
     said = "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in parts)
-    return f"By the geometric mean order over {len(comparison.codes)} dimers, on the 95 % level, {said}."
+    return f"By the geometric mean rank over {len(comparison.codes)} dimers, on the 95 % level, {said}."

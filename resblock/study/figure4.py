@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from resblock.ranking import NCPD_PER_MILLE, DimerResult, summary
+from resblock.evaluation import Metrics, summarise
+from resblock.evaluation.ranking import NCPD_PER_MILLE
 from resblock.study.accuracy import MODELS, ncpd_sentence, rank_test_dimers
-from resblock.study.part import Cell, Result, Study, Table, save_figure, style
+from resblock.study.part import Study
+from resblock.sweep.drawing import save_figure, style
+from resblock.sweep.results import Cell, Result, Table
+
+VERSION: Final = 1
 
 #: The row of a random order.
-RANDOM = "random order"
+RANDOM: Final = "random order"
 
 
 def run(study: Study) -> Result:
     """Train every model with every seed and rank the test dimers."""
-    models = {name: features for name, features in MODELS.items() if study.offers(features)}
-    found = {f"{name}, seed {seed}": rank_test_dimers(study, name, seed) for name in models for seed in study.seeds}
+    found = {f"{name}, seed {seed}": rank_test_dimers(study, name, seed) for name in MODELS for seed in study.seeds}
     orders = {label: [result.accuracy_order for result in results] for label, results in found.items()}
     first = next(iter(found.values()))
     orders[RANDOM] = [
@@ -27,35 +32,33 @@ def run(study: Study) -> Result:
     ]
     codes = [result.code for result in first]
     note = (
-        f"{study.about()} All models learned from these dimers alone, the included weights from more. "
+        f"{study.about()} All models were trained on these dimers alone, the included weights on more. "
         "Accuracy order: RFPP over the number of surface pairs, per mille."
     )
     rows: list[tuple[Cell, ...]] = [(label, *values) for label, values in orders.items()]
     tables = [
-        Table("orders", "Accuracy order of each test dimer, per mille", ("model", *codes), rows, note),
+        Table("orders", "Accuracy order of each test dimer, per mille", ("model", *codes), rows=rows, note=note),
         Table(
             "models",
             "Models on the test dimers",
-            ("model", "NCPD", "dimers", "RFPP median", "gm order", "AUROC median", "AUROC mean"),
-            [_summary_row(label, results) for label, results in found.items()],
-            f"{note} NCPD: dimers with a true pair in the first per mille; gm: geometric mean.",
+            ("model", "NCPD", "dimers", "RFPP median", "geometric mean rank", "AUROC median", "AUROC mean"),
+            rows=[_summary_row(label, results) for label, results in found.items()],
+            note=f"{note} NCPD: dimers with a positive in the first per mille; geometric mean rank: of the accuracy "
+            "order.",
         ),
     ]
     sentences = [f"{label}: NCPD {ncpd_sentence(results)}." for label, results in found.items()]
-    absent = sorted(set(MODELS) - set(models))
-    if absent:
-        sentences.append(f"{' and '.join(absent)} were left out: they need dimers prepared with --features extended.")
     return Result(tables, [_plot(codes, orders, study.out)], " ".join(sentences))
 
 
-def _summary_row(label: str, results: list[DimerResult]) -> tuple[Cell, ...]:
-    found = summary(results)
+def _summary_row(label: str, results: list[Metrics]) -> tuple[Cell, ...]:
+    found = summarise(results)
     return (
         label,
         found.ncpd,
         found.ranked,
         found.median_rfpp,
-        found.geometric_mean_accuracy_order,
+        found.geometric_mean_rank,
         found.median_auroc,
         found.mean_auroc,
     )
@@ -76,7 +79,7 @@ def _plot(codes: list[str], orders: dict[str, list[float | None]], out: Path) ->
         axes.axhline(NCPD_PER_MILLE, color="0.3", linewidth=0.8, linestyle="--")
         axes.set_yscale("log")
         axes.set_xticks(range(len(codes)), codes)
-        axes.set(ylabel="accuracy order, per mille", title="First true pair: one point a seed")
+        axes.set(ylabel="accuracy order, per mille", title="First positive: one point a seed")
         axes.grid(axis="y", alpha=0.3, linewidth=0.4)
         axes.legend(frameon=False, ncols=len(models), loc="upper center", bbox_to_anchor=(0.5, -0.08))
         return save_figure(figure, out, "figure4")

@@ -13,16 +13,16 @@ from PIL import Image, ImageChops, ImageOps
 
 from resblock.errors import InputError
 from resblock.files import write_atomically
-from resblock.pairs import Dimer
+from resblock.pairs import Complex
 from resblock.prediction import Prediction, predict
-from resblock.report import write_report
-from resblock.study.models import trained
-from resblock.study.part import Cell, Result, Study, Table
+from resblock.study.part import Study
+from resblock.sweep.results import Cell, Result, Table
 from resblock.training.config import PRESETS
 
+VERSION: Final = 1
 #: The complexes of the paper's figure.
 CODES: Final = ("1H9D", "2VDB", "1GL1", "1BUH")
-#: Pairs that are shown.
+#: Pairs that are listed: as many as the script of a prediction shows.
 SHOWN: Final = 10
 #: What PyMOL may take for one picture, in seconds.
 _LIMIT: Final = 300
@@ -37,18 +37,17 @@ def run(study: Study) -> Result:
     there = {code: paths for code, paths in there.items() if len(paths) == 2}
     if not there:
         return Result(text=f"Left out: {study.structures} has none of {', '.join(CODES)}.", complete=False)
-    scorer = trained(study, "paper", PRESETS["paper"], study.seeds[0])
-    known = {dimer.code: dimer for dimer in study.dimers("test")}
+    ensemble = study.trained("paper", PRESETS["paper"], study.seeds[0])
+    known = {dimer.code: dimer for dimer in study.complexes("test")}
     viewer = shutil.which("pymol")
     rows: list[tuple[Cell, ...]] = []
     figures = []
     for code, (receptor, ligand) in there.items():
         study.progress(f"predicting and drawing {code}")
-        prediction = predict(receptor, ligand, scorer)
+        prediction = predict(receptor, ligand, ensemble)
         directory = study.out / code
         directory.mkdir(exist_ok=True)
-        best = prediction.best_scores()
-        write_report(directory, prediction.ranking[:], prediction.receptor, prediction.ligand, *best, SHOWN)
+        prediction.write(directory)
         rows += _rows(code, prediction, known.get(code))
         if viewer is not None:
             figures.append(draw(viewer, directory / "view.pml", study.out / f"{code}.png"))
@@ -64,7 +63,10 @@ def run(study: Study) -> Result:
     if viewer is None:
         text = "Pictures left out: pymol is not installed (Debian: apt install pymol); view.pml is there for each."
     return Result(
-        [Table("first_pairs", f"First {SHOWN} pairs", columns, rows, note)], figures, text, complete=viewer is not None
+        [Table("first_pairs", f"First {SHOWN} pairs", columns, rows=rows, note=note)],
+        figures,
+        text,
+        complete=viewer is not None,
     )
 
 
@@ -124,7 +126,7 @@ def _structure(directory: Path, side: str) -> Path | None:
     return next(iter(sorted(directory.glob(f"{side}_unbound.*"))), None)
 
 
-def _rows(code: str, prediction: Prediction, dimer: Dimer | None) -> list[tuple[Cell, ...]]:
+def _rows(code: str, prediction: Prediction, dimer: Complex | None) -> list[tuple[Cell, ...]]:
     touching = _touching(dimer) if dimer is not None else None
     rows: list[tuple[Cell, ...]] = []
     for pair in prediction.ranking[:SHOWN]:
@@ -134,6 +136,6 @@ def _rows(code: str, prediction: Prediction, dimer: Dimer | None) -> list[tuple[
     return rows
 
 
-def _touching(dimer: Dimer) -> set[tuple[object, object]]:
+def _touching(dimer: Complex) -> set[tuple[object, object]]:
     pairs = dimer.surface_pairs()[dimer.labels()].tolist()
     return {(dimer.receptor.residues[i], dimer.ligand.residues[j]) for i, j in pairs}

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resblock.nn import ResAttnLSTM
-from resblock.pairs import Dimer
-from resblock.pairs.dataset import TrainingPairs, WindowBatch, standardisation
-from resblock.scoring import WindowScorer
-from resblock.scoring.losses import cross_entropy
+from resblock.models import Batch, Drawing, Examples
+from resblock.models.losses import cross_entropy
+from resblock.models.windows import WindowModel, WindowModelConfig
+from resblock.pairs import Complex
 from resblock.training.config import TrainingConfig
-from resblock.training.data import selection
+from resblock.training.run import new_model
 
+#: Raise it whenever a norm or a loss changes.
+VERSION: Final = 1
 #: Steps over which the curve of the loss is averaged.
 CURVE_STEPS: Final = 20
 #: Of single precision, and not zero; smaller gradients teach nothing.
@@ -35,13 +36,13 @@ class Plan:
     seen_at: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """One network, its gradients and its loss.
 
     Attributes
     ----------
-    depth, additions, peepholes, seed
+    depth, shortcuts, peepholes, seed
     norms
         By the number of steps taken, the gradient's norm of each layer from the first on.
     losses
@@ -49,7 +50,7 @@ class Trained:
     """
 
     depth: int
-    additions: bool
+    shortcuts: bool
     peepholes: bool
     seed: int
     norms: dict[int, list[float]]
@@ -62,24 +63,24 @@ class Trained:
 
 
 def train(
-    config: TrainingConfig, seed: int, plan: Plan, dimers: Sequence[Dimer], device: torch.device
+    config: TrainingConfig, plan: Plan, complexes: Sequence[Complex], device: torch.device
 ) -> tuple[dict[int, list[float]], list[float]]:
     """Train a network on windows; gives `Trained.norms`, always of the same batch, and `Trained.losses`."""
-    mean, scale = standardisation(dimers)
-    batch_size = config.optimisation.batch_size
-    shown = TrainingPairs(dimers, selection(config.data), batch_size, mean, scale, seed)
-    torch.manual_seed(seed)
-    scorer = WindowScorer(ResAttnLSTM.from_config(config.network), mean, scale, dimers[0].feature_names).to(device)
-    optimiser = torch.optim.Adam(scorer.parameters(), config.optimisation.learning_rate)
-    batches = _endless(shown, device)
+    optimisation = config.optimisation
+    model = new_model(config, complexes)
+    assert isinstance(model, WindowModel)
+    examples = model.examples(complexes, Drawing(optimisation.batch_size, optimisation.seed))
+    model.to(device)
+    optimiser = torch.optim.Adam(model.parameters(), optimisation.learning_rate)
+    batches = _endless(examples, device)
     looked_at = next(batches)
     norms, losses = {}, []
     for step in range(plan.steps + 1):
         if step in plan.seen_at:
-            norms[step] = layer_norms(scorer, looked_at)
+            norms[step] = layer_norms(model, looked_at)
         if step < plan.steps:
             optimiser.zero_grad()
-            loss = scorer.loss(next(batches), cross_entropy)
+            loss = model.loss(next(batches), cross_entropy)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             losses.append(float(loss.detach()))
@@ -87,31 +88,33 @@ def train(
     return norms, [float(mean) for mean in np.reshape(losses[:whole], (-1, CURVE_STEPS)).mean(axis=1)]
 
 
-def blind_loss(dimers: Sequence[Dimer], config: TrainingConfig) -> float:
-    """Cross-entropy of giving every training pair the share of true ones."""
-    chosen = selection(config.data)
-    share = float(np.concatenate([chosen(dimer, np.random.default_rng(0))[1] for dimer in dimers]).mean())
+def blind_loss(complexes: Sequence[Complex]) -> float:
+    """Cross-entropy of giving every one of the paper's training pairs the share of the positives."""
+    chosen = WindowModelConfig().chosen_pairs()
+    share = float(np.concatenate([chosen(one, np.random.default_rng(0))[1] for one in complexes]).mean())
     return -share * math.log(share) - (1 - share) * math.log(1 - share)
 
 
-def _endless(shown: TrainingPairs, device: torch.device) -> Iterator[WindowBatch]:
+def _endless(examples: Examples, device: torch.device) -> Iterator[Batch]:
     epoch = 0
     while True:
-        shown.set_epoch(epoch)
-        for batch in shown:
-            yield WindowBatch(*(tensor.to(device) for tensor in batch))
+        examples.set_epoch(epoch)
+        for batch in examples:
+            inputs = tuple(tensor.to(device) for tensor in batch.inputs)
+            yield Batch(inputs, batch.labels.to(device), batch.weights.to(device))
         epoch += 1
 
 
-def layer_norms(scorer: WindowScorer, batch: WindowBatch) -> list[float]:
+def layer_norms(model: WindowModel, batch: Batch) -> list[float]:
     """Norm of the loss's gradient by the weights and biases of each layer, without its peepholes.
 
     In double precision, in which the gradients of 200 layers do not underflow.
     """
-    scorer = copy.deepcopy(scorer).double()
-    scorer.zero_grad()
-    scorer.loss(batch._replace(windows=batch.windows.double()), cross_entropy).backward()  # type: ignore[no-untyped-call]
-    lstm: Any = scorer.network.lstm
+    model = copy.deepcopy(model).double()
+    model.zero_grad()
+    windows, lengths = batch.inputs
+    model.loss(batch._replace(inputs=(windows.double(), lengths)), cross_entropy).backward()  # type: ignore[no-untyped-call]
+    lstm: Any = model.network.lstm
     layers = zip([lstm.weight_ih_first.grad, *lstm.weight_ih.grad], lstm.weight_hh.grad, lstm.bias.grad, strict=True)
     return [_norm(torch.cat([gradient.flatten() for gradient in layer])) for layer in layers]
 

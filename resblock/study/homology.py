@@ -25,9 +25,13 @@ from resblock.evaluation.homologues import (
     find_homologues,
 )
 from resblock.evaluation.splits import PARTS, Part
-from resblock.pairs import Dimer
-from resblock.structure.read import one_letter
-from resblock.study.part import Cell, Result, Study, Table, save_figure, style, write_text
+from resblock.files import write_text
+from resblock.pairs import Complex
+from resblock.study.part import Study
+from resblock.sweep.drawing import save_figure, style
+from resblock.sweep.results import Cell, Result, Table
+
+VERSION: Final = 1
 
 #: Identity above which two dimers of different parts are listed.
 LISTED: Final = 0.30
@@ -45,7 +49,7 @@ class Chain:
     sequence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Alike:
     """Two dimers of different parts: the largest identity of their whole chains, and their best local alignment."""
 
@@ -65,7 +69,7 @@ class Alike:
 
 def run(study: Study) -> Result:
     """Compare all chains of the dimers in the split."""
-    dimers = {part: study.dimers(part) for part in PARTS}
+    dimers = {part: study.complexes(part) for part in PARTS}
     chains = [chain for part in PARTS for dimer in dimers[part] for chain in _chains(part, dimer)]
     study.progress(f"aligning {len(chains)} chains")
     identity = identity_matrix([chain.sequence for chain in chains])
@@ -80,13 +84,15 @@ def run(study: Study) -> Result:
         f"{IDENTITY:.0%} over {COLUMNS} columns of a local alignment that scores {SCORE:.0f}."
     )
     tables = [
-        Table("split", "The split", ("dimer", "part", "surface pairs", "true pairs"), _split_rows(dimers), note),
+        Table(
+            "split", "The split", ("dimer", "part", "surface pairs", "positives"), rows=_split_rows(dimers), note=note
+        ),
         Table(
             "across_parts",
             f"Dimers of different parts with an identity above {LISTED:.0%}, and homologues",
             ("dimer", "part", "other dimer", "its part", "identity", "homologues", "local identity", "its columns"),
-            [one.row() for one in alike],
-            note,
+            rows=[one.row() for one in alike],
+            note=note,
         ),
     ]
     return Result(tables, [_heat_map(chains, identity, study.out)], _text(alike))
@@ -116,7 +122,14 @@ def across_parts(chains: Sequence[Chain], identity: NDArray[np.float64], homolog
     part = {chain.code: chain.part for chain in chains}
     sequences = {code: [chain.sequence for chain in chains if chain.code == code] for code in part}
     return [
-        Alike(one, part[one], other, part[other], value, best_local(sequences[one], sequences[other]))
+        Alike(
+            code=one,
+            part=part[one],
+            other=other,
+            other_part=part[other],
+            identity=value,
+            local=best_local(sequences[one], sequences[other]),
+        )
         for (one, other), value in sorted(largest.items(), key=lambda entry: (-entry[1], entry[0]))
         if value > LISTED or other in homologues[one]
     ]
@@ -134,16 +147,20 @@ def _text(alike: Sequence[Alike]) -> str:
     )
 
 
-def _chains(part: str, dimer: Dimer) -> Iterator[Chain]:
+def _chains(part: str, dimer: Complex) -> Iterator[Chain]:
     for role, partner in (("receptor", dimer.receptor), ("ligand", dimer.ligand)):
         for name in partner.chains:
-            letters = [one_letter(residue.parent) for residue in partner.residues if residue.chain == name]
+            letters = [
+                letter
+                for letter, residue in zip(partner.letters, partner.residues, strict=True)
+                if residue.chain == name
+            ]
             yield Chain(part, dimer.code, f"{role} {name}".strip(), "".join(letters))
 
 
-def _split_rows(dimers: Mapping[Part, list[Dimer]]) -> list[tuple[Cell, ...]]:
+def _split_rows(dimers: Mapping[Part, list[Complex]]) -> list[tuple[Cell, ...]]:
     labels = [(dimer.code, part, dimer.labels()) for part, members in dimers.items() for dimer in members]
-    return [(code, part, len(true), int(true.sum())) for code, part, true in labels]
+    return [(code, part, len(positive), int(positive.sum())) for code, part, positive in labels]
 
 
 def _matrix_csv(chains: Sequence[Chain], identity: NDArray[np.float64]) -> str:

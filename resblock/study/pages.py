@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import resblock
-from resblock.study.part import Table
-
-if TYPE_CHECKING:
-    from resblock.study.reproduce import Finished
+from resblock.study.part import Finished
+from resblock.sweep.results import Table
 
 TITLE: Final = "The study of Liu & Gong 2019, reproduced"
 #: Longer tables are linked to only.

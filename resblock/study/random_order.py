@@ -7,20 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from resblock.ranking import NCPD_PER_MILLE, PERCENTILES
+from resblock.evaluation.ranking import NCPD_PER_MILLE, PERCENTILES
 
 
-def survival(pairs: int, true_pairs: int) -> NDArray[np.float64]:
-    """(N - M + 2,) chance that RFPP is above k = 0, 1, .. N - M + 1, for N pairs with M >= 1 true ones."""
-    drawn = np.arange(pairs - true_pairs, dtype=np.float64)
-    return np.concatenate([[1.0], np.cumprod((pairs - true_pairs - drawn) / (pairs - drawn)), [0.0]])
+def survival(pairs: int, positives: int) -> NDArray[np.float64]:
+    """(N - M + 2,) chance that RFPP is above k = 0, 1, .. N - M + 1, for N pairs with M >= 1 positives."""
+    drawn = np.arange(pairs - positives, dtype=np.float64)
+    return np.concatenate([[1.0], np.cumprod((pairs - positives - drawn) / (pairs - drawn)), [0.0]])
 
 
 def percentiles(counts: Sequence[tuple[int, int]]) -> list[float]:
-    """Expected RFPP at `PERCENTILES` of dimers with (N, M) pairs and true ones.
+    """Expected RFPP at `PERCENTILES` of dimers with (N, M) pairs and positives.
 
     A percentile is linear between two order statistics, and so is its mean. An order statistic r is above k if
-    fewer than r dimers have their first true pair by then, which is a Poisson binomial distribution.
+    fewer than r dimers have their first positive by then, which is a Poisson binomial distribution.
     """
     above = [survival(*count) for count in counts]
     length = max(map(len, above))
@@ -38,15 +38,15 @@ def percentiles(counts: Sequence[tuple[int, int]]) -> list[float]:
     return [float(value) for value in np.interp(place, np.arange(len(counts)), expected)]
 
 
-def hit_chance(pairs: int, true_pairs: int) -> float:
-    """Chance of a true pair in the first per mille of the pairs."""
-    above = survival(pairs, true_pairs)
+def hit_chance(pairs: int, positives: int) -> float:
+    """Chance of a positive in the first per mille of the pairs."""
+    above = survival(pairs, positives)
     return 1.0 - float(above[min(top(pairs), len(above) - 1)])
 
 
-def mean_log_order(pairs: int, true_pairs: int) -> float:
+def mean_log_order(pairs: int, positives: int) -> float:
     """Mean logarithm of RFPP over pairs in per mille."""
-    chance = -np.diff(survival(pairs, true_pairs))
+    chance = -np.diff(survival(pairs, positives))
     return float(chance @ np.log(1000.0 * np.arange(1, len(chance) + 1) / pairs))
 
 

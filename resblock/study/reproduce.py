@@ -14,54 +14,54 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 import resblock
 from resblock.errors import InputError
-from resblock.evaluation.splits import PARTS as SPLIT_PARTS
+from resblock.evaluation import splits
 from resblock.evaluation.splits import SHARES, Part, Split, find_list, random_split, read_split
-from resblock.pairs import Dimer, load_dimers
-from resblock.study.part import Result, Study, Table, write_text
+from resblock.files import write_text
+from resblock.pairs import Complex, load_complexes
+from resblock.study.cache import content
+from resblock.study.pages import html_page, markdown_page
+from resblock.study.part import Finished, Study
 from resblock.study.random_ranks import DRAWS
+from resblock.sweep.results import Result, Table
 
-#: Parts by name, with the module and the title.
-PARTS: Final[Mapping[str, tuple[str, str]]] = {
-    "homology": ("homology", "Split and homology"),
-    "sweep": ("sweep", "Tables 1 and 2: depth and units"),
-    "table3": ("table3", "Table 3: the first true pair, and a random order"),
-    "compare": ("compare", "Tables 4 and 5: other methods, and one thing taken away"),
-    "figure4": ("figure4", "Figure 4: models and dimers"),
-    "figure6": ("figure6", "Figure 6: the first pairs of four proteins"),
-    "gradients": ("gradients", "The gradient through depth"),
+
+class Entry(NamedTuple):
+    """A part: its module, its title, and the settings of a `Study` that decide its result and not that of others."""
+
+    module: str
+    title: str
+    settings: tuple[str, ...] = ()
+
+
+PARTS: Final[Mapping[str, Entry]] = {
+    "homology": Entry("homology", "Split and homology"),
+    "sweep": Entry("depth_and_units", "Tables 1 and 2: depth and units"),
+    "table3": Entry("table3", "Table 3: the first positive, and a random order", ("draws",)),
+    "compare": Entry("compare", "Tables 4 and 5: other methods, and one thing taken away"),
+    "figure4": Entry("figure4", "Figure 4: models and dimers"),
+    "figure6": Entry("figure6", "Figure 6: the first pairs of four proteins", ("structures",)),
+    "gradients": Entry("gradients", "The gradient through depth"),
 }
 RESULT: Final = "result.json"
 RANDOM: Final = "random"
-#: Dimers of each part of the split that the quick setting keeps: the smallest.
+#: Dimers of each part of the split that the quick setting takes: the smallest.
 QUICK: Final[Mapping[Part, int]] = {"train": 12, "validation": 3, "test": 4}
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A part that is done: its result, on what, and by which command and commit, where that is known."""
-
-    name: str
-    title: str
-    about: str
-    seconds: float
-    result: Result
-    command: str = ""
-    commit: str = ""
 
 
 def reproduce(
     data: str | os.PathLike[str],
     out: str | os.PathLike[str],
     names: Sequence[str] = (),
+    *,
     quick: bool = False,
     seeds: Sequence[int] = (1, 2, 3),
     split: str = "paper_test",
@@ -73,12 +73,12 @@ def reproduce(
 ) -> list[Finished]:
     """Compute the parts that are not there yet and write the index.
 
-    A part is there if it was finished with the same program, data, split, seeds and settings.
+    A part is there if it was finished with the same version, data, split, seeds and settings.
 
     Parameters
     ----------
     data : path
-        Directory of prepared dimers; complexes of more than two chains are left out, as in the paper.
+        Directory of prepared complexes; those of more than two chains are left out, as in the paper.
     out : path
         The study's directory; made if missing.
     names : sequence of str
@@ -96,7 +96,7 @@ def reproduce(
     progress : callable
         Called with what is being done.
     draws : sequence of int
-        Numbers of random orders that the table of the first true pairs is compared with.
+        Numbers of random orders that the table of the first positives is compared with.
     commit : str
         What the tables are made with, for a reader of them.
 
@@ -105,6 +105,35 @@ def reproduce(
     InputError
         If a part is unknown, a number of draws is impossible, or the data do not fit.
     """
+    _check(names, seeds, draws)
+    # Before anything is computed: what a part cannot be imported without is missed now.
+    modules = {name: importlib.import_module(f"resblock.study.{PARTS[name].module}") for name in names or PARTS}
+    data, out = Path(data), Path(out)
+    _claim(out)
+    dimers = [one for one in load_complexes(data) if one.is_dimer and one.contact_area is not None]
+    parts = divide(dimers, split, seeds[0], quick)
+    for name, module in modules.items():
+        directory = out / name
+        directory.mkdir(parents=True, exist_ok=True)
+        study = Study(
+            data=data,
+            out=directory,
+            runs=out / "runs",
+            split=parts,
+            seeds=tuple(seeds[:1] if quick else seeds),
+            device=device,
+            progress=progress,
+            quick=quick,
+            structures=None if structures is None else Path(structures),
+            draws=tuple(draws),
+        )
+        made = {"command": command(name, study, split), "commit": commit}
+        _run(name, module, study, [one for one in dimers if one.code in parts], made=made)
+        write_index(out)
+    return finished(out)
+
+
+def _check(names: Sequence[str], seeds: Sequence[int], draws: Sequence[int]) -> None:
     unknown = [name for name in names if name not in PARTS]
     if unknown:
         raise InputError(f"part {unknown[0]!r} is unknown; the parts are {', '.join(PARTS)}")
@@ -113,34 +142,9 @@ def reproduce(
     impossible = [number for number in draws if not 2 <= number < 2**63]
     if impossible or not draws:
         raise InputError(f"draws {', '.join(map(str, impossible)) or 'missing'}; give numbers from 2 to below 2**63")
-    # Before anything is computed: what a part cannot be imported without is missed now.
-    modules = {name: importlib.import_module(f"resblock.study.{PARTS[name][0]}") for name in names or PARTS}
-    data, out = Path(data), Path(out)
-    _claim(out)
-    dimers = [dimer for dimer in load_dimers(data) if dimer.is_dimer and dimer.contact_area is not None]
-    parts = divide(dimers, split, seeds[0], quick)
-    for name, module in modules.items():
-        directory = out / name
-        directory.mkdir(parents=True, exist_ok=True)
-        study = Study(
-            data,
-            directory,
-            out / "runs",
-            parts,
-            tuple(seeds[:1] if quick else seeds),
-            quick,
-            device,
-            None if structures is None else Path(structures),
-            tuple(draws),
-            progress,
-        )
-        made = {"command": command(name, study, split), "commit": commit}
-        _run(name, module, study, [dimer for dimer in dimers if dimer.code in parts], made)
-        write_index(out)
-    return finished(out)
 
 
-def divide(dimers: Sequence[Dimer], split: str, seed: int, quick: bool = False) -> Split:
+def divide(dimers: Sequence[Complex], split: str, seed: int, quick: bool = False) -> Split:
     """Part of every dimer that the study uses; see `reproduce`.
 
     Raises
@@ -156,7 +160,7 @@ def divide(dimers: Sequence[Dimer], split: str, seed: int, quick: bool = False) 
         parts = {code: part for code, part in listed.items() if code in codes}
         if set(listed.values()) == {"test"}:
             parts |= _train_and_validation([code for code in codes if code not in listed], seed)
-    for part in SPLIT_PARTS:
+    for part in splits.PARTS:
         if part not in parts.values():
             raise InputError(
                 f"split {split!r}: no prepared dimer in the part {part}; prepare more, or use --split random"
@@ -164,11 +168,11 @@ def divide(dimers: Sequence[Dimer], split: str, seed: int, quick: bool = False) 
     if not quick:
         return parts
     size = {dimer.code: len(dimer.labels()) for dimer in dimers}
-    kept = {
+    smallest = {
         part: sorted((code for code in parts if parts[code] == part), key=lambda code: (size[code], code))[:number]
         for part, number in QUICK.items()
     }
-    return {code: part for part, members in kept.items() for code in members}
+    return {code: part for part, members in smallest.items() for code in members}
 
 
 def _train_and_validation(codes: Sequence[str], seed: int) -> dict[str, Part]:
@@ -204,19 +208,19 @@ def _of_a_study(out: Path) -> bool:
     return {entry.name for entry in out.iterdir()} <= {*PARTS, "runs", "index.md", "index.html"}
 
 
-def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Dimer], made: Mapping[str, str]) -> None:
+def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Complex], *, made: Mapping[str, str]) -> None:
     """Run a part unless its result is there, made from the same; `made` says how, beside the result."""
-    key = _key(name, study, dimers)
+    key = _key(name, module.VERSION, study, dimers)
     stored = _stored(study.out)
     if stored is not None and stored["key"] == key:
         return
-    study.progress(PARTS[name][1])
+    study.progress(PARTS[name].title)
     start = time.perf_counter()
     result: Result = module.run(study)
     seconds = time.perf_counter() - start
     for table in result.tables:
         table.write(study.out)
-    content = {
+    stored_result = {
         "key": key if result.complete else None,
         "about": study.about(),
         **made,
@@ -225,55 +229,58 @@ def _run(name: str, module: ModuleType, study: Study, dimers: Sequence[Dimer], m
         "figures": [path.name for path in result.figures],
         "text": result.text,
     }
-    write_text(study.out / RESULT, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_text(study.out / RESULT, json.dumps(stored_result, indent=1, allow_nan=False) + "\n")
 
 
-def _key(name: str, study: Study, dimers: Sequence[Dimer]) -> str:
-    """Digest of what decides a result: the study's code, the settings and the data."""
-    said = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        said.update(source.read_bytes())
-    settings = [
-        resblock.__version__,
-        name,
-        study.quick,
-        study.seeds,
-        str(study.structures),
-        study.draws,
-        sorted(study.split.items()),
-    ]
-    content = [(dimer.code, dimer.key, dimer.feature_names) for dimer in dimers]
-    said.update(json.dumps([settings, content]).encode())
-    return said.hexdigest()
+def _key(name: str, version: object, study: Study, dimers: Sequence[Complex]) -> str:
+    """Digest of what decides a result: the part's version and that of the package, the settings and the data."""
+    decisive = {
+        "resblock": resblock.__version__,
+        "part": name,
+        "version": version,
+        "quick": study.quick,
+        "seeds": study.seeds,
+        "settings": {setting: str(getattr(study, setting)) for setting in PARTS[name].settings},
+        "split": dict(study.split),
+        "data": content(dimers),
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def _stored(directory: Path) -> dict[str, Any] | None:
     try:
-        content: dict[str, Any] = json.loads((directory / RESULT).read_bytes())
+        stored: dict[str, Any] = json.loads((directory / RESULT).read_bytes())
     except (OSError, ValueError):
         return None
-    return content
+    return stored
 
 
 def finished(out: Path) -> list[Finished]:
     """The parts that are done, in the order of `PARTS`."""
     found = []
-    for name, (_, title) in PARTS.items():
+    for name, entry in PARTS.items():
         stored = _stored(out / name)
         if stored is not None:
             tables = [Table(**{**of, "columns": tuple(of["columns"])}) for of in stored["tables"]]
             figures = [out / name / figure for figure in stored["figures"]]
             result = Result(tables, figures, stored["text"])
-            # Results from before these were recorded lack them.
-            made = (stored.get("command", ""), stored.get("commit", ""))
-            found.append(Finished(name, title, stored["about"], stored["seconds"], result, *made))
+            found.append(
+                Finished(
+                    name=name,
+                    title=entry.title,
+                    about=stored["about"],
+                    seconds=stored["seconds"],
+                    result=result,
+                    # Results from before these were recorded lack them.
+                    command=stored.get("command", ""),
+                    commit=stored.get("commit", ""),
+                )
+            )
     return found
 
 
 def write_index(out: Path) -> None:
     """Write index.md and index.html of the parts that are done."""
-    from resblock.study.pages import html_page, markdown_page
-
     parts = finished(out)
     write_text(out / "index.md", markdown_page(parts))
     write_text(out / "index.html", html_page(parts))

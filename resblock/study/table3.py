@@ -1,14 +1,19 @@
-"""Table 3: the first true pair of every test dimer, beside a random order."""
+"""Table 3: the first positive of every test dimer, beside a random order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
-from resblock.ranking import DimerResult, expected_random_rfpp, truncated_random_rfpp
+from resblock.evaluation import Metrics
+from resblock.evaluation.ranking import expected_random_rfpp, truncated_random_rfpp
 from resblock.study.accuracy import ncpd_sentence, rank_test_dimers
-from resblock.study.part import Cell, Result, Study, Table, readable
+from resblock.study.part import Study
 from resblock.study.random_ranks import simulate, standard_deviation
+from resblock.sweep.results import Cell, Result, Table, readable
+
+VERSION: Final = 1
 
 
 def run(study: Study) -> Result:
@@ -16,8 +21,8 @@ def run(study: Study) -> Result:
     by_seed = {seed: rank_test_dimers(study, "paper", seed) for seed in study.seeds}
     first = [result for result in by_seed[study.seeds[0]] if result.rfpp is not None]
     note = (
-        "All pairs of surface residues of the test dimers. Exact: (N + 1) / (M + 1) for N pairs with M true ones; "
-        "truncated: at most 1000 draws, and 1000 where none was true, as in the paper."
+        "All pairs of surface residues of the test dimers. Exact: (N + 1) / (M + 1) for N pairs with M positives; "
+        "truncated: at most 1000 draws, and 1000 where none was positive, as in the paper."
     )
     draws = [_draws_row(first, number, study.seeds[0]) for number in study.draws]
     tables = [
@@ -26,17 +31,17 @@ def run(study: Study) -> Result:
         ),
         Table(
             "random_orders",
-            "Mean rank of the first true pair in a random order",
-            ("dimer", "pairs", "true pairs", "exact", "truncated, exact", *(f"{n:,} draws" for n in study.draws)),
-            [_random_row(result, study) for result in first],
-            note,
+            "Mean rank of the first positive in a random order",
+            ("dimer", "pairs", "positives", "exact", "truncated, exact", *(f"{n:,} draws" for n in study.draws)),
+            rows=[_random_row(result, study) for result in first],
+            note=note,
         ),
         Table(
             "draws",
             "How far the drawn means are from the exact ones",
             ("draws", "standard error", "largest deviation", "largest deviation in standard errors"),
-            draws,
-            f"{note} Standard error: the largest over the dimers, from the exact distribution.",
+            rows=draws,
+            note=f"{note} Standard error: the largest over the dimers, from the exact distribution.",
         ),
     ]
     found = "".join(f"Seed {seed}: NCPD {ncpd_sentence(results)}. " for seed, results in by_seed.items())
@@ -48,26 +53,26 @@ def run(study: Study) -> Result:
     return Result(tables, text=text)
 
 
-def _table3(by_seed: dict[int, list[DimerResult]], note: str) -> Table:
-    columns = ["dimer", "pairs", "true pairs"]
+def _table3(by_seed: dict[int, list[Metrics]], note: str) -> Table:
+    columns = ["dimer", "pairs", "positives"]
     columns += [f"{what}, seed {seed}" for seed in by_seed for what in ("RFPP", "order")]
     rows: list[tuple[Cell, ...]] = []
     for results in zip(*by_seed.values(), strict=True):
         found = [cell for result in results for cell in (result.rfpp, result.accuracy_order)]
         first = results[0]
-        rows.append((first.code, first.pairs, first.true_pairs, *found, first.expected_random_rfpp))
-    title = "Table 3: rank of the first true pair (RFPP) of the paper's network"
-    return Table("table3", title, (*columns, "random RFPP"), rows, note)
+        rows.append((first.code, first.pairs, first.positives, *found, first.expected_random_rfpp))
+    title = "Table 3: rank of the first positive (RFPP) of the paper's network"
+    return Table("table3", title, (*columns, "random RFPP"), rows=rows, note=note)
 
 
-def _random_row(result: DimerResult, study: Study) -> tuple[Cell, ...]:
-    size = (result.pairs, result.true_pairs)
+def _random_row(result: Metrics, study: Study) -> tuple[Cell, ...]:
+    size = (result.pairs, result.positives)
     drawn = [simulate(*size, draws, study.seeds[0]).mean for draws in study.draws]
     return result.code, *size, expected_random_rfpp(*size), truncated_random_rfpp(*size), *drawn
 
 
-def _draws_row(results: Sequence[DimerResult], draws: int, seed: int) -> tuple[Cell, ...]:
-    sizes = [(result.pairs, result.true_pairs) for result in results]
+def _draws_row(results: Sequence[Metrics], draws: int, seed: int) -> tuple[Cell, ...]:
+    sizes = [(result.pairs, result.positives) for result in results]
     errors = [standard_deviation(*size) / math.sqrt(draws) for size in sizes]
     deviations = [abs(simulate(*size, draws, seed).mean - truncated_random_rfpp(*size)) for size in sizes]
     ratios = [deviation / error for deviation, error in zip(deviations, errors, strict=True)]

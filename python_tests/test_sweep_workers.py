@@ -1,4 +1,4 @@
-"""Two workers on a PostgreSQL database, one of them killed: the sweep ends complete, every trial done once."""
+"""Several workers on one database, one of them killed: the sweep ends complete, every trial done once."""
 
 import os
 import shutil
@@ -14,11 +14,12 @@ from pathlib import Path
 import optuna
 import pytest
 from command_line import contents
-from made_dimers import save_dimers
+from made_complexes import save_complexes
 from programs import skip_or_fail
 
-from resblock.study.space import SEED, Choices, cells
-from resblock.study.trials import Trials
+from resblock.cli import main
+from resblock.sweep.space import SEED, Choices, cells
+from resblock.sweep.trials import PLACE, Trials
 
 
 def server_program(name):
@@ -57,8 +58,8 @@ def postgresql():
 
 
 def test_each_cell_is_done_once_by_several_workers(postgresql):
-    axes = {"network.num_layers": Choices((2, 4, 6)), SEED: Choices((1, 2))}
-    grid = list(cells({"network.num_layers": Choices((2, 4, 6))}, (1, 2)))
+    axes = {"model.num_layers": Choices((2, 4, 6)), SEED: Choices((1, 2))}
+    grid = list(cells({"model.num_layers": Choices((2, 4, 6))}, (1, 2)))
     did = []
 
     def work(cell):
@@ -66,29 +67,63 @@ def test_each_cell_is_done_once_by_several_workers(postgresql):
         time.sleep(0.02)
         return 1.0, None
 
+    def trials():
+        return Trials(url=postgresql, name="test", definition={}, axes=axes, queue=grid)
+
     def worker():
-        Trials(postgresql, "test", {}, axes, grid=grid).work(work)
+        trials().work(work)
 
     workers = [threading.Thread(target=worker) for _ in range(3)]
     for one in workers:
         one.start()
     for one in workers:
         one.join()
-    assert [done.cell for done in Trials(postgresql, "test", {}, axes, grid=grid).done()] == grid
+    assert [done.cell for done in trials().done()] == grid
     assert sorted(map(str, did)) == sorted(map(str, grid))
 
 
-def test_a_killed_workers_trial_is_done_by_the_other(postgresql, tmp_path, run):
-    data = save_dimers(tmp_path / "data", 6)
-    settings = ("--set", "optimisation.epochs=2", "--set", "data.validation_pairs=40")
+GRID = ("--layers", "2,4", "--units", "4", "--seeds", "1,2")
+SETTINGS = ("--set", "optimisation.epochs=2", "--set", "data.validation_pairs=40")
+
+
+def written(directory):
+    """Tables and figures: what is not in a directory of its own, and no database."""
+    files = contents(directory).items()
+    return {path: content for path, content in files if "/" not in path and not path.startswith("sweep.db")}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return save_complexes(tmp_path_factory.mktemp("data"), 6)
+
+
+@pytest.fixture(scope="module")
+def alone(data, tmp_path_factory):
+    """What one worker writes that nobody disturbs."""
+    out = tmp_path_factory.mktemp("alone")
+    with pytest.raises(SystemExit) as left:
+        main(["sweep", str(data), "--out", str(out), *GRID, *SETTINGS])
+    assert left.value.code == 0
+    assert {"by_num_layers.csv", "settings.md", "trials.csv", "sweep_dimers.svg"} <= set(written(out))
+    return written(out)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_killed_workers_trial_is_done_by_the_other(database, data, alone, tmp_path, run, request):
+    """Two workers in one directory on SQLite, or with a directory each on PostgreSQL."""
+    if database == "sqlite":
+        url, options, outs = f"sqlite:///{tmp_path}/together/sweep.db", (), ("together", "together")
+    else:
+        storage = request.getfixturevalue("postgresql")
+        url, options = storage.replace("postgresql:", "postgresql+psycopg:"), ("--storage", storage)
+        outs = ("killed", "survivor")
 
     def command(out):
-        grid = ("--layers", "2,4", "--units", "4", "--seeds", "1,2")
-        return "sweep", data, "--out", tmp_path / out, "--storage", postgresql, "--heartbeat", "1", *grid, *settings
+        return "sweep", data, "--out", tmp_path / out, *options, "--heartbeat", "1", *GRID, *SETTINGS
 
     def worker(out):
         return subprocess.Popen(
-            [sys.executable, "-m", "resblock", *command(out)],
+            [sys.executable, "-m", "resblock", *map(str, command(out))],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -96,7 +131,7 @@ def test_a_killed_workers_trial_is_done_by_the_other(postgresql, tmp_path, run):
             cwd=tmp_path,  # not the source tree, which would hide the installed package
         )
 
-    killed, survivor = worker("killed"), worker("survivor")
+    killed, survivor = map(worker, outs)
     try:
         line = next((line for line in killed.stderr if line.startswith("training")), None)
         assert line is not None, "the first worker began no trial"
@@ -109,24 +144,20 @@ def test_a_killed_workers_trial_is_done_by_the_other(postgresql, tmp_path, run):
     assert survivor.returncode == 0, errors
     assert "4 trials, the whole grid" in printed
 
-    url = postgresql.replace("postgresql:", "postgresql+psycopg:")
     (name,) = [name for name in optuna.get_all_study_names(url) if name.startswith("resblock-")]
     trials = optuna.load_study(study_name=name, storage=url).trials
     done = Counter(tuple(sorted(trial.params.items())) for trial in trials if trial.state.name == "COMPLETE")
-    assert done == {
-        (("network.hidden_size", 4), ("network.num_layers", n), ("seed", s)): 1 for n in (2, 4) for s in (1, 2)
-    }
+    assert done == {(("model.hidden_size", 4), ("model.num_layers", n), ("seed", s)): 1 for n in (2, 4) for s in (1, 2)}
     (lost,) = [trial for trial in trials if trial.state.name == "FAIL"]
-    assert lost.number in [number for trial in trials for number in trial.system_attrs.get("retry_history", ())]
+    (again,) = [
+        trial for trial in trials if trial.number > lost.number and trial.user_attrs[PLACE] == lost.user_attrs[PLACE]
+    ]
+    assert again.state.name == "COMPLETE"
 
     # Started again, the killed worker finds everything done and lays out the same.
-    status, _, errors = run(*command("killed"))
+    status, _, errors = run(*command(outs[0]))
     assert status == 0, errors
     assert "4 of 4 trials are done" in errors
     assert "training" not in errors
-    written = [
-        {path: content for path, content in contents(tmp_path / out).items() if "/" not in path}
-        for out in ("killed", "survivor")
-    ]
-    assert written[0] == written[1]
-    assert {"by_num_layers.csv", "settings.md", "sweep_dimers.svg"} <= set(written[0])
+    for out in outs:
+        assert written(tmp_path / out) == alone

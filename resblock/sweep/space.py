@@ -1,4 +1,4 @@
-"""What a sweep varies: fields of the training configuration, each over a few values or over a range."""
+"""What a search varies: fields of the training configuration, each over a few values or over a range."""
 
 from __future__ import annotations
 
@@ -45,60 +45,66 @@ class Range:
 Axis = Choices | Range
 
 
-def parse_axis(text: str) -> tuple[str, Axis]:
+def parse_axis(text: str, preset: str = "paper", settings: tuple[str, ...] = ()) -> tuple[str, Axis]:
     """Read ``SECTION.FIELD=V,V,...`` or ``SECTION.FIELD=LOW:HIGH``: the field and its values.
+
+    Parameters
+    ----------
+    text : str
+    preset, settings
+        The configuration whose field it is, as `resolve_config` takes them.
 
     Raises
     ------
     InputError
-        If the field is unknown, a value is impossible, or it says nothing.
+        If the configuration has no such field, a value is impossible, or it says nothing.
     """
     field, equals, words = text.partition("=")
     field = field.strip()
     if not (equals and words.strip()):
         raise InputError(f"{text!r} is not of the form SECTION.FIELD=VALUE,VALUE")
+
+    def parsed(word: str) -> Value:
+        return value_of(resolve_config(preset, None, (*settings, f"{field}={word.strip()}")), field)
+
     if _TO in words:
-        low, high = (_parse_value(field, end) for end in words.split(_TO, 1))
+        low, high = (parsed(end) for end in words.split(_TO, 1))
         if isinstance(low, (str, bool)) or isinstance(high, (str, bool)) or not low < high:
             raise InputError(f"{field}: {words!r} is no range; write LOW{_TO}HIGH with two numbers")
         return field, Range(low, high)
-    values = tuple(_parse_value(field, word) for word in words.split(","))
+    values = tuple(parsed(word) for word in words.split(","))
     if len(set(values)) < len(values):
         raise InputError(f"{field}: {words!r} has a value twice")
     return field, Choices(values)
 
 
-def _parse_value(field: str, text: str) -> Value:
+def value_of(config: TrainingConfig, field: str) -> Value:
+    """Value of ``section.name``."""
     section, _, name = field.partition(".")
-    config = resolve_config("paper", None, (f"{field}={text.strip()}",))
-    value: Value = getattr(getattr(config, section), name)
+    value: Value = config.values()[section][name]
     return value
 
 
 def negatives_field(base: TrainingConfig) -> str:
-    """The field that says how many negatives a configuration learns from."""
-    if base.data.reading == "chain":
-        return "data.negatives_per_dimer"
-    closest = base.data.selection == "closest"
-    return "data.closest_per_true_pair" if closest else "data.negatives_per_true_pair"
+    """The field that says how many negatives a model is trained on."""
+    model = base.values()["model"]
+    if model.get("selection") == "closest":
+        return "model.closest_per_positive"
+    return next((f"model.{name}" for name in model if name.startswith("negatives_per_")), "model.negatives")
 
 
-def check_axes(base: TrainingConfig, axes: Mapping[str, Axis]) -> None:
+def check_axes(axes: Mapping[str, Axis]) -> None:
     """Refuse axes that vary nothing.
 
     Raises
     ------
     InputError
-        If there is none, or a field has no effect on the network that is trained.
+        If there is none, or one is the seed.
     """
     if not axes:
         raise InputError("nothing to vary; give --layers, --units or another field")
-    idle = "chain" if base.data.reading == "windows" else "network"
-    for field in axes:
-        if field.startswith(f"{idle}.") or (field == "data.window" and idle == "network"):
-            raise InputError(f"{field} has no effect with data.reading = {base.data.reading}; choose another preset")
-        if field == "optimisation.seed":
-            raise InputError("optimisation.seed is no field to vary; give --seeds")
+    if "optimisation.seed" in axes:
+        raise InputError("optimisation.seed is no field to vary; give --seeds")
 
 
 def cells(axes: Mapping[str, Axis], seeds: tuple[int, ...]) -> Iterator[dict[str, Value]]:
@@ -119,13 +125,19 @@ def cells(axes: Mapping[str, Axis], seeds: tuple[int, ...]) -> Iterator[dict[str
 
 def configured(base: TrainingConfig, cell: Cell) -> TrainingConfig:
     """The configuration of a cell; its seed is left to the caller."""
+    sections: dict[str, dict[str, Value]] = {}
     for field, value in cell.items():
         if field != SEED:
             section, _, name = field.partition(".")
-            base = base.updated({section: {name: value}})
-    return base
+            sections.setdefault(section, {})[name] = value
+    return base.updated(sections)
+
+
+def short(field: str) -> str:
+    """A field for a reader: its name without the section."""
+    return field.rpartition(".")[2]
 
 
 def label(cell: Cell) -> str:
-    """A cell for a reader: the last parts of the names, and the values."""
-    return ", ".join(f"{field.rpartition('.')[2]} {value}" for field, value in cell.items())
+    """A cell for a reader: short names and values."""
+    return ", ".join(f"{short(field)} {value}" for field, value in cell.items())
