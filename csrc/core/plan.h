@@ -2,7 +2,7 @@
 // of the machine and a request makes it, so that it can be printed, compared and tested as a table; nothing is allocated
 // or run there. Each device (cpu/plan.h, cuda/plan.h) has
 //
-//     enum class Schedule;         its schedules, with name(Schedule) and schedules()
+//     enum class Schedule;         its schedules, whose names stand in `schedule_names` in the same order
 //     struct Partition;            one for all its schedules: how the work is shared out, plain numbers
 //     struct Machine;              what is known of it before anything runs; a value, so that a test can make one up
 //     using Plan = resblock::Plan<Schedule, Partition>;
@@ -17,6 +17,8 @@
 // where the caller owns the workspace.
 #pragma once
 #include <optional>
+#include <stdexcept>
+#include <string>
 
 #include "core/problem.h"
 
@@ -44,9 +46,21 @@ struct Training {
   Plan forward, backward;
 };
 
-// A schedule that was asked for does not take the request. The message names it and says what it takes.
-struct ImpossibleSchedule {
-  const char* message;
-};
+// The schedule asked for by name, if one is.
+template <class Schedule, size_t count>
+std::optional<Schedule> find_schedule(const std::optional<std::string>& name, const char* const (&names)[count]) {
+  if (!name) return std::nullopt;
+  std::string all;
+  for (size_t k = 0; k < count; ++k) {
+    if (*name == names[k]) return Schedule(k);
+    all += std::string(k ? ", " : "") + names[k];
+  }
+  throw std::invalid_argument("schedule is '" + *name + "', expected one of: " + all);
+}
+
+// For one that does not take the request: `takes` says what it takes.
+inline std::invalid_argument impossible_schedule(const char* name, const char* takes) {
+  return std::invalid_argument(std::string("schedule is '") + name + "', which takes " + takes);
+}
 
 }  // namespace resblock
