@@ -1,6 +1,6 @@
 // What a plan is, on every device: the choice of a schedule and all that follows from it, as a value. A pure function
-// of the machine and a request makes it, so that it can be printed, compared and tested as a table; nothing is allocated
-// or run there. Each device (cpu/plan.h, cuda/plan.h) has
+// of the machine and a request makes it, so that it can be printed, compared and tested as a table; nothing is
+// allocated or run there. Each device (cpu/plan.h, cuda/plan.h) has
 //
 //     enum class Schedule;         its schedules, whose names stand in `schedule_names` in the same order
 //     struct Partition;            one for all its schedules: how the work is shared out, plain numbers
