@@ -61,10 +61,18 @@ inline Tensor state_after(const Tensor& states, int64_t chunk, int64_t h_or_c) {
   return torch::stable::select(torch::stable::select(states, 0, chunk), 0, h_or_c);
 }
 
+// Refuses a schedule that the backward pass could not run each chunk on.
+template <class Device>
+void check_schedule(const Chunks& chunks) {
+  const Arguments a = chunks.arguments(0, chunks.whole.h_0, chunks.whole.c_0);
+  dispatch(a.input.scalar_type(), [&](auto type) { Device::template training<decltype(type)>(a); });
+}
+
 // Fills `states`; gives h_n and c_n in the arithmetic type, as new tensors.
 template <class Device>
 void forward_in_chunks(const Chunks& chunks, const ForwardResults& results, const Tensor& states) {
   const Arguments& whole = chunks.whole;
+  if (whole.schedule) check_schedule<Device>(chunks);
   Tensor h = whole.h_0, c = whole.c_0;
   for (int64_t k = 0; k < chunks.count; ++k) {
     const bool last = k + 1 == chunks.count;

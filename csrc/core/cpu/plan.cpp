@@ -136,10 +136,12 @@ Plan plan_forward(const Machine& machine, const Sizes& s, Schedule schedule) {
   if (schedule == Schedule::batched) {
     p = batched_partition<A>(machine, s);
     p.workers = std::clamp<int64_t>(p.blocks, 1, machine.threads);
+    p.groups = 1;
     plan.workspace = bytes_of<BatchedForwardArrays<A>>(s, p);
   } else if (schedule == Schedule::layerwise) {
     p = layerwise_partition<S>(s, false, machine.threads);
     p.workers = layerwise_workers(p, machine.threads, p.blocks);
+    p.groups = 1;
     plan.workspace = bytes_of<LayerwiseForwardArrays<A>>(s, p);
   } else {
     const WaveShape shape = wave_shape(lanes_of<A>(machine), s.H);
