@@ -1,7 +1,7 @@
 """The operator in plain torch operations, layer after layer: differentiable to any order.
 
-Double backward differentiates it, so it draws the operator's own dropout mask. For speed there is the operator;
-for reading beside the paper there is `resblock.reference`.
+Double backward differentiates it, so it draws the operator's own dropout mask. For speed there is the operator; for
+reading beside the paper there is `reference.py` of the tests.
 """
 
 from __future__ import annotations

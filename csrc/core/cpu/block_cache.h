@@ -7,20 +7,21 @@
 #include <new>
 #include <vector>
 
+#include "core/cpu/arena.h"
 #include "core/cpu/huge_pages.h"
 
 namespace resblock::cpu {
 
-// Results, workspaces and what training keeps are large, and as large in every call. The operating system hands out
+// Results, workspaces and saved activations are large, and as large in every call. The operating system hands out
 // fresh pages filled with zeros, which takes up to a third of the call's time; so a block that is given back waits for
 // the next call that wants it.
-class KeptMemory {
+class BlockCache {
  public:
   // At most `limit` bytes wait.
-  explicit KeptMemory(size_t limit) : limit(limit) {}
-  ~KeptMemory() { release(waiting); }
-  KeptMemory(const KeptMemory&) = delete;
-  KeptMemory& operator=(const KeptMemory&) = delete;
+  explicit BlockCache(size_t limit) : limit(limit) {}
+  ~BlockCache() { release(waiting); }
+  BlockCache(const BlockCache&) = delete;
+  BlockCache& operator=(const BlockCache&) = delete;
 
   struct Block {
     void* data;
@@ -82,13 +83,37 @@ class KeptMemory {
   }
 };
 
-// RESBLOCK_KEPT_MEMORY says how many MiB may wait, 1024 without it. Never destroyed: a tensor may outlive all else.
-inline KeptMemory& kept_memory() {
-  static auto* const kept = [] {
-    const char* mebibytes = getenv("RESBLOCK_KEPT_MEMORY");
-    return new KeptMemory(size_t(mebibytes ? strtoull(mebibytes, nullptr, 10) : 1024) << 20);
+// RESBLOCK_BLOCK_CACHE says how many MiB may wait, 1024 without it. Never destroyed: a tensor may outlive all else.
+inline BlockCache& block_cache() {
+  static auto* const cache = [] {
+    const char* mebibytes = getenv("RESBLOCK_BLOCK_CACHE");
+    return new BlockCache(size_t(mebibytes ? strtoull(mebibytes, nullptr, 10) : 1024) << 20);
   }();
-  return *kept;
+  return *cache;
 }
+
+// Uninitialised memory for as long as it lives, from the beginning of a cache line on. Throws std::bad_alloc.
+class Workspace {
+ public:
+  explicit Workspace(int64_t bytes)
+      : is_large(wants_huge_pages(size_t(bytes))),
+        block(is_large ? block_cache().take(size_t(bytes))
+                       : BlockCache::Block{operator new(size_t(bytes), line), size_t(bytes)}) {}
+  ~Workspace() {
+    if (is_large)
+      block_cache().give_back(block);
+    else
+      operator delete(block.data, line);
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  void* data() const { return block.data; }
+
+ private:
+  static constexpr std::align_val_t line{cache_line};
+  const bool is_large;
+  const BlockCache::Block block;
+};
 
 }  // namespace resblock::cpu

@@ -1,7 +1,7 @@
 """The network in plain torch operations, one step of one layer at a time, to be read beside the paper.
 
 Symbols as in Liu & Gong 2019 (after Graves): iota, phi, omega are the input, forget and output gates, s the cell
-state, b the cell's output. This is the oracle of the tests; nothing else uses it.
+state, b the cell's output. This is the oracle of the tests.
 """
 
 from __future__ import annotations

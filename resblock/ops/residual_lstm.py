@@ -1,28 +1,16 @@
-"""The operators: the compiled module, and what PyTorch has to know about it.
-
-`residual_lstm` is the one entry point; `resblock.nn` wraps it in modules.
-"""
+"""`residual_lstm`: the operator, its shapes, its derivatives, and its type in an autocast region."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-try:
-    import_module("resblock._C")  # registers torch.ops.resblock
-except ImportError as error:
-    raise ImportError(
-        "resblock: the compiled kernels (resblock._C) could not be loaded. Likely causes: the package "
-        "was not built (run `pip install -c constraints.txt .` in its directory and start Python "
-        "elsewhere); torch is older than 2.11; torch was exchanged for a build with another C++ ABI "
-        f"or another platform. The loader said: {error}"
-    ) from error
-
-from resblock.composite import residual_lstm_composite
+from resblock.ops import autograd
+from resblock.ops.composite import residual_lstm_composite
+from resblock.ops.library import LIBRARY
 
 OUTPUT_PEEPHOLES = ("current", "previous")
 
@@ -42,8 +30,9 @@ def residual_lstm(
     residual: bool = True,
     output_peephole: str = "current",
     checkpoint_chunks: int = 0,
+    schedule: str | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run a stack of L peephole LSTM layers with an addition every two layers.
+    """Run a stack of L peephole LSTM layers with a residual connection every two layers.
 
     Liu & Gong 2019, section "LSTM with residual architecture"; the equations are in the README.
 
@@ -71,35 +60,38 @@ def residual_lstm(
     output_peephole : {"current", "previous"}
         Whether the output gate sees c[t] or c[t-1].
     checkpoint_chunks : int
-        How many chunks of time to cut a training call into, so that it keeps little memory; see the notes. 0 keeps
-        what the backward pass needs, 6 L T B H values; a call without gradients keeps nothing either way.
+        How many chunks of time to split a training call into, so that it saves little; see the notes. 0 saves all
+        activations that the backward pass reads, 6 L T B H values; a call without gradients saves nothing either way.
+    schedule : str, optional
+        The order in which layers and time steps run, one of `resblock.ops.schedules(device)`: for tests and
+        benchmarks. Without it the fastest is chosen by size, as `resblock.ops.plan` tells.
 
     Returns
     -------
     output : Tensor, shape (T, B, H)
-        Of the last layer, with its addition; zero past a sequence's length.
+        Of the last layer, with its residual connection; zero past a sequence's length.
     h_n, c_n : Tensor, shape (L, B, H)
-        Cell output (without addition) and cell state of each sequence's last valid step.
+        Cell output (without residual connection) and cell state of each sequence's last valid step.
 
     Raises
     ------
     RuntimeError
         If a shape, dtype, device, length or probability is not as above; the message names the argument.
     ValueError
-        If `output_peephole` is neither word.
+        If `output_peephole` is neither word, or the schedule is unknown or does not take the call.
 
     Notes
     -----
-    With `checkpoint_chunks` = n the forward pass keeps the states between n chunks of time only, 2 (n - 1) L B H
+    With `checkpoint_chunks` = n the forward pass saves the states between n chunks of time only, 2 (n - 1) L B H
     values, and the backward pass runs each chunk again, the last first, holding what one chunk needs, 6 L B H T / n
     values. That costs one more forward pass. It is for sequences whose training does not fit into memory; n near the
     square root of 3 T needs least, and fewer chunks are as good where they fit. Results differ from those of the
-    uncut call by rounding.
+    call in one chunk by rounding.
 
-    On a CPU the memory of large results (4 MiB and more), and what a training call kept, goes to the next call that
-    wants as much when its tensors end: fresh pages would cost up to a third of a call's time. Up to 1 GiB waits so;
-    the environment variable RESBLOCK_KEPT_MEMORY, read at the first call, says how many MiB instead (0: none). Such
-    results cannot be resized in place, as those of `torch.from_numpy` cannot.
+    On a CPU the memory of large results and saved activations (4 MiB and more) goes to the next call that wants as
+    much when its tensors end: fresh pages would cost up to a third of a call's time. Up to 1 GiB waits so in a block
+    cache; the environment variable RESBLOCK_BLOCK_CACHE, read at the first call, says how many MiB instead (0: none).
+    Such results cannot be resized in place, as those of `torch.from_numpy` cannot.
 
     Autograd, double backward, autocast and `torch.compile(fullgraph=True)` work. Of `torch.func`, `vmap` works by
     one call per sample; `grad` and what is built on it do not, because PyTorch does not offer them for operators
@@ -116,49 +108,72 @@ def residual_lstm(
         dropout_seed,
         residual,
         output_peephole == "previous",
+        schedule,
         checkpoint_chunks if needs_backward else None,
     )
     return output, h_n, c_n
 
 
-def instruction_set() -> str:
-    """Name the CPU instruction set the kernels use: x86-64, x86-64-v3, x86-64-v4 or portable."""
-    return str(torch.ops.resblock.instruction_set())
+class _Options(NamedTuple):
+    """What follows the eight tensors in both operators."""
+
+    lengths: Tensor | None
+    dropout_p: float
+    dropout_seed: Tensor | None
+    residual: bool
+    output_peephole_previous: bool
+    schedule: str | None
 
 
-def schedules(device: str) -> tuple[str, ...]:
-    """Name the schedules that the kernels choose from on "cpu" or "cuda"; none where they are not compiled in."""
-    operators = torch.ops.resblock
-    return tuple(str(operators.cuda_schedules() if device == "cuda" else operators.cpu_schedules()).split())
+_TENSORS, _GRADS = 8, 3  # tensors: those that are differentiable
 
 
-def has_cuda_kernels() -> bool:
-    """Tell whether the compiled module holds the CUDA kernels."""
-    return bool(schedules("cuda"))
+class _ForwardCall(NamedTuple):
+    tensors: tuple[Tensor, ...]
+    options: _Options
+    checkpoint_chunks: int | None
+
+    @classmethod
+    def of(cls, arguments: tuple[Any, ...]) -> _ForwardCall:
+        return cls(arguments[:_TENSORS], _Options(*arguments[_TENSORS:-1]), arguments[-1])
+
+
+class _BackwardCall(NamedTuple):
+    grads: tuple[Tensor, ...]  # of output, h_n and c_n
+    tensors: tuple[Tensor, ...]
+    options: _Options
+    saved: Tensor
+    input_wanted: bool
+    states_wanted: bool
+
+    @classmethod
+    def of(cls, arguments: tuple[Any, ...]) -> _BackwardCall:
+        tensors_end = _GRADS + _TENSORS
+        options = _Options(*arguments[tensors_end:-3])
+        return cls(arguments[:_GRADS], arguments[_GRADS:tensors_end], options, *arguments[-3:])
 
 
 def _arithmetic_type(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-@torch.library.register_fake("resblock::residual_lstm")  # type: ignore[untyped-decorator]
-def _forward_fake(
-    input: Tensor, weight_ih_first: Tensor, weight_ih: Tensor, weight_hh: Tensor, *rest: Any
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    checkpoint_chunks = rest[-1]
+@torch.library.register_fake("resblock::residual_lstm", lib=LIBRARY)  # type: ignore[untyped-decorator]
+def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    call = _ForwardCall.of(arguments)
+    input, weight_hh = call.tensors[0], call.tensors[3]
     (steps, batch, _), (layers, _, units) = input.shape, weight_hh.shape
-    kept: tuple[Any, ...] = (0,)
-    if checkpoint_chunks:
-        chunks = torch.sym_min(checkpoint_chunks, steps)  # type: ignore[no-untyped-call]
+    saved: tuple[Any, ...] = (0,)
+    if call.checkpoint_chunks:
+        chunks = torch.sym_min(call.checkpoint_chunks, steps)  # type: ignore[no-untyped-call]
         chunks = torch.sym_max(chunks, 1)  # type: ignore[no-untyped-call]
-        kept = (chunks - 1, 2, layers, batch, units)
-    elif checkpoint_chunks == 0:
-        kept = (layers * steps * batch * 6 * units,)
+        saved = (chunks - 1, 2, layers, batch, units)
+    elif call.checkpoint_chunks == 0:
+        saved = (layers * steps * batch * 6 * units,)
     return (
         input.new_empty(steps, batch, units),
         input.new_empty(layers, batch, units),
         input.new_empty(layers, batch, units),
-        input.new_empty(*kept, dtype=_arithmetic_type(input.dtype)),
+        input.new_empty(*saved, dtype=_arithmetic_type(input.dtype)),
     )
 
 
@@ -167,38 +182,32 @@ def _wanted(input: bool, states: bool) -> list[bool]:
     return [input, *[True] * 5, states, states]
 
 
-@torch.library.register_fake("resblock::residual_lstm_backward")  # type: ignore[untyped-decorator]
-def _backward_fake(grad_output: Tensor, grad_h_n: Tensor, grad_c_n: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+@torch.library.register_fake("resblock::residual_lstm_backward", lib=LIBRARY)  # type: ignore[untyped-decorator]
+def _backward_fake(*arguments: Any) -> tuple[Tensor, ...]:
+    call = _BackwardCall.of(arguments)
     return tuple(
         torch.empty_like(t, memory_format=torch.contiguous_format) if wanted else t.new_empty(0)
-        for t, wanted in zip(rest[:8], _wanted(*rest[-2:]), strict=True)
+        for t, wanted in zip(call.tensors, _wanted(call.input_wanted, call.states_wanted), strict=True)
     )
 
 
-@torch.library.register_fake("resblock::residual_lstm_dropout_mask")  # type: ignore[untyped-decorator]
+@torch.library.register_fake("resblock::residual_lstm_dropout_mask", lib=LIBRARY)  # type: ignore[untyped-decorator]
 def _dropout_mask_fake(seed: Tensor, layers: int, steps: int, batch: int, units: int, p: float) -> Tensor:
     return seed.new_empty(layers - 1, steps, batch, units, dtype=torch.float64)
 
 
-# The options that follow the eight tensors in both operators: lengths, dropout_p, dropout_seed, residual,
-# output_peephole_previous.
-_OPTIONS = 5
-
-
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    tensors, (lengths, p, seed, residual, previous) = inputs[:8], inputs[8 : 8 + _OPTIONS]
-    ctx.save_for_backward(*tensors, lengths, seed, output[3])
-    ctx.options = (p, residual, previous)
+    call, saved = _ForwardCall.of(inputs), output[3]
+    ctx.save_for_backward(*call.tensors, call.options.lengths, call.options.dropout_seed, saved)
+    ctx.options = call.options
     ctx.set_materialize_grads(False)  # else a zero gradient as large as `saved` is made
-    ctx.mark_non_differentiable(output[3])
+    ctx.mark_non_differentiable(saved)
 
 
 def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     *tensors, lengths, seed, saved = ctx.saved_tensors
-    p, residual, previous = ctx.options
     input, state = tensors[0], tensors[7]
-    # Of the dispatcher's keys, which come first, and the tensors.
-    _, input_wanted, *_, h_0_wanted, c_0_wanted = ctx.needs_input_grad[:9]
+    input_wanted, *_, h_0_wanted, c_0_wanted = ctx.needs_input_grad[:_TENSORS]
     wanted = (input_wanted, h_0_wanted or c_0_wanted)
     grad_output, grad_h_n, grad_c_n, _ = grads
     zeros = state.new_zeros(()).expand_as(state)
@@ -209,34 +218,32 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
         zeros if grad_h_n is None else grad_h_n,
         zeros if grad_c_n is None else grad_c_n,
         *tensors,
-        lengths,
-        p,
-        seed,
-        residual,
-        previous,
+        *ctx.options._replace(lengths=lengths, dropout_seed=seed),
         saved,
         *wanted,
     )
     given = [gradient if w else None for gradient, w in zip(gradients, _wanted(*wanted), strict=True)]
-    return (*given, *[None] * (_OPTIONS + 1))
+    return (*given, *_none_for(_Options._fields), None)
 
 
 def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    tensors, (lengths, p, seed, residual, previous) = inputs[:11], inputs[11 : 11 + _OPTIONS]
-    ctx.save_for_backward(*tensors, lengths, seed)
-    ctx.options = (p, residual, previous)
-    ctx.wanted = inputs[-2:]
+    call = _BackwardCall.of(inputs)
+    ctx.save_for_backward(*call.grads, *call.tensors, call.options.lengths, call.options.dropout_seed)
+    ctx.options = call.options
+    ctx.wanted = _wanted(call.input_wanted, call.states_wanted)
 
 
 def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
     """Differentiate the gradient, by way of the same network in plain torch operations."""
     *tensors, lengths, seed = ctx.saved_tensors
-    p, residual, previous = ctx.options
+    options: _Options = ctx.options
     with torch.enable_grad():
-        grad_outputs, inputs = [list(_detached(part)) for part in (tensors[:3], tensors[3:])]
-        outputs = residual_lstm_composite(inputs, lengths, p, seed, residual, previous)
+        grad_outputs, inputs = [list(_detached(part)) for part in (tensors[:_GRADS], tensors[_GRADS:])]
+        outputs = residual_lstm_composite(
+            inputs, lengths, options.dropout_p, seed, options.residual, options.output_peephole_previous
+        )
         first = torch.autograd.grad(outputs, inputs, grad_outputs, create_graph=True, materialize_grads=True)
-        wanted = [k for k, is_wanted in enumerate(_wanted(*ctx.wanted)) if is_wanted]
+        wanted = [k for k, is_wanted in enumerate(ctx.wanted) if is_wanted]
         second = torch.autograd.grad(
             [first[k] for k in wanted],
             grad_outputs + inputs,
@@ -244,52 +251,20 @@ def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]
             allow_unused=True,
             materialize_grads=True,
         )
-    return (*second, *[None] * (_OPTIONS + 3))
+    not_differentiable = ("saved", "input_wanted", "states_wanted")
+    return (*second, *_none_for(_Options._fields), *_none_for(not_differentiable))
+
+
+def _none_for(arguments: Sequence[str]) -> list[None]:
+    return [None] * len(arguments)
 
 
 def _detached(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     return [t.detach().requires_grad_() for t in tensors]
 
 
-_Setup = Callable[[Any, tuple[Any, ...], tuple[Tensor, ...]], None]
-_Gradient = Callable[..., tuple[Tensor | None, ...]]
-
-
-def _register_autograd(name: str, setup_context: _Setup, gradient: _Gradient) -> None:
-    """Do as `torch.library.register_autograd`, which also walks over the schema in every call.
-
-    That takes longer than the call itself where the network is small.
-    """
-    operator = getattr(torch.ops.resblock, name).default
-
-    def call(keyset: Any, arguments: tuple[Any, ...]) -> tuple[Tensor, ...]:
-        with torch._C._AutoDispatchBelowAutograd():
-            output: tuple[Tensor, ...] = operator.redispatch(keyset & torch._C._after_autograd_keyset, *arguments)
-        return output
-
-    class Differentiable(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, keyset: Any, *arguments: Any) -> tuple[Tensor, ...]:
-            output = call(keyset, arguments)
-            setup_context(ctx, arguments, output)
-            return output
-
-        @staticmethod
-        def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-            return None, *gradient(ctx, *grads)
-
-    def autograd(keyset: Any, *arguments: Any) -> Any:
-        if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
-            return Differentiable.apply(keyset, *arguments)  # type: ignore[no-untyped-call]
-        return call(keyset, arguments)
-
-    _LIBRARY.impl(name, autograd, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
-
-
-# What is registered with it lasts as long as it does.
-_LIBRARY = torch.library.Library("resblock", "FRAGMENT")  # type: ignore[no-untyped-call]
-_register_autograd("residual_lstm", _save_for_backward, _gradient_of_forward)
-_register_autograd("residual_lstm_backward", _save_for_double_backward, _gradient_of_backward)
+autograd.register(LIBRARY, "residual_lstm", _save_for_backward, _gradient_of_forward)
+autograd.register(LIBRARY, "residual_lstm_backward", _save_for_double_backward, _gradient_of_backward)
 
 
 def _register_autocast(device: str, key: str) -> None:
@@ -304,7 +279,7 @@ def _register_autocast(device: str, key: str) -> None:
         with torch.autocast(device, enabled=False):
             return torch.ops.resblock.residual_lstm(*cast)
 
-    _LIBRARY.impl("residual_lstm", in_autocast_type, key)  # type: ignore[no-untyped-call]
+    LIBRARY.impl("residual_lstm", in_autocast_type, key)  # type: ignore[no-untyped-call]
 
 
 for _device, _key in (("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA")):
