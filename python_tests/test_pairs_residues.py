@@ -202,3 +202,14 @@ def test_dimers_are_batched_by_the_last_few():
     assert data.batches == len(list(data)) == 2
     lopsided = TrainingResidues([made_dimer(k) for k in range(5)], negatives=5, batch_size=2)
     assert [len(batch.residues.partners) for batch in lopsided] == [4, 4, 2]
+
+
+def test_gathered_neighbours_and_edges_are_those_of_each_partner():
+    dimers = [made_dimer(1), made_dimer(2, sizes=(7, 20))]
+    residues, starts = ResidueTables(dimers).gather([0, 1])
+    partners = [side for dimer in dimers for side in (dimer.receptor, dimer.ligand)]
+    for partner, start in zip(partners, starts.flat, strict=True):
+        neighbours, edges = nearest_residues(partner)
+        here = slice(start, start + len(partner))
+        np.testing.assert_array_equal(residues.neighbours[here], np.where(neighbours < 0, -1, neighbours + start))
+        np.testing.assert_array_equal(residues.edges[here], edges)
