@@ -9,6 +9,7 @@ from made_complexes import made_complex, made_model
 
 from resblock.models import Drawing
 from resblock.models.residues import ResidueExamples, Residues
+from resblock.structure.graph import nearest_residues
 
 
 @pytest.fixture
@@ -122,3 +123,13 @@ def test_the_last_batch_holds_what_is_left():
     complexes = [made_complex(k) for k in range(5)]
     examples = ResidueExamples(made_model("residues", complexes[0]), complexes, Drawing(2))
     assert [len(batch.inputs[0].lengths) for batch in examples] == [4, 4, 2]
+
+
+def test_joined_neighbours_and_edges_are_those_of_each_partner(model):
+    partners = [partner for one in (made_complex(1), made_complex(2, sizes=(7, 20))) for partner in one.partners]
+    residues, starts = Residues.joined([model.residues(partner) for partner in partners])
+    for partner, start in zip(partners, starts, strict=True):
+        neighbours, edges = nearest_residues(partner.centres, partner.sides, partner.linked)
+        here = slice(start, start + len(partner))
+        np.testing.assert_array_equal(residues.neighbours[here], np.where(neighbours < 0, -1, neighbours + start))
+        np.testing.assert_array_equal(residues.edges[here], edges)

@@ -238,4 +238,14 @@ def test_what_failed_or_was_there_has_no_counts(complexes, tmp_path):
         assert (entry.residues, entry.contacts, entry.lost_contacts) == ((0, 0), 0, 0)
     assert (unchanged.status, unchanged.reason, unchanged.seconds) == ("unchanged", "", 0.0)
     assert failed.status == "failed"
+    assert failed.reason.startswith(str(complexes))
     assert failed.seconds > 0
+
+
+def test_what_nobody_foresaw_is_named(complexes, tmp_path, monkeypatch):
+    def fail(*given):
+        raise KeyError("unforeseen")
+
+    monkeypatch.setattr(benchmark, "label_pairs", fail)
+    (failed,) = prepare_benchmark(complexes, tmp_path / "out", only=["GOOD"], jobs=1).complexes
+    assert failed.reason == "KeyError('unforeseen')"

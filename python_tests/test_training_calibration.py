@@ -47,14 +47,17 @@ def test_reliability_counts_all_pairs_and_agrees_where_probabilities_are_right()
 
 
 def test_reliability_by_hand():
-    probabilities = np.array([0.0, 2e-5, 1e-3, 2e-3, 0.05, 0.2, 1.0], dtype=np.float64)
-    labels = np.array([False, True, False, True, False, True, True])
+    """A probability on a limit belongs above it."""
+    probabilities = np.array([0.0, 2e-5, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 0.05, 0.2, 1.0])
+    labels = np.array([False, True, False, False, True, True, False, False, True, True])
     rows = reliability(probabilities, labels)
-    assert [(row.low, row.high, row.pairs) for row in rows] == [
-        (0.0, 1e-5, 1), (1e-5, 1e-4, 1), (1e-3, 3e-3, 2), (3e-2, 1e-1, 1), (1e-1, 1.0, 2),
+    assert [(row.low, row.high, row.pairs, row.positive_share) for row in rows] == [
+        (0.0, 1e-5, 1, 0.0), (1e-5, 1e-4, 1, 1.0), (1e-4, 1e-3, 1, 0.0), (1e-3, 3e-3, 2, 0.5),
+        (3e-3, 1e-2, 1, 1.0), (1e-2, 3e-2, 1, 0.0), (3e-2, 1e-1, 1, 0.0), (1e-1, 1.0, 2, 1.0),
     ]  # fmt: skip
-    assert [row.positive_share for row in rows] == [0.0, 1.0, 0.5, 0.0, 1.0]
-    assert [row.mean_probability for row in rows] == pytest.approx([0.0, 2e-5, 1.5e-3, 0.05, 0.6])
+    means = [row.mean_probability for row in rows]
+    assert means == pytest.approx([0.0, 2e-5, 5e-4, 1.5e-3, 5e-3, 0.01, 0.05, 0.6])
+    assert [row.pairs for row in reliability(probabilities[:2], labels[:2])] == [1, 1], "empty ranges are left out"
 
 
 @pytest.mark.parametrize("labels", [[True, True], [False, False], [False, True]])
