@@ -12,9 +12,10 @@ PAGE = """# Speed on a CPU
 Written by `python bench/run.py` ([bench/README.md](../bench/README.md) says how each number is measured); not to be
 edited. {machine}
 
-A cell is one layer at one time step of one sequence. All runs have 18 inputs, float32, peepholes and additions,
-`output_peephole="current"`, and include the Python call. torch.nn.LSTM has neither peepholes nor additions: it does
-less. onnxruntime has peepholes. Both run on the number of threads they are fastest with, which is one at batch 1.
+A cell is one layer at one time step of one sequence. L layers of H units run over T steps of B sequences. All
+runs have 18 inputs, float32, peepholes and residual connections, `output_peephole="current"`, and include the Python
+call. torch.nn.LSTM has neither peepholes nor residual connections: it does less. onnxruntime has peepholes. Both run on
+the number of threads they are fastest with, which is one at batch 1.
 
 ## Workloads
 
@@ -104,7 +105,7 @@ def _limits(record: Record) -> str:
         f"One core makes {peak:.0f} GFLOP/s of float32 multiply-adds from registers. The equations of one unit add "
         f"{forward:.2f} ns to them in the forward pass and {backward:.2f} ns in the backward pass, as `core/cell.h` "
         "writes them, with operands at hand and nothing to wait for. Each part of the record is compared with the "
-        "figures of its own run. The backward pass has twice the multiply-adds of the forward pass."
+        "peak of its own run. The backward pass has twice the multiply-adds of the forward pass."
     )
 
 

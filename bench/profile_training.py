@@ -18,12 +18,12 @@ import torch
 import typer
 from torch.profiler import ProfilerActivity, profile
 
-from resblock.pairs import load_dimers
-from resblock.scoring import load_scorer
+from resblock.evaluation import evaluate
+from resblock.evaluation.splits import find_list, part_of
+from resblock.models import load_ensemble
+from resblock.pairs import load_complexes
 from resblock.training.config import resolve_config
-from resblock.training.evaluation import evaluate
 from resblock.training.run import train
-from resblock.training.split import codes_of, find_list, read_split
 
 OPERATORS = ("resblock::residual_lstm", "resblock::residual_lstm_backward")
 LEAST_SHARE = 0.85
@@ -43,7 +43,7 @@ def profiled(name: str, work: Callable[[], Result]) -> Result:
 
 
 def main(
-    prepared: Annotated[Path, typer.Argument(help="Directory of prepared dimers (resblock prepare).")],
+    prepared: Annotated[Path, typer.Argument(help="Directory of prepared complexes (resblock prepare).")],
     epochs: Annotated[int, typer.Option(help="Epochs to train.")] = 5,
 ) -> None:
     """Train, then rank."""
@@ -52,9 +52,9 @@ def main(
     config = resolve_config("paper", None, (f"optimisation.epochs={epochs}",))
     with tempfile.TemporaryDirectory() as directory:
         done = profiled(f"training, {epochs} epochs", lambda: train(prepared, Path(directory) / "run", config, parts))
-        scorer = load_scorer(done.weights)
-    test = load_dimers(prepared, codes_of(read_split(parts), "test"), scorer.feature_names)
-    profiled(f"ranking all pairs of {len(test)} dimers", lambda: evaluate(scorer, test))
+        ensemble = load_ensemble(done.weights)
+    test = load_complexes(prepared, part_of(parts, "test"))
+    profiled(f"ranking all pairs of {len(test)} dimers", lambda: evaluate(ensemble, test))
 
 
 if __name__ == "__main__":

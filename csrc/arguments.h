@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu/kept_memory.h"
-#include "core/problem.h"
+#include "core/cpu/block_cache.h"
+#include "core/plan.h"
 
 namespace resblock {
 
@@ -55,6 +55,7 @@ inline bool is_one_zero(const Tensor& t) {
 struct Arguments {
   Tensor input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0;
   std::optional<Tensor> lengths, dropout_seed;
+  std::optional<std::string> schedule;
   Sizes size;
   Options options;
 
@@ -136,7 +137,8 @@ struct Arguments {
 
   Arguments(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole,
             Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p,
-            std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous)
+            std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
+            std::optional<std::string> schedule)
       : input(input),
         weight_ih_first(weight_ih_first),
         weight_ih(weight_ih),
@@ -146,22 +148,24 @@ struct Arguments {
         h_0(h_0),
         c_0(c_0),
         lengths(lengths),
-        dropout_seed(dropout_seed) {
+        dropout_seed(dropout_seed),
+        schedule(schedule) {
     check_sizes();
     check_tensors();
     check_lengths();
     check_options(dropout_p, residual, output_peephole_previous);
   }
 
-  // On the input's device. What is large on a CPU lies in kept memory, and is given back when the tensor ends.
+  // Memory on the input's device. What is large on a CPU comes from the block cache, and is given back when the tensor
+  // ends.
   Tensor empty(const Shape& shape, ScalarType type) const {
     const Shape strides = dense_strides(shape);
     const auto dtype = torch::stable::detail::to<int32_t>(torch::stable::detail::from(type));
     const size_t bytes = size_t(shape[0] * strides[0]) * aoti_torch_dtype_element_size(dtype);
     if (input.is_cpu() && cpu::wants_huge_pages(bytes)) {
-      const cpu::KeptMemory::Block block = cpu::kept_memory().take(bytes);
+      const cpu::BlockCache::Block block = cpu::block_cache().take(bytes);
       return torch::stable::from_blob(block.data, shape, strides, input.device(), type,
-                                      [block](void*) { cpu::kept_memory().give_back(block); });
+                                      [block](void*) { cpu::block_cache().give_back(block); });
     }
     int32_t device;
     STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(input.get(), &device));
@@ -171,6 +175,11 @@ struct Arguments {
     return Tensor(handle);
   }
   Tensor empty(const Shape& shape) const { return empty(shape, input.scalar_type()); }
+
+  template <class Schedule, size_t count>
+  Request<Schedule> request(const char* const (&schedule_names)[count]) const {
+    return {size, options.dropout > 0, find_schedule<Schedule>(schedule, schedule_names)};
+  }
 
   ScalarType arithmetic_type() const {
     return input.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
@@ -182,7 +191,7 @@ const S* read(const Tensor& t) {
   return static_cast<const S*>(t.const_data_ptr());
 }
 
-// Of states and their gradients: null for zeros that are laid out nowhere.
+// States, or their gradients; null for zeros that are laid out nowhere.
 template <class S>
 const S* read_state(const Tensor& t) {
   return is_one_zero(t) ? nullptr : read<S>(t);

@@ -1,6 +1,6 @@
-// Training in little memory: time is cut into chunks, the forward pass keeps the states between them only, and the
+// Training in little memory: time is split into chunks, the forward pass saves the states between them only, and the
 // backward pass runs each chunk again, the last one first. Between chunks everything is in the type that is computed
-// in, so that half types are not rounded at the cuts. Nothing here depends on the device or the schedule.
+// in, so that half types are not rounded there. Nothing here depends on the device or the schedule.
 #pragma once
 #include <algorithm>
 
@@ -61,10 +61,18 @@ inline Tensor state_after(const Tensor& states, int64_t chunk, int64_t h_or_c) {
   return torch::stable::select(torch::stable::select(states, 0, chunk), 0, h_or_c);
 }
 
+// Refuses a schedule that the backward pass could not run each chunk on.
+template <class Device>
+void check_schedule(const Chunks& chunks) {
+  const Arguments a = chunks.arguments(0, chunks.whole.h_0, chunks.whole.c_0);
+  dispatch(a.input.scalar_type(), [&](auto type) { Device::template training<decltype(type)>(a); });
+}
+
 // Fills `states`; gives h_n and c_n in the arithmetic type, as new tensors.
 template <class Device>
 void forward_in_chunks(const Chunks& chunks, const ForwardResults& results, const Tensor& states) {
   const Arguments& whole = chunks.whole;
+  if (whole.schedule) check_schedule<Device>(chunks);
   Tensor h = whole.h_0, c = whole.c_0;
   for (int64_t k = 0; k < chunks.count; ++k) {
     const bool last = k + 1 == chunks.count;
@@ -72,7 +80,7 @@ void forward_in_chunks(const Chunks& chunks, const ForwardResults& results, cons
     h = last ? a.empty(shape_of(h)) : state_after(states, k, 0);
     c = last ? a.empty(shape_of(c)) : state_after(states, k, 1);
     const Tensor output = chunks.part(results.output, k);
-    forward_pass<Device>(a, {output, h, c}, nullptr);
+    inference_pass<Device>(a, {output, h, c});
     chunks.put(output, results.output, k);
   }
   Tensor h_n = results.h_n, c_n = results.c_n;
@@ -95,7 +103,7 @@ InputGradients backward_in_chunks(const Chunks& chunks, const OutputGradients& o
   for (int64_t k = chunks.count - 1; k >= 0; --k) {
     const Arguments a = k ? chunks.arguments(k, state_after(states, k - 1, 0), state_after(states, k - 1, 1))
                           : chunks.arguments(k, whole.h_0, whole.c_0);
-    forward_pass<Device>(a, empty_results(a), &saved);
+    training_pass<Device>(a, empty_results(a), saved);
     const InputGradients to = {chunks.part(grad_input, k), empty_weights(a), a.empty(shape_of(a.h_0)),
                                a.empty(shape_of(a.c_0))};
     backward_pass<Device>(a, {chunks.part(of.output, k), grad_h, grad_c}, saved, to);

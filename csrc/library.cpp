@@ -2,12 +2,14 @@
 #include <tuple>
 
 #include "checkpoint.h"
-#include "core/cpu/plan.h"
+#include "core/cpu/dropout_mask.h"
+#include "core/cpu/run.h"
 #ifdef RESBLOCK_CUDA
-#include "core/cuda/launch.h"
+#include "core/cuda/run.h"
 #include "cuda_stream.h"
 #include "multiply.h"
 #endif
+#include "plans.h"
 
 namespace resblock {
 namespace {
@@ -15,30 +17,43 @@ namespace {
 struct OnCpu {
   static constexpr bool omits_unwanted = true;  // the kernels take null for gradients that nobody wants
 
+  static cpu::Machine machine() { return {cpu::processor_isa(), int64_t(torch::stable::get_num_threads())}; }
+
+  template <class S>
+  static cpu::Plan inference(const Arguments& a) {
+    return cpu::plan_inference<S>(machine(), a.request<cpu::Schedule>(cpu::schedule_names));
+  }
+  template <class S>
+  static cpu::Training training(const Arguments& a) {
+    return cpu::plan_training<S>(machine(), a.request<cpu::Schedule>(cpu::schedule_names));
+  }
+
+  template <class S>
+  static void run(const Arguments&, const cpu::Plan& plan, const Forward<S>& problem) {
+    cpu::run(plan, problem, threads(), cpu::Workspace(plan.workspace).data());
+  }
+  template <class S>
+  static void run(const Arguments&, const cpu::Training& plan, const Backward<S>& problem) {
+    cpu::run(plan, problem, threads(), cpu::Workspace(plan.backward.workspace).data());
+  }
+
+ private:
   // torch's intra-op threads. A single task stays on the calling thread.
-  static void run(void*, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
+  static void run_tasks(void*, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
     torch::stable::parallel_for(0, tasks, 1, [=](int64_t begin, int64_t end) {
       for (int64_t index = begin; index < end; ++index) task(argument, index);
     });
   }
 
-  template <class S>
-  static void forward(const Arguments&, const Forward<S>& problem) {
-    cpu::forward(problem, {nullptr, int64_t(torch::stable::get_num_threads()), run});
-  }
-  template <class S>
-  static void backward(const Arguments&, const Backward<S>& problem) {
-    cpu::backward(problem, {nullptr, int64_t(torch::stable::get_num_threads()), run});
-  }
+  static cpu::Parallel threads() { return {nullptr, int64_t(torch::stable::get_num_threads()), run_tasks}; }
 };
 
 #ifdef RESBLOCK_CUDA
 struct OnCuda {
   static constexpr bool omits_unwanted = false;
 
-  static Tensor workspace(const Arguments& a, size_t bytes) {
-    return torch::stable::new_empty(a.input, Shape{int64_t(bytes)}, ScalarType::Byte);
-  }
+ private:
+  using DeviceGuard = torch::stable::accelerator::DeviceGuard;
 
   // cuBLAS on the current stream, with torch's settings: tf32 and sums in 16 bits if they allow it. Not matmul, which
   // an autocast region around a backward pass would run in another type.
@@ -61,19 +76,27 @@ struct OnCuda {
             {const_cast<Tensor*>(&a.input), multiply<float>, multiply<double>, multiply<bfloat16>, multiply<float16>}};
   }
 
+  static int64_t bytes(const cuda::Plan& plan) { return plan.workspace; }
+  static int64_t bytes(const cuda::Training& plan) { return plan.backward.workspace; }
+
+ public:
   template <class S>
-  static void forward(const Arguments& a, const Forward<S>& problem) {
-    const CudaStream stream(a.input.get_device_index());
-    const Tensor scratch = workspace(a, cuda::forward_workspace(problem));
-    const char* error = cuda::forward(problem, context(a, stream), scratch.mutable_data_ptr());
-    STD_TORCH_CHECK(!error, "residual_lstm: ", error);
+  static cuda::Plan inference(const Arguments& a) {
+    const DeviceGuard guard(a.input.get_device_index());
+    return cuda::plan_inference<S>(cuda::current_machine(), a.request<cuda::Schedule>(cuda::schedule_names));
   }
   template <class S>
-  static void backward(const Arguments& a, const Backward<S>& problem) {
+  static cuda::Training training(const Arguments& a) {
+    const DeviceGuard guard(a.input.get_device_index());
+    return cuda::plan_training<S>(cuda::current_machine(), a.request<cuda::Schedule>(cuda::schedule_names));
+  }
+
+  template <class Plan, class Problem>
+  static void run(const Arguments& a, const Plan& plan, const Problem& problem) {
     const CudaStream stream(a.input.get_device_index());
-    const Tensor scratch = workspace(a, cuda::backward_workspace(problem));
-    const char* error = cuda::backward(problem, context(a, stream), scratch.mutable_data_ptr());
-    STD_TORCH_CHECK(!error, "residual_lstm_backward: ", error);
+    const Tensor scratch = torch::stable::new_empty(a.input, Shape{bytes(plan)}, ScalarType::Byte);
+    const char* error = cuda::run(plan, problem, context(a, stream), scratch.mutable_data_ptr());
+    STD_TORCH_CHECK(!error, "residual_lstm: ", error);
   }
 };
 #endif
@@ -93,23 +116,24 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor we
                                                          Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
                                                          double dropout_p, std::optional<Tensor> dropout_seed,
                                                          bool residual, bool output_peephole_previous,
+                                                         std::optional<std::string> schedule,
                                                          std::optional<int64_t> checkpoint_chunks) {
   const Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-                    dropout_seed, residual, output_peephole_previous);
+                    dropout_seed, residual, output_peephole_previous, schedule);
   STD_TORCH_CHECK(checkpoint_chunks.value_or(0) >= 0, "residual_lstm: checkpoint_chunks is ", *checkpoint_chunks,
-                  ", expected 0 (keep everything) or the number of chunks");
+                  ", expected 0 (save everything) or the number of chunks");
   const ForwardResults results = empty_results(a);
   Tensor saved;
   if (!checkpoint_chunks) {
     saved = a.empty({0}, a.arithmetic_type());
-    forward_pass<Device>(a, results, nullptr);
+    inference_pass<Device>(a, results);
   } else if (*checkpoint_chunks) {
     const Chunks chunks(a, *checkpoint_chunks);
     saved = a.empty(chunks.states_shape(), a.arithmetic_type());
     forward_in_chunks<Device>(chunks, results, saved);
   } else {
     saved = empty_saved(a, a.size);
-    forward_pass<Device>(a, results, &saved);
+    training_pass<Device>(a, results, saved);
   }
   return {results.output, results.h_n, results.c_n, saved};
 }
@@ -119,10 +143,10 @@ template <class Device>
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> residual_lstm_backward(
     Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, Tensor weight_ih_first, Tensor weight_ih,
     Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
-    double dropout_p, std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous, Tensor saved,
-    bool input_wanted, bool states_wanted) {
+    double dropout_p, std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
+    std::optional<std::string> schedule, Tensor saved, bool input_wanted, bool states_wanted) {
   const Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-                    dropout_seed, residual, output_peephole_previous);
+                    dropout_seed, residual, output_peephole_previous, schedule);
   const auto [T, B, I, H, L] = a.size;
   const OutputGradients of = {a.checked("grad_output", grad_output, {T, B, H}), a.checked_state("grad_h_n", grad_h_n),
                               a.checked_state("grad_c_n", grad_c_n)};
@@ -152,18 +176,60 @@ Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequence
   return mask;
 }
 
-std::string instruction_set() { return cpu::instruction_set(); }
+std::string instruction_set() { return cpu::name(cpu::processor_isa()); }
 
-std::string cpu_schedules() { return cpu::schedules(); }
+template <size_t count>
+std::string joined(const char* const (&names)[count]) {
+  std::string text;
+  for (const char* name : names) text += (text.empty() ? "" : " ") + std::string(name);
+  return text;
+}
+
+std::string cpu_schedules() { return joined(cpu::schedule_names); }
 
 // Empty where the module was built without CUDA.
 std::string cuda_schedules() {
 #ifdef RESBLOCK_CUDA
-  return cuda::schedules();
+  return joined(cuda::schedule_names);
 #else
   return "";
 #endif
 }
+
+// What a call of these sizes gets on the CPU, with so many threads and on an instruction set that may be another
+// processor's.
+std::string cpu_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t inputs, int64_t units, int64_t layers,
+                     bool dropout, bool training, std::optional<std::string> schedule, std::string instruction_set,
+                     int64_t threads) {
+  const cpu::Machine machine = {cpu::isa_of(instruction_set.c_str()), threads};
+  const cpu::Request request = {
+      {steps, sequences, inputs, units, layers}, dropout, find_schedule<cpu::Schedule>(schedule, cpu::schedule_names)};
+  std::string text;
+  dispatch(type, [&](auto of) {
+    using S = decltype(of);
+    text = training ? describe(cpu::plan_training<S>(machine, request), cpu::schedule_names)
+                    : describe(cpu::plan_inference<S>(machine, request), cpu::schedule_names);
+  });
+  return text;
+}
+
+#ifdef RESBLOCK_CUDA
+// What it gets on the current GPU, or on an H200 where there is none.
+std::string cuda_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t inputs, int64_t units, int64_t layers,
+                      bool dropout, bool training, std::optional<std::string> schedule) {
+  const cuda::Machine current = cuda::current_machine(), machine = current.multiprocessors ? current : cuda::h200;
+  const cuda::Request request = {{steps, sequences, inputs, units, layers},
+                                 dropout,
+                                 find_schedule<cuda::Schedule>(schedule, cuda::schedule_names)};
+  std::string text;
+  dispatch(type, [&](auto of) {
+    using S = decltype(of);
+    text = training ? describe(cuda::plan_training<S>(machine, request), cuda::schedule_names)
+                    : describe(cuda::plan_inference<S>(machine, request), cuda::schedule_names);
+  });
+  return text;
+}
+#endif
 
 }  // namespace
 }  // namespace resblock
@@ -172,13 +238,13 @@ STABLE_TORCH_LIBRARY(resblock, m) {
   m.def(
       "residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, "
       "Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
-      "bool output_peephole_previous, int? checkpoint_chunks) "
+      "bool output_peephole_previous, str? schedule, int? checkpoint_chunks) "
       "-> (Tensor output, Tensor h_n, Tensor c_n, Tensor saved)");
   m.def(
       "residual_lstm_backward(Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, "
       "Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, "
       "Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
-      "bool output_peephole_previous, Tensor saved, bool input_wanted, bool states_wanted) "
+      "bool output_peephole_previous, str? schedule, Tensor saved, bool input_wanted, bool states_wanted) "
       "-> (Tensor grad_input, Tensor grad_weight_ih_first, "
       "Tensor grad_weight_ih, Tensor grad_weight_hh, Tensor grad_weight_peephole, Tensor grad_bias, Tensor grad_h_0, "
       "Tensor grad_c_0)");
@@ -188,12 +254,24 @@ STABLE_TORCH_LIBRARY(resblock, m) {
   m.def("instruction_set() -> str");
   m.def("cpu_schedules() -> str");
   m.def("cuda_schedules() -> str");
+  m.def(
+      "cpu_plan(ScalarType dtype, int steps, int sequences, int inputs, int units, int layers, bool dropout, "
+      "bool training, str? schedule, str instruction_set, int threads) -> str");
+#ifdef RESBLOCK_CUDA
+  m.def(
+      "cuda_plan(ScalarType dtype, int steps, int sequences, int inputs, int units, int layers, bool dropout, "
+      "bool training, str? schedule) -> str");
+#endif
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
   m.impl("instruction_set", TORCH_BOX(&resblock::instruction_set));
   m.impl("cpu_schedules", TORCH_BOX(&resblock::cpu_schedules));
   m.impl("cuda_schedules", TORCH_BOX(&resblock::cuda_schedules));
+  m.impl("cpu_plan", TORCH_BOX(&resblock::cpu_plan));
+#ifdef RESBLOCK_CUDA
+  m.impl("cuda_plan", TORCH_BOX(&resblock::cuda_plan));
+#endif
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CPU, m) {

@@ -1,5 +1,8 @@
-// The forward and the backward pass of one problem, from tensors to the kernels of a device. A Device offers
-// forward(arguments, problem) and backward(arguments, problem) for every storage type.
+// The forward and the backward pass of one problem, from tensors to the kernels of a device. A Device offers, for every
+// storage type S,
+//
+//     inference<S>(arguments) and training<S>(arguments), its plans (core/plan.h),
+//     run(arguments, plan, problem), which runs one with the problem's pass.
 #pragma once
 #include "arguments.h"
 
@@ -9,7 +12,7 @@ struct ForwardResults {
   Tensor output, h_n, c_n;
 };
 
-// Of the weights in the order of Weights.
+// The gradients of the weights, in the order of Weights.
 using WeightGradients = std::array<Tensor, 5>;
 
 struct OutputGradients {
@@ -53,13 +56,26 @@ inline Tensor empty_saved(const Arguments& a, const Sizes& size) {
   return a.empty({saved_size(size)}, a.arithmetic_type());
 }
 
-// Without `saved` no backward pass can follow.
+template <class S>
+Forward<S> forward_problem(const Arguments& a, const ForwardResults& results, Arithmetic<S>* saved) {
+  return {inputs<S>(a), write<S>(results.output), write<S>(results.h_n), write<S>(results.c_n), saved};
+}
+
+// No backward pass can follow.
 template <class Device>
-void forward_pass(const Arguments& a, const ForwardResults& results, const Tensor* saved) {
+void inference_pass(const Arguments& a, const ForwardResults& results) {
   dispatch(a.input.scalar_type(), [&](auto type) {
     using S = decltype(type);
-    Device::forward(a, Forward<S>{inputs<S>(a), write<S>(results.output), write<S>(results.h_n), write<S>(results.c_n),
-                                  saved ? write<Arithmetic<S>>(*saved) : nullptr});
+    Device::run(a, Device::template inference<S>(a), forward_problem<S>(a, results, nullptr));
+  });
+}
+
+template <class Device>
+void training_pass(const Arguments& a, const ForwardResults& results, const Tensor& saved) {
+  dispatch(a.input.scalar_type(), [&](auto type) {
+    using S = decltype(type);
+    Device::run(a, Device::template training<S>(a).forward,
+                forward_problem<S>(a, results, write<Arithmetic<S>>(saved)));
   });
 }
 
@@ -68,16 +84,16 @@ void backward_pass(const Arguments& a, const OutputGradients& of, const Tensor& 
   dispatch(a.input.scalar_type(), [&](auto type) {
     using S = decltype(type);
     const auto& [ih_first, ih, hh, peephole, bias] = to.weights;
-    Device::backward(a,
-                     Backward<S>{inputs<S>(a),
-                                 read<S>(of.output),
-                                 read_state<S>(of.h_n),
-                                 read_state<S>(of.c_n),
-                                 read<Arithmetic<S>>(saved),
-                                 write_if_any<S>(to.input),
-                                 {write<S>(ih_first), write<S>(ih), write<S>(hh), write<S>(peephole), write<S>(bias)},
-                                 write_if_any<S>(to.h_0),
-                                 write_if_any<S>(to.c_0)});
+    Device::run(a, Device::template training<S>(a),
+                Backward<S>{inputs<S>(a),
+                            read<S>(of.output),
+                            read_state<S>(of.h_n),
+                            read_state<S>(of.c_n),
+                            read<Arithmetic<S>>(saved),
+                            write_if_any<S>(to.input),
+                            {write<S>(ih_first), write<S>(ih), write<S>(hh), write<S>(peephole), write<S>(bias)},
+                            write_if_any<S>(to.h_0),
+                            write_if_any<S>(to.c_0)});
   });
 }
 

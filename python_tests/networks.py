@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import reference
 import tolerances
 import torch
 from tolerances import error
 from torch import Tensor
 
-import resblock.reference
-from resblock.ops import residual_lstm
+from resblock.ops import plan, residual_lstm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +28,13 @@ class Case:
     with_lengths: bool = False
     dropout_p: float = 0.0
     seed: int = 0
+    schedule: str | None = None
 
     def __str__(self) -> str:
         options = [self.output_peephole, "residual" if self.residual else "plain"]
         options += ["lengths"] if self.with_lengths else []
         options += [f"p{self.dropout_p}"] if self.dropout_p else []
+        options += [self.schedule] if self.schedule else []
         return f"T{self.steps}-B{self.batch}-H{self.units}-L{self.layers}-" + "-".join(options)
 
     def tensors(self, dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -72,7 +74,16 @@ class Case:
     def run(self, tensors: list[Tensor], checkpoint_chunks: int = 0) -> tuple[Tensor, ...]:
         """Call the operator."""
         options = self.lengths, self.dropout_p, self.dropout_seed, self.residual, self.output_peephole
-        return residual_lstm(*tensors, *options, checkpoint_chunks)
+        return residual_lstm(*tensors, *options, checkpoint_chunks, self.schedule)
+
+    def is_taken_by(self, schedule: str, dtype: torch.dtype = torch.float64) -> bool:
+        """Whether inference can be run on this schedule of the CPU."""
+        sizes = self.steps, self.batch, self.inputs, self.units, self.layers
+        try:
+            plan(*sizes, dtype=dtype, dropout=self.dropout_p > 0, schedule=schedule)
+        except ValueError:
+            return False
+        return True
 
     def reference(self, tensors: list[Tensor]) -> tuple[Tensor, ...]:
         """Call the step-by-step reference with the operator's dropout mask."""
@@ -81,7 +92,7 @@ class Case:
             sizes = self.layers, self.steps, self.batch, self.units
             mask = torch.ops.resblock.residual_lstm_dropout_mask(self.dropout_seed, *sizes, self.dropout_p)
             mask = mask.to(tensors[0].dtype)
-        return resblock.reference.residual_lstm(*tensors, self.lengths, mask, self.residual, self.output_peephole)
+        return reference.residual_lstm(*tensors, self.lengths, mask, self.residual, self.output_peephole)
 
 
 def gradients(outputs: tuple[Tensor, ...], tensors: list[Tensor], seed: int = 7) -> tuple[Tensor, ...]:

@@ -34,17 +34,21 @@ class Atom:
     record: str = "ATOM"
 
 
+HELIX = (-57.0, -47.0)
+STRAND = (-120.0, 130.0)
+
+
 @functools.cache
-def helix(sequence: str, chain: str = "A", start: int = 1) -> tuple[Atom, ...]:
-    """An alpha helix with ideal bonds and the default side-chain angles of Biopython."""
+def peptide(sequence: str, torsions: tuple[tuple[float, float], ...], chain: str = "A", start: int = 1):
+    """A chain with these phi and psi, ideal bonds and the default side-chain angles of Biopython."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        structure = read_PIC_seq(SeqRecord(Seq(sequence), id="helix"))
+        structure = read_PIC_seq(SeqRecord(Seq(sequence), id="peptide"))
         structure.internal_to_atom_coordinates()
         model = next(iter(structure))
         made = next(iter(model))
-        for residue in made:
-            for angle, value in (("phi", -57.0), ("psi", -47.0), ("omg", 180.0)):
+        for residue, (phi, psi) in zip(made, torsions, strict=True):
+            for angle, value in (("phi", phi), ("psi", psi), ("omg", 180.0)):
                 if residue.internal_coord.get_angle(angle) is not None:
                     residue.internal_coord.set_angle(angle, value)
         made.internal_coord.internal_to_atom_coordinates()
@@ -60,6 +64,11 @@ def helix(sequence: str, chain: str = "A", start: int = 1) -> tuple[Atom, ...]:
         for k, residue in enumerate(made)
         for atom in residue
     )
+
+
+def helix(sequence: str, chain: str = "A", start: int = 1) -> tuple[Atom, ...]:
+    """An alpha helix."""
+    return peptide(sequence, (HELIX,) * len(sequence), chain, start)
 
 
 def moved(atoms, rotation=None, shift=(0.0, 0.0, 0.0), chain=None):
@@ -118,3 +127,70 @@ def write(path, atoms):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(pdb(atoms))
     return path
+
+
+def docked(atoms, partner, direction, gap=3.2):
+    """`partner` slid along a direction until its nearest atom is `gap` Angstrom from `atoms`."""
+    here = np.array([atom.xyz for atom in atoms])
+    there = np.array([atom.xyz for atom in partner])
+    way = np.array(direction) / np.linalg.norm(direction)
+    there = there - there.mean(axis=0) + here.mean(axis=0)
+    slid = next(
+        step * way
+        for step in np.arange(0.0, 100.0, 0.1)
+        if np.linalg.norm(here[:, None] - there - step * way, axis=-1).min() >= gap
+    )
+    centre = np.mean([atom.xyz for atom in partner], axis=0)
+    return moved(partner, shift=tuple(here.mean(axis=0) - centre + slid))
+
+
+def turned(atoms, seed):
+    """The same atoms turned at random."""
+    return moved(atoms, random_rotation(np.random.default_rng(seed)))
+
+
+def modified(atoms, number, name, **atom_names):
+    """A residue under another name and as HETATM; atoms renamed where asked, as (name, element)."""
+
+    def changed(atom):
+        if atom.number != number:
+            return atom
+        new, element = atom_names.get(atom.name, (atom.name, atom.element))
+        return replace(atom, residue=name, record="HETATM", name=new, element=element)
+
+    return tuple(map(changed, atoms))
+
+
+# Loops between the helices and strands were found by trying torsions from the allowed regions of the
+# Ramachandran plot at random: of those without a clash of the backbone, the most compact.
+LOOPS = {
+    "helix to helix": ((-47.0, 125.0), (-54.0, -29.0), (-132.0, 144.0), (-129.0, 122.0), (-66.0, 151.0)),
+    "strand to helix": ((-78.0, 6.0), (-99.0, 0.0), (-116.0, 124.0)),
+    "helix to strand": ((54.0, 49.0), (-80.0, 139.0), (-81.0, 0.0), (-113.0, 129.0)),
+}
+
+
+def helical_fold():
+    """Three chains: two helices and a loop with a gap and every type, selenomethionine, a strand across, a helix."""
+    first = peptide("MKEALRDIQSWHNGGPDVTLEYKQCFANKR", (HELIX,) * 12 + LOOPS["helix to helix"] + (HELIX,) * 13, "A", 5)
+    first = tuple(atom for atom in modified(first, 5, "MSE", SD=("SE", "SE")) if atom.number not in (18, 19))
+    second = turned(peptide("TVKIRVYF", (STRAND,) * 8, "B", -3), 1)
+    first += docked(first, second, (1.0, 0.2, 0.1))
+    third = turned(peptide("GDEELLKWLHC", (HELIX,) * 11, "C", 101), 2)
+    return first + docked(first, third, (-0.3, 1.0, 0.4))
+
+
+def mixed_fold():
+    """Three chains: strand, helix and strand; two strands. One residue of unknown type, one without N, one cut."""
+    loops = (LOOPS["strand to helix"], LOOPS["helix to strand"])
+    torsions = (STRAND,) * 6 + loops[0] + (HELIX,) * 10 + loops[1] + (STRAND,) * 8
+    first = peptide("TVYFEIRNGDPSKLAEQCWMHNGGTVKVTYS", torsions, "H", 1)
+    first = tuple(
+        atom
+        for atom in modified(first, 12, "XYZ")
+        if (atom.number, atom.name) != (22, "N") and not (atom.number == 13 and atom.name in ("CG", "CD", "CE", "NZ"))
+    )
+    second = turned(peptide("RQTEVHIDL", (STRAND,) * 9, "L", 40), 3)
+    first += docked(first, second, (0.2, -1.0, 0.3))
+    third = turned(peptide("KCFYAWMNP", (STRAND,) * 9, "M", 40), 4)
+    return first + docked(first, third, (0.1, 0.3, -1.0))

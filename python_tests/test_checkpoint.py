@@ -102,7 +102,7 @@ def test_gradcheck_and_gradgradcheck() -> None:
 @pytest.mark.parametrize(("chunks", "dtype"), [(2, torch.float32), (9, torch.bfloat16)])
 def test_opcheck(chunks: int, dtype: torch.dtype) -> None:
     case = CHECKED
-    options = case.lengths, case.dropout_p, case.dropout_seed, True, False
+    options = case.lengths, case.dropout_p, case.dropout_seed, True, False, None
     arguments = (*case.tensors(dtype), *options)
     torch.library.opcheck(torch.ops.resblock.residual_lstm.default, (*arguments, chunks))
     with torch.no_grad():
@@ -153,7 +153,7 @@ def test_the_modules_hand_it_on() -> None:
     assert "checkpoint_chunks=4" in repr(ResidualLSTM(3, 4, checkpoint_chunks=4))
 
 
-def test_without_gradients_nothing_is_cut() -> None:
+def test_without_gradients_there_are_no_chunks() -> None:
     case = Case(40, 1, 18, 8, 6)
     tensors = [t.detach() for t in case.tensors(torch.float32)]
     assert all(torch.equal(a, e) for a, e in zip(case.run(tensors, 7), case.run(tensors), strict=True))
@@ -182,7 +182,7 @@ print(json.dumps(status("VmHWM") - before - output.nbytes))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self")
 def test_a_long_sequence_trains_in_little_memory(tmp_path: Path) -> None:
-    """60 layers of 8 units over 40,000 steps: 440 MiB are kept without chunks."""
+    """60 layers of 8 units over 40,000 steps: 440 MiB of saved activations without chunks."""
     program = [sys.executable, "-c", TRAINING_STEP.replace("CHUNKS", "100")]
     run = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     risen = json.loads(run.stdout)

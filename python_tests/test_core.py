@@ -224,10 +224,10 @@ def test_threads_do_not_change_a_bit():
 def test_nothing_is_saved_without_a_backward_pass(device):
     arrays = make_arrays(4, 3, 2, 5, 4)
     problem = core.Problem(**arrays, device=device)
-    kept, not_kept = core.forward(problem), core.forward(problem, needs_backward=False)
-    assert not_kept["saved"].size == 0
+    training, inference = core.forward(problem), core.forward(problem, needs_backward=False)
+    assert inference["saved"].size == 0
     for name in ("output", "h_n", "c_n"):  # perhaps by another schedule
-        np.testing.assert_allclose(not_kept[name], kept[name], rtol=0, atol=64 * np.finfo(kept[name].dtype).eps)
+        np.testing.assert_allclose(inference[name], training[name], rtol=0, atol=64 * np.finfo(float).eps)
 
 
 def test_arguments_are_checked():
@@ -236,5 +236,7 @@ def test_arguments_are_checked():
         core.forward(core.Problem(**{**arrays, "bias": arrays["bias"][:1]}))
     with pytest.raises(ValueError, match="c_0 has another dtype"):
         core.forward(core.Problem(**{**arrays, "c_0": arrays["c_0"].astype(np.float32)}))
+    with pytest.raises(ValueError, match="schedule is 'fast', expected one of: batched"):
+        core.forward(core.Problem(**arrays, schedule="fast"))
     with pytest.raises(ValueError, match=r"lengths are in 1\.\.T"):
         core.forward(core.Problem(**arrays, lengths=np.array([1, 0, 2])))

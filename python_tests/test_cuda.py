@@ -28,12 +28,12 @@ pytestmark = pytest.mark.skipif(
 
 
 def on_gpu(
-    case: Case, tensors: list[torch.Tensor], checkpoint_chunks: int = 0
+    case: Case, tensors: list[torch.Tensor], checkpoint_chunks: int = 0, schedule: str | None = None
 ) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
     moved = [t.detach().cuda().requires_grad_() for t in tensors]
     lengths = None if case.lengths is None else case.lengths.cuda()
     options = lengths, case.dropout_p, case.dropout_seed, case.residual, case.output_peephole
-    return moved, residual_lstm(*moved, *options, checkpoint_chunks)
+    return moved, residual_lstm(*moved, *options, checkpoint_chunks, schedule)
 
 
 @pytest.mark.parametrize("case", odd_sizes(), ids=str)
@@ -54,10 +54,10 @@ def test_odd_sizes_agree_with_the_cpu(case: Case, dtype: torch.dtype) -> None:
     check_with_cpu(case, dtype, 4 * tolerances.FLOAT32_FLOOR)
 
 
-def check_with_cpu(case: Case, dtype: torch.dtype, of_float32: float) -> None:
+def check_with_cpu(case: Case, dtype: torch.dtype, of_float32: float, schedule: str | None = None) -> None:
     """Compare results and gradients; of 16 bits with the tolerance of their type."""
     tensors = case.tensors(dtype)
-    moved, actual = on_gpu(case, tensors)
+    moved, actual = on_gpu(case, tensors, schedule=schedule)
     expected = case.run(tensors)
     tolerance = tolerances.HALF.get(dtype, of_float32)
     pairs = [*zip(actual, expected, strict=True)]
@@ -71,13 +71,28 @@ def gradients_on_gpu(outputs: tuple[torch.Tensor, ...], tensors: list[torch.Tens
     return gradients(on_cpu, tensors)
 
 
+SCHEDULES = [None, *resblock.ops.schedules("cuda")]
+
+
+def skip_unless_taken(case: Case, dtype: torch.dtype, schedule: str | None) -> None:
+    sizes = case.steps, case.batch, case.inputs, case.units, case.layers
+    options = {"dtype": dtype, "training": True, "dropout": case.dropout_p > 0}
+    try:
+        resblock.ops.plan(*sizes, **options, schedule=schedule, device="cuda")
+    except ValueError as error:
+        assert schedule is not None
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_other_types_agree_with_the_cpu(dtype: torch.dtype) -> None:
+def test_other_types_agree_with_the_cpu(dtype: torch.dtype, schedule: str | None) -> None:
     case = Case(9, 17, 18, 8, 6, with_lengths=True, dropout_p=0.3)
-    check_with_cpu(case, dtype, 4 * tolerances.FLOAT32_FLOOR)
+    skip_unless_taken(case, dtype, schedule)
+    check_with_cpu(case, dtype, 4 * tolerances.FLOAT32_FLOOR, schedule)
 
 
-# Sizes at which the kernels change their ways: lanes per sequence, chunks of time, turns; units of a block.
+# Sizes at which the kernels change their ways: lanes per sequence, chunks of time, bundles of a pipe; units of a block.
 SIZES = [
     Case(9, 300, 18, 8, 12, residual=True),
     Case(700, 2, 18, 8, 60, "previous"),
@@ -92,20 +107,13 @@ SIZES = [
 ]
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("case", SIZES, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_sizes_of_every_schedule_agree_with_the_cpu(case: Case, dtype: torch.dtype) -> None:
+def test_sizes_of_every_schedule_agree_with_the_cpu(case: Case, dtype: torch.dtype, schedule: str | None) -> None:
+    skip_unless_taken(case, dtype, schedule)
     # Thousands of steps gather more rounding than the floor allows for.
-    check_with_cpu(case, dtype, 20 * tolerances.FLOAT32_FLOOR)
-
-
-@pytest.mark.parametrize("schedule", ["general", "serial", "wavefront", "wide"])
-def test_every_schedule_passes_the_grid(schedule: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "other_types or sizes_ or repeats"]
-    environment = {**os.environ, "RESBLOCK_CUDA_SCHEDULE": schedule}
-    # Beside the tests, not in the source tree, whose package may be there without its compiled module.
-    done = subprocess.run(command, env=environment, cwd=HERE, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:]
+    check_with_cpu(case, dtype, 20 * tolerances.FLOAT32_FLOOR, schedule)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +172,7 @@ def test_gradcheck_and_opcheck() -> None:
 
     assert torch.autograd.gradcheck(run, tensors)
     operator = torch.ops.resblock.residual_lstm.default
-    torch.library.opcheck(operator, (*tensors, lengths, 0.3, case.dropout_seed, True, False, 0))
+    torch.library.opcheck(operator, (*tensors, lengths, 0.3, case.dropout_seed, True, False, None, 0))
 
 
 def test_a_seed_on_the_device_draws_the_same_mask() -> None:
@@ -174,7 +182,7 @@ def test_a_seed_on_the_device_draws_the_same_mask() -> None:
     assert all(torch.equal(a, e) for a, e in zip(actual, expected, strict=True))
 
 
-# Of each schedule: serial, wavefront, wide.
+# One of each schedule: serial, wavefront, wide.
 ONE_EACH = [Case(9, 300, 18, 8, 12), Case(300, 2, 18, 8, 20), Case(9, 20, 18, 40, 4)]
 
 
@@ -283,14 +291,14 @@ def sanitizer() -> str | None:
 
 @pytest.mark.skipif(not sanitizer() and not REQUIRED, reason="compute-sanitizer is not installed")
 @pytest.mark.parametrize("tool", ["memcheck", "racecheck", "synccheck"])
-@pytest.mark.parametrize("schedule", ["serial", "wavefront"])
-def test_compute_sanitizer_finds_nothing(tool: str, schedule: str) -> None:
+def test_compute_sanitizer_finds_nothing(tool: str) -> None:
     script = (
         "import torch; from networks import Case, gradients; from resblock.ops import residual_lstm\n"
-        "cases = [Case(20, 5, 18, 8, 4), Case(12, 3, 18, 20, 3), Case(6, 40, 18, 40, 2)]\n"
-        "for case, dtype in [(c, d) for c in cases for d in (torch.float32, torch.bfloat16)]:\n"
+        "narrow, wide = [Case(20, 5, 18, 8, 4), Case(12, 3, 18, 20, 3)], [Case(6, 40, 18, 40, 2)]\n"
+        "runs = [(c, s) for c in narrow for s in ('serial', 'wavefront')] + [(c, 'wide') for c in wide]\n"
+        "for (case, schedule), dtype in [(r, d) for r in runs for d in (torch.float32, torch.bfloat16)]:\n"
         "    tensors = [t.detach().cuda().requires_grad_() for t in case.tensors(dtype)]\n"
-        "    residual_lstm(*tensors)[0].sum().backward()\n"
+        "    residual_lstm(*tensors, schedule=schedule)[0].sum().backward()\n"
         "torch.cuda.synchronize()\n"
     )
     command = [
@@ -304,16 +312,18 @@ def test_compute_sanitizer_finds_nothing(tool: str, schedule: str) -> None:
         script,
     ]
     # torch's pool of memory would hide what is written past an end.
-    environment = {**os.environ, "RESBLOCK_CUDA_SCHEDULE": schedule, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
+    environment = {**os.environ, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     done = subprocess.run(command, env=environment, cwd=HERE, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_repeats_bit_by_bit() -> None:
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_repeats_bit_by_bit(schedule: str | None) -> None:
     case = Case(20, 33, 18, 8, 6)
+    skip_unless_taken(case, torch.float32, schedule)
     runs = []
     for _ in range(3):
-        moved, outputs = on_gpu(case, case.tensors(torch.float32))
+        moved, outputs = on_gpu(case, case.tensors(torch.float32), schedule=schedule)
         runs.append((*outputs, *gradients_on_gpu(outputs, moved)))
     assert all(torch.equal(a, b) for other in runs[1:] for a, b in zip(runs[0], other, strict=True))
 

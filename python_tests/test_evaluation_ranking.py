@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import gmean, hypergeom
+from sklearn.metrics import roc_auc_score
 
 from resblock import ranking
 
@@ -120,3 +122,88 @@ def test_scores_that_are_not_numbers_are_refused():
         ranking.rfpp([np.nan, 1.0], [True, False])
     with pytest.raises(ValueError, match="equal lengths"):
         ranking.rfpp([1.0], [True, False])
+
+
+@given(scored)
+def test_auroc_is_scikit_learns(rows):
+    scores, labels = zip(*rows, strict=True)
+    if len(set(labels)) == 2:
+        assert ranking.auroc(scores, labels) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "true_pairs", "draws"),
+    [(50, 3, 20), (50, 3, 50), (50, 3, 60), (50, 50, 20), (50, 0, 20), (50, 0, 80), (1, 1, 5), (2000, 3, 1000)],
+)
+def test_truncated_baseline_is_the_hypergeometric_sum(pairs, true_pairs, draws):
+    """The rank is above k if none of the first k draws is true; from `draws` on it stays, and without a true pair."""
+    none_yet = [hypergeom(pairs, true_pairs, min(k, pairs)).pmf(0) for k in range(draws)]
+    expected = draws if true_pairs == 0 else sum(none_yet)
+    assert ranking.truncated_random_rfpp(pairs, true_pairs, draws) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("pairs", "true_pairs"), [(40, 3), (7, 7), (9, 1)])
+def test_expected_random_rfpp_is_the_sum_without_truncation(pairs, true_pairs):
+    none_yet = sum(hypergeom(pairs, true_pairs, k).pmf(0) for k in range(pairs))
+    assert ranking.expected_random_rfpp(pairs, true_pairs) == pytest.approx(none_yet)
+    assert ranking.expected_random_rfpp(pairs, 0) is None
+
+
+def test_of_equal_scores_true_pairs_come_last():
+    order = ranking.pessimistic_order([0.5, 0.9, 0.5, 0.5, 0.1], [True, False, False, True, True])
+    assert order.tolist() == [1, 2, 0, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("surface", "expected"), [(1, 1.0), (9, 1.0), (10, 0.5), (14, 0.5), (15, 2 / 3), (20, 0.5), (500, 0.4)]
+)
+def test_precision_is_over_a_fifth_of_the_smaller_surface(surface, expected):
+    scores, labels = [5, 4, 3, 2, 1], [True, False, True, False, False]
+    assert ranking.precision_top_l5(scores, labels, surface) == pytest.approx(expected)
+
+
+def test_accuracy_order_ncpd_and_percentiles():
+    assert ranking.accuracy_order(3, 2000) == 1.5
+    assert ranking.ncpd([0.2, 1.0, 1.0001, 30]) == 2
+    assert ranking.ncpd([0.2, 1.0, 1.0001, 30], per_mille=0.5) == 1
+    assert ranking.ncpd([]) == 0
+    # Eleven values lie at 0, 10, ... 100 per cent; between two, by the straight line.
+    assert list(ranking.percentiles(range(11)).values()) == pytest.approx(range(1, 10))
+    assert ranking.percentiles([1, 2])["30"] == pytest.approx(1.3)
+
+
+def test_a_summary_by_hand():
+    def result(code, rfpp, order, random, auroc, precision):
+        return ranking.DimerResult(code, 100, 2, rfpp, order, random, auroc, precision)
+
+    whole = ranking.summary(
+        [
+            result("A", 1, 0.5, 40.0, 0.9, 1.0),
+            result("B", 10, 2.0, 30.0, 0.5, 0.0),
+            result("C", 40, 32.0, 10.0, 0.6, 0.5),
+            result("all true", 1, 1.0, 1.0, None, 1.0),
+            ranking.DimerResult("none", 100, 0, None, None, None, None, None),
+        ]
+    )
+    assert (whole.dimers, whole.ranked, whole.ncpd) == (5, 4, 2)
+    assert whole.median_rfpp == 5.5
+    assert whole.median_accuracy_order == 1.5
+    assert whole.median_expected_random_rfpp == 20.0
+    assert whole.geometric_mean_accuracy_order == pytest.approx(gmean([0.5, 2.0, 32.0, 1.0]))
+    assert whole.median_auroc == pytest.approx(0.6)
+    assert whole.mean_auroc == pytest.approx(2 / 3)
+    assert whole.mean_precision_top_l5 == pytest.approx(0.625)
+    assert whole.rfpp_percentiles["10"] == pytest.approx(1.0)
+    assert whole.rfpp_percentiles["90"] == pytest.approx(31.0)
+
+
+def test_a_dimer_whose_pairs_are_all_true():
+    result = ranking.dimer_result("X", [1.0, 2.0], [True, True], 5)
+    assert (result.rfpp, result.accuracy_order, result.expected_random_rfpp) == (1, 500.0, 1.0)
+    assert result.auroc is None
+    assert result.precision_top_l5 == 1.0
+
+
+def test_tables_are_refused():
+    with pytest.raises(ValueError, match="equal lengths"):
+        ranking.auroc([[1.0], [2.0]], [[True], [False]])

@@ -96,3 +96,29 @@ def test_a_complex_without_positives_is_left_out(model, complex):
     without = dataclasses.replace(complex, contact_area=np.zeros_like(complex.contact_area))
     assert ResidueExamples(model, [without, made_complex(2)], Drawing(4)).batches == 1
     assert list(ResidueExamples(model, [without], Drawing(4))) == []
+
+
+def test_two_chains_of_a_partner_have_lengths_of_their_own(model, complex):
+    renamed = tuple(
+        dataclasses.replace(r, chain="H" if k < 5 else "L") for k, r in enumerate(complex.receptor.residues)
+    )
+    assert model.residues(dataclasses.replace(complex.receptor, residues=renamed)).lengths.tolist() == [5, 9]
+
+
+def test_negatives_are_drawn_with_replacement_and_weigh_by_number(complex):
+    by_number = made_model("residues", complex, positive_weight=0.0, negatives_per_complex=200)
+    (batch,) = ResidueExamples(by_number, [complex, made_complex(2)], Drawing(2))
+    first = int(complex.labels().sum())
+    sizes = sorted(int(one.labels().sum()) for one in (complex, made_complex(2)))
+    assert batch.labels.shape == (2 * 200 + sum(sizes),)
+    labels = batch.labels[: first + 200] if first == sizes[0] else batch.labels
+    assert labels[:first].all()
+    negatives = batch.inputs[1].T[~batch.labels]
+    assert len({tuple(pair) for pair in negatives.tolist()}) < 400, "of fewer than 200 pairs each, some come again"
+    assert batch.weights[: first + 200].sum().item() == pytest.approx(0.5)
+
+
+def test_the_last_batch_holds_what_is_left():
+    complexes = [made_complex(k) for k in range(5)]
+    examples = ResidueExamples(made_model("residues", complexes[0]), complexes, Drawing(2))
+    assert [len(batch.inputs[0].lengths) for batch in examples] == [4, 4, 2]

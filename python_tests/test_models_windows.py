@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader
 
 from resblock.errors import InputError
 from resblock.models import Drawing
+from resblock.models.examples import pair_weights
 from resblock.models.windows import WindowExamples, windows_around
+from resblock.pairs.selection import Closest
 from resblock.structure.scales import NEUTRAL_PKA
 
 # float32 sums in another order: batches of another size, lanes of another vector.
@@ -118,6 +120,39 @@ def test_windows_of_a_batch_are_those_of_its_pairs(complexes):
         expected = slow_window(model, *(partners[place] for place in places), *residues)
         np.testing.assert_allclose(batch.inputs[0][: len(expected), p].numpy(), expected, atol=1e-5)
         assert batch.inputs[1][p] == len(expected)
+
+
+def test_random_pairs_are_drawn_afresh_every_epoch_and_closest_ones_once(complexes, monkeypatch):
+    def pairs(options, epoch):
+        training = WindowExamples(made_model("windows", complexes[0], **options), complexes, Drawing(16, seed=1))
+        training.draw(0)
+        rows, labels = training.draw(epoch)
+        return {tuple(sorted(row)) for row in rows[~labels].tolist()}, {tuple(sorted(r)) for r in rows[labels].tolist()}
+
+    drawn = {"selection": "random", "negatives_per_positive": 3.0}
+    first, again = pairs(drawn, 0), pairs(drawn, 1)
+    assert first[0] != again[0]
+    assert first[1] == again[1], "the positives are all shown in every epoch"
+    closest = {"closest_per_positive": 2.0}
+    assert pairs(closest, 0) == pairs(closest, 1)
+    calls = []
+    chosen = Closest.__call__
+    monkeypatch.setattr(Closest, "__call__", lambda self, *given: calls.append(1) or chosen(self, *given))
+    pairs(closest, 1)
+    assert len(calls) == len(complexes)
+
+
+def test_a_batch_has_the_windows_and_weights_of_its_pairs(complexes):
+    model = made_model("windows", complexes[0], positive_weight=0.7)
+    training = WindowExamples(model, complexes, Drawing(16, seed=3))
+    rows, labels = training.draw(5)
+    for k, batch in enumerate(training):
+        here = slice(16 * k, 16 * k + 16)
+        windows, lengths = windows_around(training._all, training._all, rows[here])
+        assert torch.equal(batch.inputs[0], windows)
+        assert torch.equal(batch.inputs[1], lengths)
+        assert batch.labels.tolist() == labels[here].tolist()
+        np.testing.assert_array_equal(batch.weights, pair_weights(labels[here], 0.7))
 
 
 def test_both_orders_are_shown(complexes):

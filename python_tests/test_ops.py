@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import tolerances
 import torch
@@ -10,16 +14,32 @@ from tolerances import error
 from torch import Tensor
 
 import resblock.ops
-from resblock.composite import residual_lstm_composite
-from resblock.ops import residual_lstm
+from resblock.ops import autograd, residual_lstm
+from resblock.ops.composite import residual_lstm_composite
 
 # With weights larger than the second-level cache, in two chunks of time.
 FAR_WEIGHTS = Case(17, 40, 5, 264, 2, "previous", with_lengths=True, dropout_p=0.2)
 
 
+@pytest.mark.parametrize("schedule", [None, "batched", "layerwise"])
 @pytest.mark.parametrize("case", [*odd_sizes(), FAR_WEIGHTS], ids=str)
-def test_float64_agrees_with_the_reference(case: Case) -> None:
-    check_float64(case)
+def test_float64_agrees_with_the_reference(case: Case, schedule: str | None) -> None:
+    check_float64(dataclasses.replace(case, schedule=schedule))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("schedule", resblock.ops.schedules("cpu"))
+@pytest.mark.parametrize("case", odd_sizes(), ids=str)
+def test_inference_agrees_with_the_reference(case: Case, schedule: str, dtype: torch.dtype) -> None:
+    tensors, case = case.tensors(dtype), dataclasses.replace(case, schedule=schedule)
+    if not case.is_taken_by(schedule, dtype):
+        with pytest.raises(ValueError, match=f"schedule is '{schedule}', which takes"):
+            case.run(tensors)
+        return
+    expected = case.reference([t.double() for t in tensors])
+    tolerance = tolerances.DOUBLE if dtype == torch.float64 else 4 * tolerances.FLOAT32_FLOOR
+    assert all(error(a, e) < tolerance for a, e in zip(case.run(tensors), expected, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -108,13 +128,16 @@ def test_gradgradcheck(case: Case) -> None:
 
 def operator_arguments(case: Case, dtype: torch.dtype = torch.float64) -> tuple[object, ...]:
     previous = case.output_peephole == "previous"
-    options = (case.lengths, case.dropout_p, case.dropout_seed, case.residual, previous, 0)
+    options = (case.lengths, case.dropout_p, case.dropout_seed, case.residual, previous, case.schedule, 0)
     return (*case.tensors(dtype), *options)
 
 
 @pytest.mark.parametrize(
     ("case", "dtype"),
-    [(Case(2, 2, 2, 2, 4, with_lengths=True, dropout_p=0.3), torch.float32), (Case(2, 1, 2, 2, 1), torch.bfloat16)],
+    [
+        (Case(2, 2, 2, 2, 4, with_lengths=True, dropout_p=0.3), torch.float32),
+        (Case(2, 1, 2, 2, 1, schedule="batched"), torch.bfloat16),
+    ],
 )
 @pytest.mark.parametrize("wanted", [(True, True), (False, False)])
 def test_opcheck(case: Case, dtype: torch.dtype, wanted: tuple[bool, bool]) -> None:
@@ -240,7 +263,7 @@ def test_dropout_has_its_rate_mean_and_seed() -> None:
         assert not any(torch.equal(slices[0], other) for other in slices[1:])
 
 
-def test_what_training_kept_serves_the_next_call_and_never_two_at_once() -> None:
+def test_the_memory_of_saved_activations_serves_the_next_call_and_never_two_at_once() -> None:
     cases = [Case(150, 40, 8, 8, 4, seed=seed) for seed in (1, 2)]  # large enough to wait for the next call
     alone = []
     for case in cases:
@@ -323,9 +346,48 @@ def test_wrong_options_are_named(options: dict[str, object], message: str) -> No
         residual_lstm(*Case(5, 3, 5, 8, 3).tensors(), **options)
 
 
-def test_wrong_output_peephole() -> None:
-    with pytest.raises(ValueError, match="output_peephole is 'next'"):
-        residual_lstm(*Case().tensors(), output_peephole="next")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output_peephole": "next"}, "output_peephole is 'next'"),
+        ({"schedule": "fast"}, "schedule is 'fast', expected one of: batched, layerwise, wavefront"),
+        ({"schedule": "wavefront"}, "schedule is 'wavefront', which takes no training"),
+        ({"schedule": "wavefront", "checkpoint_chunks": 2}, "schedule is 'wavefront', which takes no training"),
+    ],
+)
+def test_wrong_words_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        residual_lstm(*Case().tensors(), **options)
+
+
+@pytest.mark.parametrize("register", [autograd.register_quickly, autograd.register_publicly])
+def test_derivatives_are_the_same_however_they_are_registered(register: Callable[..., None]) -> None:
+    """x y, by an operator whose gradients say which arguments they were asked for."""
+    library = torch.library.Library(f"resblock_test_{register.__name__}", "DEF")
+    library.define("product(Tensor x, Tensor y, float scale) -> (Tensor, Tensor)")
+    library.impl("product", lambda x, y, scale: (scale * x * y, x.new_zeros(3)), "CPU")
+    asked: list[tuple[bool, ...]] = []
+
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        x, y, ctx.scale = inputs
+        ctx.save_for_backward(x, y)
+        ctx.mark_non_differentiable(output[1])
+
+    def gradient(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, y = ctx.saved_tensors
+        asked.append(tuple(ctx.needs_input_grad[:2]))
+        return ctx.scale * grad * y, ctx.scale * grad * x, None
+
+    register(library, "product", setup_context, gradient)
+    product = getattr(torch.ops, library.ns).product
+    x, y = torch.tensor([2.0, 3.0], requires_grad=True), torch.tensor([5.0, 7.0])
+    result, unused = product(x, y, 10.0)
+    assert not unused.requires_grad
+    result.sum().backward()
+    assert torch.equal(x.grad, 10 * y)
+    assert asked == [(True, False)]
+    with torch.no_grad():
+        assert not product(x, y, 10.0)[0].requires_grad
 
 
 def test_functional_transforms() -> None:

@@ -1,13 +1,16 @@
 import csv
+import gzip
 
 import numpy as np
 import pytest
 from synthetic import ALL_TYPES, helix, mmcif, moved, random_rotation, write
 
 from resblock.errors import InputError
-from resblock.pairs import Dimer, load_dimers, prepare_benchmark, prepare_complex
+from resblock.pairs import benchmark, load_complex, load_complexes, prepare_benchmark, prepare_complex
 from resblock.pairs.labels import contact_areas, label_pairs, smallest_distances
 from resblock.structure import read_partner
+from resblock.structure.paper import atom_radii
+from resblock.structure.tessellation import tessellate
 
 RECEPTOR = helix(ALL_TYPES)
 LIGAND = moved(helix("KLEDKVEELLSK"), shift=(0.0, 9.5, 3.0), chain="L")
@@ -64,7 +67,7 @@ def test_labels_on_unbound_residues_count_what_is_lost(tmp_path):
 
 
 def test_a_complex_where_the_partners_lie_apart(tmp_path):
-    """Unbound files anywhere in space give the same dimer: only the bound ones tell contacts."""
+    """Unbound files anywhere in space give the same complex: only the bound ones tell contacts."""
     generator = np.random.default_rng(3)
     write_complex(tmp_path / "HERE")
     write_complex(
@@ -102,7 +105,7 @@ def test_one_failure_stops_nothing_and_a_second_run_does_what_is_left(complexes,
     assert sorted(seen) == [("BAD", 3), ("GOOD", 3), ("SMALL", 3)]
     assert first.done[0].residues == (20, 12)
     assert first.done[0].contacts > 10
-    assert [d.code for d in load_dimers(out)] == ["GOOD", "SMALL"]
+    assert [d.code for d in load_complexes(out)] == ["GOOD", "SMALL"]
     assert not list(out.glob(".*"))
 
     write_complex(complexes / "BAD")
@@ -114,7 +117,7 @@ def test_one_failure_stops_nothing_and_a_second_run_does_what_is_left(complexes,
     (out / "GOOD.npz").write_bytes(b"damaged")
     third = prepare_benchmark(complexes, out, only=["GOOD"], jobs=1)
     assert [entry.code for entry in third.done] == ["GOOD"]
-    assert Dimer.load(out / "GOOD.npz").is_dimer
+    assert load_complex(out / "GOOD.npz").is_dimer
 
 
 def test_impossible_benchmarks(complexes, tmp_path):
@@ -127,8 +130,6 @@ def test_impossible_benchmarks(complexes, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot be made"):
         prepare_benchmark(complexes, tmp_path / "file", jobs=1)
-    with pytest.raises(InputError, match="features 'none': unknown"):
-        prepare_benchmark(complexes, tmp_path / "out", features="none")
 
 
 def test_missing_and_doubled_files(complexes):
@@ -144,11 +145,97 @@ def test_sizes_of_the_papers_dimers(db5):
     """1BKD: 463 x 166 residues; single chains on each side where the benchmark says so."""
     with (db5 / "index.tsv").open() as stream:
         rows = {row["code"]: row for row in csv.DictReader(stream, delimiter="\t")}
-    dimer = prepare_complex(db5 / "1BKD")
-    assert (len(dimer.receptor), len(dimer.ligand)) == (463, 166)
-    assert dimer.is_dimer
-    assert dimer.lost_contacts == 0
-    assert 100 < dimer.labels().sum() < 160
+    complex = prepare_complex(db5 / "1BKD")
+    assert (len(complex.receptor), len(complex.ligand)) == (463, 166)
+    assert complex.is_dimer
+    assert complex.lost_contacts == 0
+    assert 100 < complex.labels().sum() < 160
     assert rows["1BKD"]["paper_test"] == "1"
     many = prepare_complex(db5 / "1VFB")
     assert many.is_dimer == (rows["1VFB"]["dimer"] == "1")
+
+
+def test_contact_areas_are_sums_over_atoms(tmp_path):
+    receptor = read_partner(write(tmp_path / "r.pdb", RECEPTOR))
+    ligand = read_partner(write(tmp_path / "l.pdb", LIGAND))
+    atoms = len(receptor.coordinates)
+    result = tessellate(
+        np.concatenate([receptor.coordinates, ligand.coordinates]),
+        np.concatenate([atom_radii(receptor), atom_radii(ligand)]),
+    )
+    expected = np.zeros((20, 12))
+    for pair, area in zip(result.pairs.tolist(), result.areas.tolist(), strict=True):
+        first, second = sorted(pair)
+        if first < atoms <= second:
+            expected[receptor.atom_residue[first], ligand.atom_residue[second - atoms]] += area
+    np.testing.assert_allclose(contact_areas(receptor, ligand), expected, atol=1e-9)
+
+
+def test_the_biggest_complexes_come_first(complexes, tmp_path):
+    write_complex(complexes / "BIG", receptor=moved(helix(ALL_TYPES * 2)))
+    write_complex(complexes / "TINY", receptor=RECEPTOR[:40])
+    seen = []
+
+    def show(entry, total):
+        seen.append((entry.code, total))
+
+    prepare_benchmark(complexes, tmp_path / "out", only=["TINY", "GOOD", "BIG"], jobs=1, progress=show)
+    assert seen == [("BIG", 3), ("GOOD", 3), ("TINY", 3)]
+
+
+def test_the_key_is_of_files_and_versions(complexes, monkeypatch):
+    def key():
+        return benchmark.complex_key(complexes / "GOOD")
+
+    keys = [key()]
+    for name in ("FORMAT_VERSION", "FEATURE_VERSION", "LABEL_VERSION"):
+        with monkeypatch.context() as patch:
+            patch.setattr(benchmark, name, -1)
+            keys.append(key())
+    for role in benchmark.ROLES:
+        path = complexes / "GOOD" / f"{role}.pdb"
+        content = path.read_text()
+        path.write_text(content + "REMARK\n")
+        keys.append(key())
+        path.write_text(content)
+    assert len(set(keys)) == len(keys) == 8
+    assert key() == keys[0]
+    (complexes / "GOOD" / "ligand_bound.pdb.gz").write_bytes(
+        gzip.compress((complexes / "GOOD" / "ligand_bound.pdb").read_bytes())
+    )
+    (complexes / "GOOD" / "ligand_bound.pdb").unlink()
+    assert key() == keys[0], "compression changes nothing"
+
+
+def test_what_a_prepared_complex_holds(complexes, tmp_path):
+    complex = prepare_complex(complexes / "GOOD")
+    assert complex.code == "GOOD"
+    assert complex.key == benchmark.complex_key(complexes / "GOOD")
+    assert complex.receptor.features.shape == (20, 142)
+    assert [r.chain for r in (complex.receptor.residues[0], complex.ligand.residues[0])] == ["A", "L"]
+    receptor, ligand = (read_partner(complexes / "GOOD" / f"{side}_bound.pdb") for side in ("receptor", "ligand"))
+    np.testing.assert_allclose(complex.distance, smallest_distances(receptor, ligand), rtol=1e-6)
+    entry = prepare_benchmark(complexes, tmp_path / "out", only=["GOOD"], jobs=1).done[0]
+    assert entry.seconds > 0
+    assert entry.contacts == complex.labels().sum()
+
+
+def test_lost_contacts_are_counted(complexes, tmp_path):
+    whole = prepare_complex(complexes / "GOOD")
+    touching = int(whole.contact_area.sum(axis=1).argmax())
+    write(complexes / "GOOD" / "receptor_unbound.pdb", [a for a in RECEPTOR if a.number != touching + 1])
+    entry = prepare_benchmark(complexes, tmp_path / "out", only=["GOOD"], jobs=1).done[0]
+    assert entry.lost_contacts == np.count_nonzero(whole.contact_area[touching]) > 0
+    assert entry.residues == (19, 12)
+
+
+def test_what_failed_or_was_there_has_no_counts(complexes, tmp_path):
+    out = tmp_path / "out"
+    (failed,) = prepare_benchmark(complexes, out, only=["BAD"], jobs=1).complexes
+    prepare_benchmark(complexes, out, only=["GOOD"], jobs=1)
+    (unchanged,) = prepare_benchmark(complexes, out, only=["GOOD"], jobs=1).complexes
+    for entry in (failed, unchanged):
+        assert (entry.residues, entry.contacts, entry.lost_contacts) == ((0, 0), 0, 0)
+    assert (unchanged.status, unchanged.reason, unchanged.seconds) == ("unchanged", "", 0.0)
+    assert failed.status == "failed"
+    assert failed.seconds > 0

@@ -77,3 +77,128 @@ def test_no_residue_is_used_twice(read):
     here, there = helix(SEQUENCE), moved(helix(SEQUENCE), shift=(0, 25.0, 0), chain="B")
     mapping = map_residues(read(here), read(here, there))
     assert mapping.tolist() == list(range(22))
+
+
+def poly(count, start, *tryptophans):
+    """An alanine helix with tryptophan at some places, numbered from `start`: no number follows from the sequence."""
+    return helix("".join("W" if k in tryptophans else "A" for k in range(count)), start=start)
+
+
+@pytest.mark.parametrize(("mutated", "trusted"), [((3, 30), True), ((3, 17, 30), False)])
+def test_numbers_are_trusted_where_19_of_20_names_agree(read, mutated, trusted):
+    """Of 42 and 42 residues, 40 are numbered alike; 38 of them with the same name are just enough."""
+    mapping = map_residues(read(poly(42, 1)), read(poly(42, 3, *mutated)))
+    assert mapping.tolist() == ([-1, -1, *range(40)] if trusted else [*range(42)])
+
+
+@pytest.mark.parametrize(("start", "numbered"), [(11, True), (12, False)])
+def test_numbers_are_trusted_where_half_of_the_shorter_chain_is_there(read, start, numbered):
+    mapping = map_residues(read(poly(20, 1)), read(poly(20, start)))
+    assert mapping.tolist() == ([*[-1] * 10, *range(10)] if numbered else [*range(20)])
+
+
+@pytest.mark.parametrize(("identical", "same"), [(6, True), (5, False)])
+def test_chains_are_the_same_protein_from_three_tenths_identity_on(read, identical, same):
+    first, similar = "MKDFYIRELVQTSAWNHGPC", "LREYFVKDMIESTSFDYANS"
+    second = similar[: 20 - identical] + first[20 - identical :]
+    mapping = map_residues(read(helix(first)), read(helix(second, start=101)))
+    assert mapping.tolist() == ([*range(20)] if same else [-1] * 20)
+
+
+@pytest.mark.parametrize("shared", [10, 9])
+def test_an_alignment_must_cover_half_of_the_shorter_chain(read, shared):
+    first = "MKDFYIRELVGGPGGPGGPG"
+    second = "NSTNSTNSTNS"[: 20 - shared] + first[:shared]
+    mapping = map_residues(read(helix(first)), read(helix(second, start=101)))
+    assert mapping.tolist() == ([*range(10, 20), *[-1] * 10] if shared == 10 else [-1] * 20)
+
+
+def test_the_best_fitting_chain_is_paired_first(read):
+    """Of two chains the whole copy is taken, and not the one of the same name with 14 of 22 residues in common."""
+    base = helix(SEQUENCE)
+    partial = renumbered(helix(SEQUENCE[8:] + "GSPGNGTD"), 8)
+    whole = moved(base, shift=(0.0, 40.0, 0.0), chain="B")
+    mapping = map_residues(read(base), read(partial, whole))
+    assert mapping.tolist() == list(range(22, 44))
+
+
+def test_of_equal_copies_the_nearest_is_taken(read):
+    """A homodimer whose chains have changed their names: every chain stays where it lies."""
+    base = helix(SEQUENCE)
+    here = (base, moved(base, shift=(0.0, 25.0, 0.0), chain="B"))
+    there = (moved(base, shift=(0.0, 25.0, 0.0), chain="A"), moved(base, chain="B"))
+    assert map_residues(read(*here), read(*there)).tolist() == [*range(22, 44), *range(22)]
+
+
+@pytest.mark.parametrize(("farther", "taken"), [(0.4, 0), (3.0, 22)])
+def test_of_copies_equally_near_to_an_angstrom_the_one_of_the_same_name_is_taken(read, farther, taken):
+    base = helix(SEQUENCE)
+    there = (moved(base, shift=(0.0, farther, 0.0)), moved(base, shift=(0.0, 0.0, 0.2), chain="B"))
+    assert map_residues(read(base), read(*there)).tolist() == list(range(taken, taken + 22))
+
+
+def test_of_copies_alike_in_all_the_first_is_taken(read):
+    base = moved(helix(SEQUENCE), chain="X")
+    there = (moved(base, shift=(0.0, 0.4, 0.0), chain="A"), moved(base, shift=(0.0, 0.0, 0.2), chain="B"))
+    assert map_residues(read(base), read(*there)).tolist() == list(range(22))
+    assert map_residues(read(*there), read(base)).tolist() == [*range(22), *[-1] * 22]
+
+
+@pytest.mark.parametrize(("cut", "near"), [(1, True), (4, False)])
+def test_a_tenth_of_coverage_goes_before_nearness_and_less_does_not(read, cut, near):
+    """The copy nearby has `cut` residues that the other chain lacks: 21 or 18 of 22 fit."""
+    base = helix(SEQUENCE)
+    nearby = renumbered(helix(SEQUENCE[cut:] + "DNST"[:cut]), cut)
+    mapping = map_residues(read(base), read(nearby, moved(base, shift=(0.0, 30.0, 0.0), chain="B")))
+    assert (mapping[cut:] < 22).all() == near
+    assert (mapping[cut:] >= 22).all() == (not near)
+
+
+def test_nearness_is_the_median_over_residues(read):
+    """A third of a chain that lies elsewhere does not make it the farther one."""
+    base = helix(SEQUENCE)
+    bent = tuple(
+        replace(atom, xyz=(atom.xyz[0], atom.xyz[1] + 80.0, atom.xyz[2])) if atom.number > 16 else atom
+        for atom in moved(base, chain="B")
+    )
+    whole = moved(base, shift=(0.0, 8.0, 0.0), chain="C")
+    assert map_residues(read(base), read(whole, bent)).tolist() == list(range(22, 44))
+
+
+def test_a_chain_cut_in_two_is_mapped_onto_both(read):
+    base = helix(SEQUENCE)
+    parts = (
+        tuple(replace(atom, chain="K") for atom in base if atom.number <= 11),
+        tuple(replace(atom, chain="M") for atom in base if atom.number > 11),
+    )
+    assert map_residues(read(base), read(*parts)).tolist() == list(range(22))
+    assert map_residues(read(*parts), read(base)).tolist() == list(range(22))
+
+
+def test_insertion_codes_are_part_of_the_number(read):
+    def coded(atoms):
+        return tuple(
+            replace(atom, number=5, insertion_code="A" if atom.number == 6 else "B") if atom.number in (6, 7) else atom
+            for atom in atoms
+        )
+
+    base = coded(helix(SEQUENCE))
+    bound = tuple(atom for atom in base if atom.insertion_code != "A")
+    assert map_residues(read(base), read(bound)).tolist() == [*range(5), -1, *range(5, 21)]
+
+
+def test_a_modified_residue_is_its_parent(read):
+    """Eleven methionines of 22, all selenomethionines in the bound structure: the numbers are trusted."""
+    base = helix("MA" * 11)
+    bound = tuple(
+        replace(atom, residue="MSE", record="HETATM") if atom.residue == "MET" else atom for atom in renumbered(base, 2)
+    )
+    assert map_residues(read(base), read(bound)).tolist() == [-1, -1, *range(20)]
+
+
+def test_coverage_is_of_the_shorter_chain(read):
+    """Half a chain nearby covers as much as a whole one far away: it comes first, and the other gives the rest."""
+    base = helix(SEQUENCE)
+    half = tuple(replace(atom, chain="K") for atom in base if atom.number <= 11)
+    far = moved(base, shift=(0.0, 40.0, 0.0), chain="M")
+    assert map_residues(read(base), read(far, half)).tolist() == [*range(22, 33), *range(11, 22)]

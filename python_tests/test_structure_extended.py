@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from synthetic import ALL_TYPES, helix, moved, random_rotation, write
 
 from resblock.structure import EXTENDED_FEATURES, PAPER_FEATURES, read_partner, residue_features
-from resblock.structure.backbone import backbone, secondary_structure, torsions, unit
-from resblock.structure.frame import canonical_frame
+from resblock.structure.backbone import secondary_structure, torsions, unit
 from resblock.structure.neighbourhood import distances, half_sphere_exposure, neighbour_means, within
 from resblock.structure.shape import flatness, protrusion
 
@@ -62,7 +61,7 @@ def test_a_helix_is_a_helix(bundle):
     inner = np.r_[2:18, 22:38]
     np.testing.assert_array_equal(column(table, "helix")[inner], 1.0)
     np.testing.assert_array_equal(column(table, "strand")[inner], 0.0)
-    phi, psi = torsions(backbone(bundle))
+    phi, psi = torsions(bundle.backbone)
     np.testing.assert_allclose(np.degrees(phi[inner]), -57.0, atol=0.5)
     np.testing.assert_allclose(np.degrees(psi[inner]), -47.0, atol=0.5)
     assert np.isnan(phi[[0, 20]]).all()
@@ -71,17 +70,17 @@ def test_a_helix_is_a_helix(bundle):
 
 
 def test_an_extended_chain_is_a_strand(bundle):
-    chain = backbone(bundle)
+    atoms = bundle.backbone.atoms.copy()
     zigzag = np.column_stack([3.3 * np.arange(40), 0.9 * (-1.0) ** np.arange(40), np.zeros(40)])
-    helix_degree, strand, coil = secondary_structure(replace(chain, ca=zigzag)).T
+    atoms[:, 1] = zigzag
+    helix_degree, strand, coil = secondary_structure(replace(bundle.backbone, atoms=atoms)).T
     np.testing.assert_array_equal(helix_degree, 0.0)
     np.testing.assert_array_equal(strand, 1.0)
     np.testing.assert_array_equal(coil, 0.0)
 
 
 def test_side_points_from_alpha_to_beta(bundle):
-    chain = backbone(bundle)
-    positions = canonical_frame(bundle.coordinates)
+    chain, positions = bundle.backbone, bundle.frame
     betas = [k for k, name in enumerate(bundle.atom_names) if name == "CB"]
     residues = bundle.atom_residue[betas]
     # An ideal C-beta and that of the made helix differ by a few degrees.
@@ -131,7 +130,7 @@ def test_an_atom_alone_protrudes_and_one_in_the_middle_does_not():
 
 def test_a_plane_is_flat():
     flat = np.stack(np.meshgrid(np.arange(0.0, 40, 4), np.arange(0.0, 40, 4), [0.0]), axis=-1).reshape(-1, 3)
-    spread, ratio, _ = flatness(flat, np.ones(len(flat)), (10,)).T
+    spread, ratio, _ = flatness(distances(flat), flat, np.ones(len(flat)), (10,)).T
     assert max(spread.max(), ratio.max()) < 1e-5
     curved = flat + np.column_stack([np.zeros((len(flat), 2)), -((flat - 18.0)[:, :2] ** 2).sum(axis=1) / 40])
-    assert flatness(curved, np.ones(len(flat)), (10,))[:, 0].min() > 0.05
+    assert flatness(distances(curved), curved, np.ones(len(flat)), (10,))[:, 0].min() > 0.05

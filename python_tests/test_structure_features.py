@@ -1,8 +1,5 @@
-import json
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +8,13 @@ from hypothesis import strategies as st
 from synthetic import ALL_TYPES, helix, mmcif, moved, random_rotation, write
 
 from resblock.errors import InputError
+from resblock.files import cache_directory
 from resblock.structure import PAPER_FEATURES, features, read_partner, residue_features
 from resblock.structure.frame import canonical_frame
 from resblock.structure.paper import atom_radii
 from resblock.structure.scales import REFERENCE_AREA, RESIDUE_NAMES, UNKNOWN
 from resblock.structure.tessellation import tessellate
 
-GOLDEN = Path(__file__).parent / "golden"
-sys.path.insert(0, str(GOLDEN))
 AREAS = slice(0, 4)
 
 
@@ -26,19 +22,6 @@ AREAS = slice(0, 4)
 def bundle(tmp_path):
     second = moved(helix(ALL_TYPES[::-1]), shift=(0.0, 10.0, 2.0), chain="B")
     return read_partner(write(tmp_path / "bundle.pdb", helix(ALL_TYPES) + second))
-
-
-def test_golden(tmp_path):
-    from make_golden import golden_partner
-
-    golden = json.loads((GOLDEN / "features.json").read_text())
-    assert golden["version"] == features.FEATURE_VERSION
-    assert golden["columns"] == list(PAPER_FEATURES)
-    expected = np.array(golden["rows"], dtype=np.float64)
-    table = residue_features(golden_partner(tmp_path))
-    # Areas to the last stored digit. PROPKA counts with cutoffs: a different libm may move it.
-    np.testing.assert_allclose(table[:, :8], expected[:, :8], atol=2e-6)
-    np.testing.assert_allclose(table[:, 8], expected[:, 8], atol=0.02)
 
 
 def test_areas_make_up_the_whole_surface_of_the_cells(bundle):
@@ -173,3 +156,28 @@ class TestCache:
         for table in tables:
             np.testing.assert_array_equal(table, tables[0])
         assert [p.suffix for p in (cache / "features").iterdir()] == [".npy"]
+
+
+def test_the_frame_follows_the_order_of_the_atoms(bundle):
+    """Their trend lies along the first axis, their bend in the plane of the first two, both to the positive side."""
+    framed = canonical_frame(bundle.coordinates)
+    order = np.linspace(-1.0, 1.0, len(framed))
+    trend, bend = order @ framed, order**2 @ framed
+    assert trend[0] > 1
+    np.testing.assert_allclose(trend[1:], 0.0, atol=1e-8)
+    assert bend[1] > 1
+    assert bend[2] == pytest.approx(0.0, abs=1e-8)
+
+
+def test_the_cache_lies_where_the_variable_says_or_with_the_users(monkeypatch, tmp_path):
+    monkeypatch.setenv("RESBLOCK_CACHE", str(tmp_path))
+    assert cache_directory() == tmp_path
+    monkeypatch.delenv("RESBLOCK_CACHE")
+    assert cache_directory().name == "resblock"
+    assert cache_directory().is_absolute()
+
+
+def test_sets_of_features_have_entries_of_their_own(cache, bundle):
+    assert residue_features(bundle, "extended").shape == (40, 142)
+    assert residue_features(bundle, "paper").shape == (40, 9)
+    assert len(list((cache / "features").iterdir())) == 2

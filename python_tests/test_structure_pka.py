@@ -1,10 +1,13 @@
+import logging
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import ALL_TYPES, helix, moved, write
+from synthetic import ALL_TYPES, helix, modified, moved, write
 
+from resblock.errors import InputError
 from resblock.structure import pka, read_partner
+from resblock.structure.frame import canonical_frame
 
 
 @pytest.fixture
@@ -58,3 +61,70 @@ def test_numbering_does_not_matter(tmp_path, helix_pair):
 def test_beyond_the_limit_the_model_stands_in(helix_pair, monkeypatch):
     monkeypatch.setattr(pka, "MAX_RESIDUES", 39)
     np.testing.assert_array_equal(pka.propka_pka(helix_pair), pka.model_pka(helix_pair))
+
+
+@pytest.fixture
+def handed(monkeypatch):
+    """Lines that PROPKA is given."""
+    texts = []
+    single = pka.propka.run.single
+    monkeypatch.setattr(
+        pka.propka.run,
+        "single",
+        lambda name, stream, **more: texts.append(stream.getvalue()) or single(name, stream=stream, **more),
+    )
+
+    def handed(partner):
+        pka.propka_pka(partner)
+        return texts[-1].splitlines()
+
+    return handed
+
+
+def test_what_propka_is_given(handed, tmp_path):
+    """Parents in place of modified residues, one numbering, the partner's own frame, and TER between chains only."""
+    first = modified(helix("MKDC", start=7), 7, "MSE", SD=("SE", "SE"))
+    second = modified(moved(helix("SKDY"), shift=(0.0, 14.0, 0.0), chain="B"), 1, "SEP", OG=("PX", "P"))
+    partner = read_partner(write(tmp_path / "two.pdb", first + second))
+    lines = handed(partner)
+    frame = canonical_frame(partner.coordinates)
+    atoms = [line for line in lines if line.startswith("ATOM")]
+    read = [(line[12:16].strip(), line[17:20], line[21], int(line[22:26])) for line in atoms]
+    expected = [
+        ({"SE": "SD"}.get(name, name), partner.residues[k].parent, "A", int(k) + 1)
+        for name, k in zip(partner.atom_names, partner.atom_residue, strict=True)
+        if name != "PX"
+    ]
+    assert read == expected
+    assert {"OXT", "SD"} <= {name for name, *_ in read}
+    assert lines.count("TER") == 1
+    assert int(lines[lines.index("TER") - 1][22:26]) == 4
+    assert lines[-1] == "END"
+    assert [int(line[6:11]) for line in atoms][:3] == [1, 2, 3]
+    positions = np.array([[float(line[start : start + 8]) for start in (30, 38, 46)] for line in atoms])
+    kept = [name != "PX" for name in partner.atom_names]
+    np.testing.assert_allclose(positions, frame[kept], atol=1e-4)
+    assert all(line[54:66] == "  1.00  0.00" for line in atoms)
+
+
+def test_the_log_is_as_loud_afterwards_as_before(helix_pair):
+    logging.disable(logging.INFO)
+    try:
+        pka.propka_pka(helix_pair)
+        assert logging.root.manager.disable == logging.INFO
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def test_impossible_geometry_is_refused(helix_pair, monkeypatch):
+    def fail(*given, **named):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pka.propka.run, "single", fail)
+    with pytest.raises(InputError, match=r"pair\.pdb: PROPKA cannot make sense of the geometry"):
+        pka.propka_pka(helix_pair)
+
+
+def test_a_partner_of_the_largest_size_is_predicted(helix_pair, monkeypatch):
+    monkeypatch.setattr(pka, "MAX_RESIDUES", 40)
+    assert np.nanmax(np.abs(pka.propka_pka(helix_pair) - pka.model_pka(helix_pair))) > 0.05

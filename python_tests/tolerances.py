@@ -27,6 +27,20 @@ ONNXRUNTIME = 1e-5
 # torch.nn.LSTM against ours, both float32, T up to 40.
 TORCH_LSTM_FLOAT32 = 2e-6
 
+# Stored as float32 (6e-8 of the value); another BLAS sums in another order, and a spread across a plane is the root of
+# a difference near zero, which turns 1e-12 into 1e-6.
+GOLDEN_FEATURE = 2e-6
+# PROPKA counts atoms with cutoffs: another libm may take one for another.
+GOLDEN_PKA = 0.02
+# Log-odds of the included weights: instruction sets and numbers of threads differ by 1.2e-6 over the 60 layers of the
+# paper's network.
+GOLDEN_LOG_ODDS = 5e-6
+
+# The slow definitions sum areas of 200 square Angstrom in another order, from coordinates in another frame ...
+DEFINITION = 1e-7
+# ... and the spread across a plane is a root, as above.
+DEFINITION_SPREAD = 1e-5
+
 
 def error(actual: Tensor, expected: Tensor) -> float:
     """Largest absolute difference over the largest absolute value; NaN counts as infinite."""

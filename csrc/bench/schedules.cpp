@@ -1,9 +1,11 @@
 // Times the CPU schedules on one thread, without torch, to tune a kernel in seconds.
 //
-//     bench_schedules [--type f32|f64|bf16|f16] [--dropout P] [--seconds N] [--size T,B,I,H,L[,training]] [NAME...]
+//     bench_schedules [--type f32|f64|bf16|f16] [--dropout P] [--seconds N] [--schedule NAME]
+//                     [--size T,B,I,H,L[,training]] [NAME...]
 //
-// Without names or sizes: every workload below. RESBLOCK_ISA and RESBLOCK_SCHEDULE choose as everywhere. Times are the
-// thread's CPU time, which other processes disturb least: the least and the median of all repeats.
+// Without names or sizes: every workload below. RESBLOCK_ISA chooses as everywhere. Times are the thread's CPU time,
+// which other processes disturb least: the least and the median of all repeats. A call is planned and gets its
+// workspace within the time.
 #include <time.h>
 
 #include <algorithm>
@@ -16,7 +18,8 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu/plan.h"
+#include "core/cpu/block_cache.h"
+#include "core/cpu/run.h"
 
 namespace {
 
@@ -28,7 +31,7 @@ struct Workload {
   bool training;
 };
 
-// The sizes of bench/workloads.py; S is cut to a part of its sequences, which all take the same time.
+// The sizes of bench/workloads.py; S has a part of its sequences, which all take the same time.
 const std::vector<Workload> table = {
     {"A", {10000, 1, 18, 8, 60}, false}, {"S", {9, 2048, 18, 8, 60}, false},    {"R", {9, 128, 18, 8, 60}, true},
     {"R2", {1000, 8, 18, 8, 60}, true},  {"M16", {2000, 1, 18, 16, 60}, false}, {"M32", {2000, 1, 18, 32, 60}, false},
@@ -131,15 +134,30 @@ void print(const char* part, const Times& times, double cells, double operations
          operations / times.least * 1e-9);
 }
 
+struct Settings {
+  double dropout = 0, seconds = 0.5;
+  std::optional<cpu::Schedule> schedule;
+};
+
 template <class S>
-void run(const Workload& work, double dropout, double seconds) {
-  Arrays<S> arrays(work, dropout);
+void run(const Workload& work, const Settings& settings) {
+  Arrays<S> arrays(work, settings.dropout);
   const Sizes& s = work.size;
+  const cpu::Machine machine = {cpu::processor_isa(), 1};
+  const cpu::Request request = {s, settings.dropout > 0, settings.schedule};
+  const auto forward = [&] {
+    const cpu::Plan plan =
+        work.training ? cpu::plan_training<S>(machine, request).forward : cpu::plan_inference<S>(machine, request);
+    cpu::run(plan, arrays.forward, cpu::serial, cpu::Workspace(plan.workspace).data());
+  };
+  const auto backward = [&] {
+    const cpu::Training plan = cpu::plan_training<S>(machine, request);
+    cpu::run(plan, arrays.backward, cpu::serial, cpu::Workspace(plan.backward.workspace).data());
+  };
   const double cells = double(s.L * s.T * s.B), operations = forward_operations(s);
   printf("%-4s T %5ld B %5ld H %3ld L %2ld", work.name.c_str(), long(s.T), long(s.B), long(s.H), long(s.L));
-  print("forward", measure(seconds, [&] { cpu::forward(arrays.forward, cpu::serial); }), cells, operations);
-  if (work.training)
-    print("backward", measure(seconds, [&] { cpu::backward(arrays.backward, cpu::serial); }), cells, 2 * operations);
+  print("forward", measure(settings.seconds, forward), cells, operations);
+  if (work.training) print("backward", measure(settings.seconds, backward), cells, 2 * operations);
   printf("\n");
   fflush(stdout);
 }
@@ -168,7 +186,7 @@ Workload find(const std::string& name) {
 void run_all(int argc, char** argv) {
   std::vector<Workload> chosen;
   std::string type = "f32";
-  double seconds = 0.5, dropout = 0;
+  Settings settings;
   for (int k = 1; k < argc; ++k) {
     const std::string word = argv[k];
     const bool option = word.rfind("--", 0) == 0;
@@ -178,24 +196,26 @@ void run_all(int argc, char** argv) {
     else if (word == "--type")
       type = argv[++k];
     else if (word == "--dropout")
-      dropout = atof(argv[++k]);
+      settings.dropout = atof(argv[++k]);
     else if (word == "--seconds")
-      seconds = atof(argv[++k]);
+      settings.seconds = atof(argv[++k]);
+    else if (word == "--schedule")
+      settings.schedule = find_schedule<cpu::Schedule>(std::string(argv[++k]), cpu::schedule_names);
     else
       chosen.push_back(find(word));
   }
-  const char* schedule = getenv("RESBLOCK_SCHEDULE");
   printf("%s, %s, schedule %s; ns per cell: least, median; GFLOP/s of multiply-adds at the least\n",
-         cpu::instruction_set(), type.c_str(), schedule ? schedule : "by size");
+         cpu::name(cpu::processor_isa()), type.c_str(),
+         settings.schedule ? cpu::schedule_names[int(*settings.schedule)] : "by size");
   for (const Workload& work : chosen.empty() ? table : chosen)
     if (type == "f32")
-      run<float>(work, dropout, seconds);
+      run<float>(work, settings);
     else if (type == "f64")
-      run<double>(work, dropout, seconds);
+      run<double>(work, settings);
     else if (type == "bf16")
-      run<bfloat16>(work, dropout, seconds);
+      run<bfloat16>(work, settings);
     else if (type == "f16")
-      run<float16>(work, dropout, seconds);
+      run<float16>(work, settings);
     else
       throw std::invalid_argument("--type is '" + type + "', expected f32, f64, bf16 or f16");
 }

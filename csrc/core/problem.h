@@ -9,6 +9,9 @@
 
 namespace resblock {
 
+constexpr int64_t gates_of_cell = 4;      // i, f, g, o
+constexpr int64_t peepholes_of_cell = 3;  // i, f, o
+
 struct Sizes {
   int64_t T;  // time steps
   int64_t B;  // sequences
@@ -20,7 +23,7 @@ struct Sizes {
 struct Options {
   double dropout;                 // probability of zeroing an input of layers 2..L; 0 outside training
   uint64_t seed;                  // of the dropout mask
-  bool residual;                  // add y^(l-2) to the output of layers 4, 6, 8, ... (counted from 1)
+  bool residual;                  // y^(l-2) joins the output of layers 4, 6, 8, ... (counted from 1)
   bool output_peephole_previous;  // the output gate sees c[t-1] instead of c[t]
   int64_t first_step = 0;         // of this problem within a longer one: lengths and dropout count steps from there
 };
@@ -55,23 +58,26 @@ RESBLOCK_INLINE int64_t running_steps(const Inputs<S>& p, int64_t sequence) {
   return rest < 0 ? 0 : rest > p.size.T ? p.size.T : rest;
 }
 
-// What the backward pass needs of the forward pass: per cell the gates after their nonlinearity, c and y, laid out as
-// the schedule that wrote them likes best. This is how most do: per layer three planes, one after the other, in which
-// steps past a sequence's length hold zero gates, zero y and the last valid c.
+// The saved activations of a cell, which the backward pass reads: its gates after their nonlinearity, c and y. The
+// schedule that saves them lays them out as it likes best.
+constexpr int64_t saved_gate_o = 3, saved_c = gates_of_cell, saved_y = saved_c + 1, saved_of_cell = saved_y + 1;
+
+RESBLOCK_INLINE int64_t saved_per_layer(const Sizes& s) { return s.T * s.B * saved_of_cell * s.H; }
+
+// The layout of most schedules: per layer three planes, one after the other, in which steps past a sequence's length
+// hold zero gates, zero y and the last valid c.
 template <class A>
 struct SavedLayer {
   A* gates;  // (T, B, 4H)  i, f, g, o
   A* c;      // (T, B, H)
-  A* y;      // (T, B, H)   the layer's output with the residual addition
+  A* y;      // (T, B, H)   the layer's output with its residual connection
 };
-
-RESBLOCK_INLINE int64_t saved_per_layer(const Sizes& s) { return s.T * s.B * 6 * s.H; }
 
 template <class A>
 RESBLOCK_INLINE SavedLayer<A> saved_layer(A* saved, const Sizes& s, int64_t layer) {
   const int64_t cells = s.T * s.B * s.H;
-  A* base = saved + layer * 6 * cells;
-  return {base, base + 4 * cells, base + 5 * cells};
+  A* base = saved + layer * saved_of_cell * cells;
+  return {base, base + saved_c * cells, base + saved_y * cells};
 }
 
 template <class S>
@@ -94,9 +100,27 @@ struct Backward : Inputs<S> {
   S* grad_c_0;                 // (L, B, H)
 };
 
-// Layers are counted from 0 in the code: the paper's even layers from the fourth on take the addition.
+// Layers are counted from 0 in the code: the paper's even layers from the fourth on have a residual connection.
 RESBLOCK_INLINE bool has_shortcut(const Options& o, int64_t layer) {
   return o.residual && layer >= 3 && layer % 2 == 1;
+}
+
+// Whether the input of `layer` also goes past it, into the residual connection of the next one.
+RESBLOCK_INLINE bool shortcut_passes(const Sizes& s, const Options& o, int64_t layer) {
+  return layer + 1 < s.L && has_shortcut(o, layer + 1);
+}
+
+template <bool value>
+struct Constant {
+  RESBLOCK_INLINE constexpr operator bool() const { return value; }
+};
+
+// Calls body(previous) with a constant, so that the cell's kernels are compiled for either output peephole:
+//
+//     with_output_peephole(options, [&](auto previous) { kernel<previous>(...); });
+template <class Body>
+RESBLOCK_INLINE auto with_output_peephole(const Options& o, const Body& body) {
+  return o.output_peephole_previous ? body(Constant<true>()) : body(Constant<false>());
 }
 
 }  // namespace resblock

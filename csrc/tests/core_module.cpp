@@ -10,11 +10,11 @@
 #include <thread>
 #include <vector>
 
-#include "core/cpu/plan.h"
+#include "core/cpu/dropout_mask.h"
+#include "tests/cpu_call.h"
 #if defined(RESBLOCK_TEST_CUDA)
-#include "core/cuda/launch.h"
+#include "tests/cuda_call.h"
 #include "tests/cuda_on_host.h"
-#include "tests/matrix_library.h"
 #endif
 
 namespace py = pybind11;
@@ -70,6 +70,7 @@ struct Arguments {
   uint64_t seed;
   bool residual, output_peephole_previous;
   std::string device;
+  std::optional<std::string> schedule;
   int threads;
 };
 
@@ -105,28 +106,28 @@ void run_threads(void* context, int64_t tasks, void (*task)(const void*, int64_t
   for (std::thread& other : others) other.join();
 }
 
-#if defined(RESBLOCK_TEST_CUDA)
-template <class P>
-void run_cuda(const P& problem, size_t workspace_bytes, const char* (*launch)(const P&, const cuda::Context&, void*)) {
-  std::vector<unsigned char> workspace(workspace_bytes, 0xff);
-  if (const char* error = launch(problem, test_context(), workspace.data())) throw std::runtime_error(error);
+CpuCall cpu_call(Arguments& a) {
+  return {find_schedule<cpu::Schedule>(a.schedule, cpu::schedule_names), {&a.threads, a.threads, run_threads}};
 }
+
+#if defined(RESBLOCK_TEST_CUDA)
+CudaCall cuda_call(const Arguments& a) { return {find_schedule<cuda::Schedule>(a.schedule, cuda::schedule_names)}; }
 #endif
 
 template <class S>
 void run(Arguments a, const Forward<S>& problem) {
 #if defined(RESBLOCK_TEST_CUDA)
-  if (a.device == "cuda") return run_cuda(problem, cuda::forward_workspace(problem), cuda::forward<S>);
+  if (a.device == "cuda") return cuda_call(a)(problem);
 #endif
-  cpu::forward(problem, {&a.threads, a.threads, run_threads});
+  cpu_call(a)(problem);
 }
 
 template <class S>
 void run(Arguments a, const Backward<S>& problem) {
 #if defined(RESBLOCK_TEST_CUDA)
-  if (a.device == "cuda") return run_cuda(problem, cuda::backward_workspace(problem), cuda::backward<S>);
+  if (a.device == "cuda") return cuda_call(a)(problem);
 #endif
-  cpu::backward(problem, {&a.threads, a.threads, run_threads});
+  cpu_call(a)(problem);
 }
 
 // Calls visit(S{}) with the storage type of the input.
@@ -217,21 +218,23 @@ PYBIND11_MODULE(resblock_core, m) {
       .def(py::init([](py::array input, py::array weight_ih_first, py::array weight_ih, py::array weight_hh,
                        py::array weight_peephole, py::array bias, py::array h_0, py::array c_0,
                        std::optional<py::array_t<int64_t, py::array::c_style>> lengths, double dropout, uint64_t seed,
-                       bool residual, bool output_peephole_previous, std::string device, int threads) {
+                       bool residual, bool output_peephole_previous, std::string device,
+                       std::optional<std::string> schedule, int threads) {
              return Arguments{
-                 input,   weight_ih_first, weight_ih, weight_hh, weight_peephole,          bias,   h_0,    c_0,
-                 lengths, dropout,         seed,      residual,  output_peephole_previous, device, threads};
+                 input,   weight_ih_first, weight_ih, weight_hh, weight_peephole,          bias,   h_0,      c_0,
+                 lengths, dropout,         seed,      residual,  output_peephole_previous, device, schedule, threads};
            }),
            py::kw_only(), py::arg("input"), py::arg("weight_ih_first"), py::arg("weight_ih"), py::arg("weight_hh"),
            py::arg("weight_peephole"), py::arg("bias"), py::arg("h_0"), py::arg("c_0"), py::arg("lengths") = py::none(),
            py::arg("dropout") = 0., py::arg("seed") = 0, py::arg("residual") = true,
-           py::arg("output_peephole_previous") = false, py::arg("device") = "cpu", py::arg("threads") = 1);
+           py::arg("output_peephole_previous") = false, py::arg("device") = "cpu", py::arg("schedule") = py::none(),
+           py::arg("threads") = 1);
   m.def("forward", &forward, py::arg("problem"), py::arg("needs_backward") = true, "output, h_n, c_n and saved.");
   m.def("backward", &backward, py::arg("problem"), py::arg("saved"), py::arg("grad_output"), py::arg("grad_h_n"),
         py::arg("grad_c_n"), "One gradient per array of the problem, by its name.");
   m.def("dropout_mask", &dropout_mask, py::arg("layers"), py::arg("steps"), py::arg("sequences"), py::arg("units"),
         py::arg("p"), py::arg("seed"), "(L-1, T, B, H) factors of the inputs of layers 2..L.");
-  m.def("instruction_set", &cpu::instruction_set);
+  m.def("instruction_set", [] { return cpu::name(cpu::processor_isa()); });
 #if defined(RESBLOCK_TEST_CUDA)
   m.def("set_schedule", &set_schedule, py::arg("order"), py::arg("resident_blocks"));
   m.attr("devices") = std::vector<std::string>{"cpu", "cuda"};

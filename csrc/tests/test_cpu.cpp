@@ -1,10 +1,11 @@
-// The CPU core against the scalar reference, over the grid. RESBLOCK_ISA says which instruction set.
+// The CPU core against the scalar reference, over the grid. RESBLOCK_ISA says which instruction set; the arguments may
+// name one schedule.
 #include <atomic>
 #include <random>
 #include <thread>
 
-#include "core/cpu/plan.h"
 #include "tests/check.h"
+#include "tests/cpu_call.h"
 #include "tests/grid.h"
 #include "tests/parts.h"
 #include "tests/scalar_reference.h"
@@ -29,82 +30,117 @@ struct Threads {
   }
 };
 
+// A schedule, or the planner's choice.
+using Wanted = std::optional<cpu::Schedule>;
+
+// All of them, or the one that is named on the command line.
+std::vector<Wanted> schedules() {
+  std::vector<Wanted> all = {std::nullopt};
+  if (check::is_argument("by_size")) return all;
+  for (size_t k = 0; k < std::size(cpu::schedule_names); ++k) {
+    if (check::is_argument(cpu::schedule_names[k])) return {cpu::Schedule(k)};
+    all.push_back(cpu::Schedule(k));
+  }
+  return all;
+}
+
+bool trains(const Wanted& schedule) { return schedule != cpu::Schedule::wavefront; }
+
 template <class S>
-Results<S> run(const ProblemData<S>& data, const cpu::Parallel& parallel = cpu::serial) {
+bool infers(const ProblemData<S>& data, const Wanted& schedule) {
+  try {
+    CpuCall{schedule}.inference(data.inputs());
+    return true;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
+}
+
+template <class S>
+Results<S> run(const ProblemData<S>& data, const CpuCall& call) {
   Results<S> r(data.size);
-  cpu::forward(data.forward(r), parallel);
-  cpu::backward(data.backward(r), parallel);
+  call(data.forward(r));
+  call(data.backward(r));
   return r;
 }
 
-// Of the forward pass alone, which may take another schedule than before a backward pass.
+// The forward pass alone, which may take another schedule than before a backward pass.
 template <class S>
-Results<S> run_forward(const ProblemData<S>& data, const Results<S>& rest,
-                       const cpu::Parallel& parallel = cpu::serial) {
+Results<S> run_inference(const ProblemData<S>& data, const CpuCall& call) {
   Results<S> r(data.size);
-  cpu::forward(data.forward(r, false), parallel);
-  Results<S> all = rest;
-  all.output = r.output;
-  all.h_n = r.h_n;
-  all.c_n = r.c_n;
-  return all;
+  call(data.forward(r, false));
+  return r;
+}
+
+template <class S>
+std::string about(const ProblemData<S>& data, const Variant& variant, const Wanted& schedule) {
+  return (schedule ? cpu::schedule_names[int(*schedule)] : "by size") + (" " + describe(data.size, variant));
 }
 
 template <class S>
 void compare_with_reference(const Case& c) {
   const ProblemData<S> data(c.size, c.variant, c.seed);
-  const Results<S> found = run(data);
   const Results<double> expected = ScalarReference<S>(data).forward_and_backward();
   const double growth = 96 + 4 * double(c.size.L);
-  check_close(found, expected, growth, describe(c.size, c.variant));
-  check_close(run_forward(data, found), expected, growth, "forward alone " + describe(c.size, c.variant));
+  for (const Wanted& schedule : schedules()) {
+    const std::string what = about(data, c.variant, schedule);
+    if (trains(schedule)) check_close(run(data, {schedule}), expected, growth, what);
+    if (infers(data, schedule))
+      check_close(run_inference(data, {schedule}), expected, growth, "inference " + what, 1, Arrays::of_inference);
+  }
 }
 
 template <class S>
 void compare_threads(const Case& c) {
   const ProblemData<S> data(c.size, c.variant, c.seed);
-  const Results<S> serial = run(data), serial_forward = run_forward(data, serial);
-  for (int count : {2, 3}) {
-    Threads threads{count};
-    const cpu::Parallel parallel = {&threads, count, Threads::run};
-    check_same_bits(run(data, parallel), serial, describe(c.size, c.variant));
-    check_same_bits(run_forward(data, serial, parallel), serial_forward, describe(c.size, c.variant));
+  for (const Wanted& schedule : schedules()) {
+    const std::string what = about(data, c.variant, schedule);
+    for (int count : {2, 3}) {
+      Threads threads{count};
+      const CpuCall parallel = {schedule, {&threads, count, Threads::run}};
+      if (trains(schedule)) check_same_bits(run(data, parallel), run(data, {schedule}), what);
+      if (infers(data, schedule))
+        check_same_bits(run_inference(data, parallel), run_inference(data, {schedule}), "inference " + what);
+    }
   }
 }
 
 // Null for states and for gradients of the last ones stands for zeros, for gradients of the first ones: not wanted.
 template <class S>
-void compare_without_states(const Case& c) {
+void compare_without_states(const Case& c, const Wanted& schedule) {
+  const CpuCall call = {schedule};
+  const std::string what = about(ProblemData<S>(c.size, c.variant), c.variant, schedule);
   ProblemData<S> data(c.size, c.variant, c.seed);
   for (auto* states : {&data.h_0, &data.c_0, &data.grad_h_n, &data.grad_c_n})
     std::fill(states->begin(), states->end(), S{});
-  const Results<S> expected = run(data);
-  Results<S> found(data.size), alone = expected;
-  for (Forward<S> forward : {data.forward(found), data.forward(alone, false)}) {
+  if (infers(data, schedule)) {
+    Results<S> alone(data.size);
+    Forward<S> forward = data.forward(alone, false);
     forward.h_0 = forward.c_0 = nullptr;
-    cpu::forward(forward, cpu::serial);
+    call(forward);
+    check_same_bits(alone, run_inference(data, call), "inference " + what);
   }
-  check_same_bits(alone, run_forward(data, expected), "forward alone " + describe(c.size, c.variant));
-  Backward<S> backward = data.backward(found);
-  backward.h_0 = backward.c_0 = backward.grad_h_n = backward.grad_c_n = nullptr;
-  cpu::backward(backward, cpu::serial);
-  check_same_bits(found, expected, describe(c.size, c.variant));
-
-  Results<S> unwanted(data.size);
-  Forward<S> forward = data.forward(unwanted);
-  forward.h_0 = forward.c_0 = nullptr;
-  cpu::forward(forward, cpu::serial);
-  Backward<S> without = data.backward(unwanted);
-  without.h_0 = without.c_0 = without.grad_h_n = without.grad_c_n = without.grad_h_0 = without.grad_c_0 = nullptr;
-  cpu::backward(without, cpu::serial);
+  if (!trains(schedule)) return;
+  const Results<S> expected = run(data, call);
+  Results<S> found(data.size), unwanted(data.size);
+  for (Results<S>* to : {&found, &unwanted}) {
+    Forward<S> forward = data.forward(*to);
+    forward.h_0 = forward.c_0 = nullptr;
+    call(forward);
+    Backward<S> backward = data.backward(*to);
+    backward.h_0 = backward.c_0 = backward.grad_h_n = backward.grad_c_n = nullptr;
+    if (to == &unwanted) backward.grad_h_0 = backward.grad_c_0 = nullptr;
+    call(backward);
+  }
+  check_same_bits(found, expected, what);
   unwanted.grad_h_0 = expected.grad_h_0, unwanted.grad_c_0 = expected.grad_c_0;
-  check_same_bits(unwanted, expected, "states' gradients not wanted " + describe(c.size, c.variant));
+  check_same_bits(unwanted, expected, "states' gradients not wanted " + what);
 }
 
 }  // namespace
 
 TEST(instruction_set_is_not_above_the_wanted) {
-  const std::string found = cpu::instruction_set();
+  const std::string found = cpu::name(cpu::processor_isa());
   printf("instruction set: %s\n", found.c_str());
   const char* wanted = getenv("RESBLOCK_ISA");
   if (wanted && found != "portable") CHECK(found <= std::string(wanted));
@@ -140,12 +176,29 @@ TEST(wide_layers_agree_with_the_scalar_reference) {
 }
 
 TEST(a_part_of_a_longer_problem_knows_where_it_begins) {
-  for (unsigned bits = 8; bits < 16; ++bits)
-    for (int64_t B : {1, 20})
-      check_parts(
-          ProblemData<float>({31, B, 3, 6 + 13 * (bits & 1), 5}, variant(bits), bits), 12,
-          [](const Forward<float>& p) { cpu::forward(p, cpu::serial); },
-          [](const Backward<float>& p) { cpu::backward(p, cpu::serial); });
+  for (const Wanted& schedule : schedules())
+    for (unsigned bits = 8; trains(schedule) && bits < 16; ++bits)
+      for (int64_t B : {1, 20}) {
+        const CpuCall call = {schedule};
+        check_parts(ProblemData<float>({31, B, 3, 6 + 13 * (bits & 1), 5}, variant(bits), bits), 12, call, call);
+      }
+}
+
+TEST(a_schedule_that_does_not_take_the_problem_is_refused) {
+  const CpuCall wavefront = {cpu::Schedule::wavefront};
+  const auto refuses = [&](const Sizes& size, double dropout, bool training) {
+    const Inputs<double> p = {size, {dropout, 1, true, false}, nullptr, {}, nullptr, nullptr, nullptr};
+    try {
+      training ? void(wavefront.training(p)) : void(wavefront.inference(p));
+    } catch (const std::invalid_argument& error) {
+      return std::string(error.what()).find("'wavefront'") != std::string::npos;
+    }
+    return false;
+  };
+  CHECK(!refuses({5, 1, 3, 4, 2}, 0, false));
+  CHECK(refuses({5, 1, 3, 4, 2}, 0, true));
+  CHECK(refuses({5, 1, 3, 4, 2}, 0.5, false));
+  CHECK(refuses({5, 1, 3, 33, 2}, 0, false));
 }
 
 TEST(results_do_not_depend_on_the_number_of_threads) {
@@ -167,10 +220,11 @@ TEST(results_do_not_depend_on_the_number_of_threads) {
 
 TEST(states_may_be_left_out) {
   for (const Sizes& size : {Sizes{3, 17, 5, 8, 4}, Sizes{3, 2, 5, 6, 3}, Sizes{4, 16, 5, 8, 2}, Sizes{1, 3, 5, 33, 2}})
-    for (unsigned bits : {2u, 13u}) {
-      compare_without_states<float>({size, variant(bits), 1});
-      compare_without_states<bfloat16>({size, variant(bits), 1});
-    }
+    for (unsigned bits : {2u, 13u})
+      for (const Wanted& schedule : schedules()) {
+        compare_without_states<float>({size, variant(bits), 1}, schedule);
+        compare_without_states<bfloat16>({size, variant(bits), 1}, schedule);
+      }
 }
 
 TEST(the_reference_has_the_gradients_of_its_loss) {

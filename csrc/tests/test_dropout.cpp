@@ -3,7 +3,7 @@
 #include <set>
 #include <vector>
 
-#include "core/cpu/plan.h"
+#include "core/cpu/dropout_mask.h"
 #include "core/dropout.h"
 #include "tests/check.h"
 
@@ -51,7 +51,7 @@ TEST(every_coordinate_and_the_seed_change_the_factors) {
   CHECK(seen.size() == 6);
 }
 
-TEST(the_mask_drops_as_often_as_it_should_and_keeps_the_mean) {
+TEST(the_mask_drops_as_often_as_it_should_and_leaves_the_mean) {
   for (double p : {0.1, 0.4, 0.6, 0.95}) {
     const std::vector<double> factors = mask({50, 40, 1, 33, 4}, p, 7);
     double dropped = 0;

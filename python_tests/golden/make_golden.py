@@ -1,35 +1,65 @@
-"""Writes features.json: python python_tests/golden/make_golden.py
+"""Writes golden.npz: python python_tests/golden/make_golden.py
 
-Run it only when FEATURE_VERSION goes up, and look at the difference.
+Run it only where a value is meant to change (FEATURE_VERSION or the included weights), and say how much it changed.
 """
 
-import json
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+GOLDEN = HERE / "golden.npz"
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
 import numpy as np  # noqa: E402
-from synthetic import ALL_TYPES, helix, moved, write  # noqa: E402
+import synthetic  # noqa: E402
 
-from resblock.structure import FEATURE_VERSION, PAPER_FEATURES, read_partner  # noqa: E402
-from resblock.structure.features import residue_features  # noqa: E402
+from resblock import structure  # noqa: E402
+from resblock.models import INCLUDED, load_ensemble  # noqa: E402
+from resblock.pairs import Complex  # noqa: E402
+
+EXAMPLE = Path(structure.__file__).parents[1] / "example"
+COLUMNS = structure.EXTENDED_FEATURES
+WEIGHTS = INCLUDED
+VERSION = structure.FEATURE_VERSION
 
 
-def golden_partner(directory):
-    """Two packed helices with all residue types."""
-    second = moved(helix(ALL_TYPES[::-1]), shift=(0.0, 10.0, 2.0), chain="B")
-    return read_partner(write(Path(directory) / "golden.pdb", helix(ALL_TYPES) + second))
+def example():
+    """Receptor and ligand of the included example."""
+    return {
+        "receptor": structure.read_partner(EXAMPLE / "receptor.pdb"),
+        "ligand": structure.read_partner(EXAMPLE / "ligand.cif"),
+    }
+
+
+def made(directory):
+    """Two synthetic partners, written into the directory and read."""
+    folds = {"helical": synthetic.helical_fold(), "mixed": synthetic.mixed_fold()}
+    return {
+        name: structure.read_partner(synthetic.write(Path(directory) / f"{name}.pdb", atoms))
+        for name, atoms in folds.items()
+    }
+
+
+def features(partner):
+    """(N, 142) of a partner's residues."""
+    return structure.residue_features(partner, "extended")
+
+
+def log_odds(tables, weights):
+    """(n, m) float64 log-odds of the example's surface pairs, from these (N, 142) tables of its partners."""
+    partners = {
+        name: replace(structure.PartnerFeatures.of(partner), features=tables[name].astype(np.float32))
+        for name, partner in example().items()
+    }
+    return load_ensemble(weights).complex_log_odds(Complex("example", **partners)).astype(np.float64)
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as directory:
         os.environ["RESBLOCK_CACHE"] = directory
-        table = residue_features(golden_partner(directory))
-    rows = [[None if np.isnan(x) else round(x, 6) for x in row] for row in table.tolist()]
-    content = {"version": FEATURE_VERSION, "columns": PAPER_FEATURES, "rows": rows}
-    text = json.dumps(content).replace("], [", "],\n[")
-    (HERE / "features.json").write_text(text + "\n")
+        tables = {name: features(partner).astype(np.float32) for name, partner in (example() | made(directory)).items()}
+        scores = {weights: log_odds(tables, weights).astype(np.float32) for weights in WEIGHTS}
+    np.savez_compressed(GOLDEN, version=VERSION, columns=np.array(COLUMNS), **tables, **scores)

@@ -28,19 +28,23 @@ class ResAttnLSTMConfig:
     hidden_size: int = 8
     """Units of every layer."""
     num_layers: int = 60
+    """Layers of the stack."""
     num_classes: int = 2
+    """Logits per sequence."""
     input_dropout: float = 0.15
     """Of the network's input."""
     dropout: float = 0.6
     """Of the inputs of layers 2 and up."""
     peephole: bool = True
+    """Whether the gates see the cell state."""
     output_peephole: str = "current"
     """What the output gate sees: c[t] ("current") or c[t-1] ("previous")."""
     residual: bool = True
+    """Whether every second layer has a residual connection."""
     attention: bool = True
     """Pool by attention; without it the last valid step is taken."""
     checkpoint_chunks: int = 0
-    """Chunks of time that training is cut into to save memory, at the cost of one more forward pass; 0: none."""
+    """Chunks of time whose activations are computed again in the backward pass, to save memory; 0: all are saved."""
 
 
 def _config(options: Mapping[str, Any]) -> ResAttnLSTMConfig:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from Bio.Data.PDBData import protein_letters_3to1_extended
+from Bio.Data.PDBData import protein_letters_1to3, protein_letters_3to1_extended
 from numpy.typing import NDArray
 
 from resblock.structure.backbone import Backbone
 from resblock.structure.frame import canonical_frame
-from resblock.structure.scales import BACKBONE_ATOMS
+from resblock.structure.scales import BACKBONE_ATOMS, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,12 @@ def chain_starts(residues: Sequence[Residue]) -> NDArray[np.int64]:
     """(C,) index of the first residue of each of the C chains that follow one another in a list."""
     chains = np.array([residue.chain for residue in residues])
     return np.flatnonzero(np.append(True, chains[1:] != chains[:-1]))
+
+
+def parent_residue(name: str) -> str:
+    """One of the twenty residue names that `name` is a form of (MSE -> MET), else ``UNK``."""
+    letter = protein_letters_3to1_extended.get(name, "X")
+    return str(protein_letters_1to3.get(letter, UNKNOWN)).upper()
 
 
 def one_letter(parent: str) -> str:

@@ -8,15 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-from Bio.Data.PDBData import protein_letters_1to3, protein_letters_3to1_extended
 from Bio.PDB.kdtrees import KDTree
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
 from resblock.files import read_bytes
 from resblock.structure.formats import parse_structure
-from resblock.structure.partner import Partner, Residue, one_letter
-from resblock.structure.scales import UNKNOWN
+from resblock.structure.partner import Partner, Residue, one_letter, parent_residue
 from resblock.structure.sequence import places
 
 #: Far more than any partner that can be docked; keeps the tessellation's memory under 2 GiB.
@@ -31,12 +29,6 @@ _MAX_PEPTIDE_BOND = 2.0
 _MAX_CA_DISTANCE = 4.5
 #: Elements an amino acid can hold. `CA`, `CD`, `HG`... read as metals are names, not elements.
 _RESIDUE_ELEMENTS = {"C", "N", "O", "S", "SE", "P", "F", "CL", "BR", "I", "B", "H", "D"}
-
-
-def parent_residue(name: str) -> str:
-    """One of the twenty residue names that `name` is a form of (MSE -> MET), else ``UNK``."""
-    letter = protein_letters_3to1_extended.get(name, "X")
-    return str(protein_letters_1to3.get(letter, UNKNOWN)).upper()
 
 
 def read_partner(path: str | os.PathLike[str], chains: Sequence[str] | None = None) -> Partner:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from Bio import BiopythonWarning, SeqIO
 from Bio.Align import PairwiseAligner
+from Bio.PDB.MMCIF2Dict import MMCIF2Dict
 from numpy.typing import NDArray
+
+from resblock.structure.partner import one_letter, parent_residue
+
+_SCHEME: Final = "_pdbx_poly_seq_scheme"
 
 
 def stated_sequences(text: str, mmcif: bool) -> dict[str, str]:
@@ -17,12 +22,27 @@ def stated_sequences(text: str, mmcif: bool) -> dict[str, str]:
 
     Modified residues stand as their parents, unknown ones as X; chains without a statement are not in it.
     """
-    if ("_pdbx_poly_seq_scheme" if mmcif else "\nSEQRES") not in f"\n{text}":
+    if (_SCHEME if mmcif else "SEQRES") not in text:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BiopythonWarning)
-        records = list(SeqIO.parse(io.StringIO(text), "cif-seqres" if mmcif else "pdb-seqres"))
+        return _from_mmcif(text) if mmcif else _from_pdb(text)
+
+
+def _from_pdb(text: str) -> dict[str, str]:
+    records = SeqIO.parse(io.StringIO(text), "pdb-seqres")
     return {record.annotations["chain"].strip(): str(record.seq) for record in records}
+
+
+def _from_mmcif(text: str) -> dict[str, str]:
+    make_dictionary: Any = MMCIF2Dict
+    values = make_dictionary(io.StringIO(text))
+    columns = (values.get(f"{_SCHEME}.{name}", []) for name in ("pdb_strand_id", "seq_id", "mon_id"))
+    # Of two kinds of residue in one place (microheterogeneity), the first counts.
+    found: dict[str, dict[str, str]] = {}
+    for chain, place, name in zip(*columns, strict=False):
+        found.setdefault(chain, {}).setdefault(place, one_letter(parent_residue(name)))
+    return {chain: "".join(letters.values()) for chain, letters in found.items()}
 
 
 def places(stated: str, observed: str) -> NDArray[np.int64]:

@@ -57,10 +57,13 @@ class OptimisationConfig:
     """Loss of pairs (`resblock.models.losses`): the paper's, or one for the hard pairs, or for the first ranks. After
     another than cross-entropy, log-odds mean something only once they have been calibrated."""
     optimiser: Literal["adam", "adamw"] = "adam"
+    """The paper's, or the one whose weight decay stands apart from the gradient."""
     learning_rate: float = 1e-3
     """With the one-cycle schedule, its peak."""
     weight_decay: float = 0.0
+    """Share of the weights, times the learning rate, that a step of `adamw` takes off; of `adam`, an L2 penalty."""
     schedule: Literal["constant", "one-cycle"] = "constant"
+    """Learning rate over the run: the same throughout, or up to its peak and down again."""
     batch_size: int = 500
     """Examples per step, shared by all processes: pairs for the model `windows`, complexes for `residues`."""
     epochs: int = 20

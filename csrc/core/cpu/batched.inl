@@ -19,26 +19,30 @@ inline Layers layers_of(const Sizes& s, int64_t segment, int64_t segments) {
   return {segment * s.L / segments, (segment + 1) * s.L / segments};
 }
 
-inline TileWindow tile_window(const Sizes& s, const Tiling& tiling, int64_t tile, int64_t chunk) {
-  const int64_t b0 = tile * tiling.lanes, sequences = s.B - b0, t0 = chunk * tiling.steps, steps = s.T - t0;
-  return {b0, sequences < tiling.lanes ? sequences : tiling.lanes, t0, steps < tiling.steps ? steps : tiling.steps};
+inline TileWindow tile_window(const Sizes& s, const Partition& partition, int64_t tile, int64_t chunk) {
+  const int64_t b0 = tile * partition.sequences, sequences = s.B - b0, t0 = chunk * partition.steps, steps = s.T - t0;
+  return {b0, sequences < partition.sequences ? sequences : partition.sequences, t0,
+          steps < partition.steps ? steps : partition.steps};
 }
 
 // The number of units that a layer's loops are unrolled for, where enough lanes make up for the code.
 template <class V>
 constexpr int unrolled_units = V::width >= 8 ? 8 : 0;
 
-// What is kept of a tile for the backward pass: (L, T, 6H, sequences), the rows of a step being 4H gates, H of c, H of
-// y. Kernels work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
+// The saved activations of a tile: (L, T, 6H, sequences), the rows of a step being 4H gates, H of c, H of y. Kernels
+// work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
 template <class V>
-struct KeptTile {
+struct SavedTile {
   using A = typename V::Scalar;
   A* data;
   int64_t T, rows, used;
 
   template <class B>
-  KeptTile(B* saved, const Sizes& s, const TileWindow& w)
-      : data(const_cast<A*>(saved) + w.b0 * s.L * s.T * 6 * s.H), T(s.T), rows(6 * s.H), used(w.used) {}
+  SavedTile(B* saved, const Sizes& s, const TileWindow& w)
+      : data(const_cast<A*>(saved) + w.b0 * s.L * s.T * saved_of_cell * s.H),
+        T(s.T),
+        rows(saved_of_cell * s.H),
+        used(w.used) {}
 
   bool all_lanes() const { return used == V::width; }
   A* at(int64_t layer, int64_t t) const { return data + (layer * T + t) * rows * used; }
@@ -103,7 +107,7 @@ inline void scatter_lanes(const Arithmetic<S>* from, const Sizes& s, const TileW
     store_lanes<V>(from + t * width * V::width, w.used, width, to + ((w.t0 + t) * s.B + w.b0) * width, width);
 }
 
-// Of one layer: (B, H) to (H, lanes).
+// The states of one layer, (B, H) to (H, lanes).
 template <class V, class S>
 inline void load_lane_state(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
   if (from)
@@ -121,25 +125,25 @@ inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w,
 
 // Whether the states of this tile go past the caches: those of many sequences would drive everything else from them.
 template <class V, class S>
-inline bool streams_states(const Sizes& s, const TileWindow& w, const S* to) {
+inline bool goes_past_caches(const Sizes& s, const TileWindow& w, const S* to) {
   constexpr int64_t many_bytes = int64_t(8) << 20;
   const auto is_aligned = [](auto bytes) { return bytes % sizeof(V) == 0; };
-  return sizeof(S) == sizeof(Arithmetic<S>) && s.H == turned && w.used == V::width && is_aligned(uintptr_t(to)) &&
+  return sizeof(S) == sizeof(Arithmetic<S>) && s.H == transposed && w.used == V::width && is_aligned(uintptr_t(to)) &&
          is_aligned(size_t(s.B * s.H) * sizeof(S)) && s.L * s.B * s.H * int64_t(sizeof(S)) >= many_bytes;
 }
 
 template <class V, class S>
 inline void store_lane_states(const Arithmetic<S>* from, const Sizes& s, const TileWindow& w, Layers layers, S* to) {
-  const bool streams = streams_states<V>(s, w, to);
+  const bool past_caches = goes_past_caches<V>(s, w, to);
   for (int64_t l = layers.first; l < layers.end; ++l) {
     const auto* state = from + l * s.H * V::width;
     S* rows = to + (l * s.B + w.b0) * s.H;
-    if (streams)
-      stream_lanes<V>(state, reinterpret_cast<Arithmetic<S>*>(rows));
+    if (past_caches)
+      store_lanes_past_caches<V>(state, reinterpret_cast<Arithmetic<S>*>(rows));
     else
       store_lanes<V>(state, w.used, s.H, rows, s.H);
   }
-  if (streams) streamed();
+  if (past_caches) finish_non_temporal_stores();
 }
 
 // to = from times the dropout mask of the inputs of `layer`; both (steps, H, lanes).
@@ -156,18 +160,6 @@ inline void drop_lanes(const Inputs<S>& p, const TileWindow& w, int64_t layer, c
       for (int64_t k = 0; k < 4 && u + k < H; ++k, from += W, to += W) (V::load(from) * factor[k]).store(to);
     }
 }
-
-// Two planes (steps, H, lanes) that one segment hands to the next: of the last two layers, because a shortcut reaches
-// two layers far. While one chunk's are read, the next chunk's are written.
-template <class A>
-struct Handover {
-  A* planes[2][2];  // of even and odd chunks
-
-  void take(int64_t plane, Arena<A>& arena) {
-    for (auto& turn : planes)
-      for (A*& p : turn) p = arena.take(plane);
-  }
-};
 
 // Columns (units, inputs) are taken in groups of G, then ever smaller ones. Weights of the group that begins at column
 // n begin at n * (values per column).

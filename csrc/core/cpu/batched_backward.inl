@@ -27,60 +27,18 @@ void pack_columns(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
   load_small(p, layer, packed + o.bias, packed + o.peephole);
 }
 
-// Of one tile, as one segment sees it: dh and dc are the tile's, the rest is the segment's.
-template <class A>
-struct BackwardTileScratch {
-  A *h_before, *dx, *ring[3];  // of one chunk: (steps, H or inputs, lanes)
-  A* dz;                       // (steps, 4H, lanes)
-  A* xh;                       // of sequences' rows: (steps, lanes, inputs + H)
-  A* products;                 // (4H, inputs + H)
-  A *kept, *before;            // copies of a chunk's rows and of the rows before them
-  A *dpeephole, *tanh_c;       // (3, H, lanes), (H, lanes)
-  A *dh, *dc;                  // (L, H, lanes), carried from chunk to chunk
-  A* dh_next;                  // (H, lanes)
-  Handover<A> from_above, to_below;
-
-  BackwardTileScratch(const Sizes& s, const Tiling& tiling, int64_t segment, Arena<A>& arena) {
-    const int64_t rows = tiling.steps * tiling.lanes, states = s.L * s.H * tiling.lanes;
-    dh = arena.take(states);
-    dc = arena.take(states);
-    for (int64_t of = 0; of <= segment; ++of) {
-      xh = arena.take(rows * (s.H + (s.I > s.H ? s.I : s.H)));
-      products = arena.take(4 * s.H * (s.H + (s.I > s.H ? s.I : s.H)));
-      h_before = arena.take(rows * s.H);
-      dz = arena.take(rows * 4 * s.H);
-      dx = arena.take(rows * s.I);
-      for (A*& plane : ring) plane = arena.take(rows * s.H);
-      kept = arena.take(rows * 6 * s.H);
-      before = arena.take(6 * s.H * tiling.lanes);
-      dpeephole = arena.take(3 * s.H * tiling.lanes);
-      tanh_c = arena.take(s.H * tiling.lanes);
-      dh_next = arena.take(s.H * tiling.lanes);
-      from_above = to_below;
-      if (of + 1 < tiling.segments) to_below.take(rows * s.H, arena);
-    }
-  }
-};
-
-template <class A>
-int64_t backward_tile_workspace(const Sizes& s, const Tiling& tiling) {
-  Arena<A> arena{nullptr};
-  BackwardTileScratch<A>(s, tiling, tiling.segments - 1, arena);
-  return arena.used;
-}
-
 // Where the gradient of a layer's y stands in this chunk. A segment hands on those of its lowest layer, which the
-// addition there passes on, and of the layer below.
+// residual connection there passes on, and of the layer below.
 template <class A>
 struct BackwardPlanes {
   const BackwardTileScratch<A>& scratch;
   Layers layers;
   bool takes_over, hands_over;
-  int64_t turn;
+  int64_t parity;  // of the chunk
 
   A* dy(int64_t layer) const {
-    if (takes_over && layer >= layers.end - 1) return scratch.from_above.planes[turn][layer - (layers.end - 1)];
-    if (hands_over && layer <= layers.first) return scratch.to_below.planes[turn][layer - (layers.first - 1)];
+    if (takes_over && layer >= layers.end - 1) return scratch.from_above.planes[parity][layer - (layers.end - 1)];
+    if (hands_over && layer <= layers.first) return scratch.to_below.planes[parity][layer - (layers.first - 1)];
     return layer < 0 ? scratch.dx : scratch.ring[layer % 3];
   }
 };
@@ -117,14 +75,14 @@ struct TileLayerBackward {
   int64_t inputs, any_H;
   const A *ih, *hh, *peephole;  // packed by pack_columns
   const A* below;               // rows of the layer below, which are read next
-  const A *kept, *before;       // rows of KeptTile: of step 0 on, and of the step before
+  const A *saved, *before;      // rows of SavedTile: of step 0 on, and of the step before
   const A* dy;
   A *dh, *dc, *dh_next;   // of the layer
   A *dz, *dx, *h_before;  // of the chunk
   A *tanh_c, *dpeephole;  // (H, lanes) of a step, (3H, lanes) summed over steps
 
   int64_t H() const { return fixed ? fixed : any_H; }
-  const A* rows_before(int64_t t) const { return t ? kept + (t - 1) * 6 * H() * W : before; }
+  const A* rows_before(int64_t t) const { return t ? saved + (t - 1) * saved_of_cell * H() * W : before; }
 
   struct Cell {
     Gates<V> gate, d;
@@ -133,12 +91,13 @@ struct TileLayerBackward {
   };
 
   RESBLOCK_INLINE void first_half(int64_t t, int64_t u, Cell& cell) const {
-    const A *now = kept + (t * 6 * H() + u) * W, *last = rows_before(t) + u * W;
+    const A *now = saved + (t * saved_of_cell * H() + u) * W, *last = rows_before(t) + u * W;
     const int64_t gate_row = H() * W, at = u * W;
-    for (int row = 0; row < 6; ++row) prefetch_line(below + (t * 6 * H() + u) * W + row * gate_row);
+    for (int row = 0; row < saved_of_cell; ++row)
+      prefetch_line(below + (t * saved_of_cell * H() + u) * W + row * gate_row);
     cell.gate = {V::load(now), V::load(now + gate_row), V::load(now + 2 * gate_row), V::load(now + 3 * gate_row)};
     cell.peephole = {V(peephole[u]), V(peephole[H() + u]), V(peephole[2 * H() + u])};
-    cell.c_before = V::load(last + 4 * gate_row);
+    cell.c_before = V::load(last + saved_c * gate_row);
     cell.dc = V::load(dc + at);
     cell_output_backward<previous, V>(cell.gate, cell.peephole, V::load(tanh_c + at),
                                       V::load(dy + t * gate_row + at) + V::load(dh + at), cell.dc, cell.d);
@@ -149,9 +108,10 @@ struct TileLayerBackward {
   RESBLOCK_INLINE void second_half(int64_t t, int64_t u, Cell& cell) const {
     const int64_t gate_row = H() * W, at = u * W;
     cell_state_backward<previous, V>(cell.gate, cell.peephole, cell.c_before, cell.dc, cell.d);
-    V h = V::load(rows_before(t) + 3 * gate_row + at) * cell.tanh_before;
+    V h = V::load(rows_before(t) + saved_gate_o * gate_row + at) * cell.tanh_before;
     Gates<V>& d = cell.d;
-    V c_before = cell.c_before, c_seen_by_o = previous ? c_before : V::load(kept + (t * 6 + 4) * gate_row + at);
+    V c_before = cell.c_before,
+      c_seen_by_o = previous ? c_before : V::load(saved + (t * saved_of_cell + saved_c) * gate_row + at);
     if (!running.all(t)) {
       const V none = V(A(0));
       d = {running.select(t, d.i, none), running.select(t, d.f, none), running.select(t, d.g, none),
@@ -221,7 +181,7 @@ struct TileLayerBackward {
   }
 
   __attribute__((noinline)) void run() const {
-    const A* last_c = kept + ((w.steps - 1) * 6 + 4) * H() * W;
+    const A* last_c = saved + ((w.steps - 1) * saved_of_cell + saved_c) * H() * W;
     for (int64_t u = 0; u < H(); ++u) tanh(V::load(last_c + u * W)).store(tanh_c + u * W);
     for (int64_t t = w.steps - 1; t >= 0; --t) step(t);
   }
@@ -230,10 +190,10 @@ struct TileLayerBackward {
 // The rows before a chunk's first step. Before the sequence there are only states: c in its place, no gates.
 template <class V, class S>
 inline const Arithmetic<S>* rows_before_chunk(const Backward<S>& p, const TileWindow& w, int64_t layer,
-                                              const KeptTile<V>& kept, Arithmetic<S>* copy) {
-  if (w.t0) return kept.load(layer, w.t0 - 1, 1, copy);
-  zero(copy, 6 * p.size.H * V::width);
-  load_lane_state<V>(state_at(p.c_0, layer * p.size.B * p.size.H), p.size, w, copy + 4 * p.size.H * V::width);
+                                              const SavedTile<V>& saved, Arithmetic<S>* copy) {
+  if (w.t0) return saved.load(layer, w.t0 - 1, 1, copy);
+  zero(copy, saved_of_cell * p.size.H * V::width);
+  load_lane_state<V>(state_at(p.c_0, layer * p.size.B * p.size.H), p.size, w, copy + saved_c * p.size.H * V::width);
   return copy;
 }
 
@@ -260,16 +220,16 @@ struct LayerFed {
 
   void load_below(int64_t layer) const {
     const int64_t H = p.size.H, plane = H * W;
-    const KeptTile<V> kept(p.saved, p.size, w);
-    const bool as_kept = kept.all_lanes() && p.options.dropout == 0;
-    if (!as_kept) {
+    const SavedTile<V> saved(p.saved, p.size, w);
+    const bool as_saved = saved.all_lanes() && p.options.dropout == 0;
+    if (!as_saved) {
       zero(lanes, w.steps * plane);
-      for (int64_t t = 0; t < w.steps; ++t) kept.load_rows(layer, w.t0 + t, 5 * H, H, lanes + t * plane);
+      for (int64_t t = 0; t < w.steps; ++t) saved.load_rows(layer, w.t0 + t, saved_y * H, H, lanes + t * plane);
     }
     if (p.options.dropout > 0) drop_lanes<V>(p, w, layer + 1, lanes, lanes);
     for (int64_t t = 0; t < w.steps; ++t)
-      store_lanes<V>(as_kept ? kept.at(layer, w.t0 + t) + 5 * plane : lanes + t * plane, W, H, xh + t * 2 * plane,
-                     2 * H);
+      store_lanes<V>(as_saved ? saved.at(layer, w.t0 + t) + saved_y * plane : lanes + t * plane, W, H,
+                     xh + t * 2 * plane, 2 * H);
   }
 
   void load(int64_t layer, const A* h_before) const {
@@ -293,8 +253,8 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
   const int64_t H = p.size.H;
   const PackedLayer o = packed_layer(p.size, layer), below = packed_layer(p.size, layer ? layer - 1 : 0);
   const int64_t values = packed_layer(p.size, layer + 1).ih - o.ih, values_below = o.ih - below.ih;
-  const KeptTile<V> kept(p.saved, p.size, w);
-  // Kept rows have driven these from the second-level cache since the last tile or chunk.
+  const SavedTile<V> saved(p.saved, p.size, w);
+  // Saved rows have driven these from the second-level cache since the last tile or chunk.
   prefetch(packed + below.ih, values_below);
   prefetch(gradients + below.ih, values_below);
   if (layer) {
@@ -309,9 +269,9 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
                                         packed + o.ih,
                                         packed + o.hh,
                                         packed + o.peephole,
-                                        kept.at(layer ? layer - 1 : 0, w.t0),
-                                        kept.load(layer, w.t0, w.steps, scratch.kept),
-                                        rows_before_chunk(p, w, layer, kept, scratch.before),
+                                        saved.at(layer ? layer - 1 : 0, w.t0),
+                                        saved.load(layer, w.t0, w.steps, scratch.saved),
+                                        rows_before_chunk(p, w, layer, saved, scratch.before),
                                         dy,
                                         scratch.dh + layer * H * W,
                                         scratch.dc + layer * H * W,
@@ -322,7 +282,7 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
                                         scratch.tanh_c,
                                         scratch.dpeephole}
       .run();
-  const LayerFed<V, S> fed = {p, w, running, scratch.kept, scratch.xh};
+  const LayerFed<V, S> fed = {p, w, running, scratch.saved, scratch.xh};
   fed.load(layer, scratch.h_before);
   if (first) zero(gradients + o.ih, values);
   products<W>(w.steps, 4 * H, fed.width(layer), scratch.dz, scratch.xh, scratch.products);
@@ -343,34 +303,31 @@ void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithm
                                                      : tile_layer_backward<previous, 0, V, S>;
     run(p, w, running, layer, packed, planes.dy(layer), dx, planes.scratch, first, gradients);
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
-    // y of the layer before also went past this one into the next layer's addition.
-    if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
-      add(planes.dy(layer + 1), w.steps * H * V::width, dx);
+    if (shortcut_passes(p.size, p.options, layer)) add(planes.dy(layer + 1), w.steps * H * V::width, dx);
   }
   if (planes.layers.first == 0 && p.grad_input) scatter_lanes<V>(planes.scratch.dx, p.size, w, p.size.I, p.grad_input);
 }
 
 template <class V, class S>
-void backward_tile(const Backward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, const TilePart& part,
-                   bool first_tile, Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
-  Arena<Arithmetic<S>> arena{workspace};
-  const BackwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, part.segment, arena);
-  const Layers layers = layers_of(p.size, tiling.segments - 1 - part.segment, tiling.segments);
-  const TileWindow w = tile_window(p.size, tiling, part.tile, tiling.chunks - 1 - part.chunk);
+void backward_tile(const Backward<S>& p, const Partition& partition, const Arithmetic<S>* packed, const TilePart& part,
+                   bool first_tile, Arithmetic<S>* gradients, void* workspace) {
+  Arena arena{workspace};
+  const BackwardTileScratch<Arithmetic<S>> scratch(p.size, partition, part.segment, arena);
+  const Layers layers = layers_of(p.size, partition.segments - 1 - part.segment, partition.segments);
+  const TileWindow w = tile_window(p.size, partition, part.tile, partition.chunks - 1 - part.chunk);
   if (part.chunk == 0) {
     if (w.used < V::width) {
-      zero(scratch.kept, tiling.steps * 6 * p.size.H * V::width);
-      zero(scratch.before, 6 * p.size.H * V::width);
+      zero(scratch.saved, partition.steps * saved_of_cell * p.size.H * V::width);
+      zero(scratch.before, saved_of_cell * p.size.H * V::width);
     }
     load_lane_states<V>(p.grad_h_n, p.size, w, layers, scratch.dh);
     load_lane_states<V>(p.grad_c_n, p.size, w, layers, scratch.dc);
   }
-  const BackwardPlanes<Arithmetic<S>> planes = {scratch, layers, part.segment > 0, part.segment + 1 < tiling.segments,
-                                                part.chunk % 2};
-  const auto chunk =
-      p.options.output_peephole_previous ? backward_tile_chunk<true, V, S> : backward_tile_chunk<false, V, S>;
+  const BackwardPlanes<Arithmetic<S>> planes = {scratch, layers, part.segment > 0,
+                                                part.segment + 1 < partition.segments, part.chunk % 2};
+  const auto chunk = with_output_peephole(p.options, [](auto previous) { return backward_tile_chunk<previous, V, S>; });
   if (w.steps) chunk(p, w, packed, planes, first_tile && part.chunk == 0, gradients);
-  if (part.chunk == tiling.chunks - 1 && p.grad_h_0) {
+  if (part.chunk == partition.chunks - 1 && p.grad_h_0) {
     store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);
     store_lane_states<V>(scratch.dc, p.size, w, layers, p.grad_c_0);
   }

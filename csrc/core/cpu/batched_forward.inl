@@ -1,68 +1,24 @@
 // The forward pass of one tile.
 
-// Units are taken in pairs. A pair's weights: biases, peepholes, then per input (the layer's, then its own h) one
-// weight per gate; each for both units, in base two. An odd last unit has a partner of zeros.
-RESBLOCK_INLINE int64_t unit_pairs(const Sizes& s) { return (s.H + 1) / 2; }
-RESBLOCK_INLINE int64_t values_per_pair(int64_t inputs, int64_t H) { return 2 * (4 + 3 + 4 * (inputs + H)); }
-RESBLOCK_INLINE int64_t pairs_of_layer(const Sizes& s, int64_t layer) {  // where they begin
-  return layer ? unit_pairs(s) * (values_per_pair(s.I, s.H) + (layer - 1) * values_per_pair(s.H, s.H)) : 0;
-}
-
-template <class A>
-int64_t unit_pairs_size(const Sizes& s) {
-  return pairs_of_layer(s, s.L);
-}
-
 template <class S>
 void pack_unit_pairs(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
   using A = Arithmetic<S>;
   const int64_t H = p.size.H, inputs = layer ? H : p.size.I;
   const LayerSource<S> w = layer_source(p, layer);
-  A* out = packed + pairs_of_layer(p.size, layer);
-  for (int64_t pair = 0; pair < H; pair += 2) {
+  A* out = packed + UnitPairs::of_layer(p.size, layer);
+  for (int64_t pair = 0; pair < H; pair += UnitPairs::units) {
     const auto both = [&](const S* values, int64_t stride, double scale, int64_t row) {
-      for (int64_t u = pair; u < pair + 2; ++u) *out++ = u < H ? load(values[(row * H + u) * stride]) * A(scale) : A(0);
+      for (int64_t u = pair; u < pair + UnitPairs::units; ++u)
+        *out++ = u < H ? load(values[(row * H + u) * stride]) * A(scale) : A(0);
     };
     const auto gates = [&](const S* values, int64_t stride) {
-      for (int gate = 0; gate < 4; ++gate) both(values, stride, base_two_scale(gate), gate);
+      for (int gate = 0; gate < gates_of_cell; ++gate) both(values, stride, base_two_scale(gate), gate);
     };
     gates(w.bias, 1);
-    for (int row = 0; row < 3; ++row) both(w.peephole, 1, sigmoid_scale, row);
+    for (int row = 0; row < peepholes_of_cell; ++row) both(w.peephole, 1, sigmoid_scale, row);
     for (int64_t k = 0; k < inputs; ++k) gates(w.ih + k, inputs);
     for (int64_t k = 0; k < H; ++k) gates(w.hh + k, H);
   }
-}
-
-// Of one tile, as one segment sees it: the states are the tile's, the rest is the segment's.
-template <class A>
-struct ForwardTileScratch {
-  A* x;           // of one chunk: (steps, inputs or H, lanes)
-  A* ring[3];     // (steps, H, lanes)
-  A* kept;        // (steps, 6H, lanes)
-  A* h_turns[2];  // (H, lanes), of a step and the one before
-  A *h, *c;       // (L, H, lanes), carried from chunk to chunk
-  Handover<A> from_before, to_next;
-
-  ForwardTileScratch(const Sizes& s, const Tiling& tiling, int64_t segment, Arena<A>& arena) {
-    const int64_t rows = tiling.steps * tiling.lanes, states = s.L * s.H * tiling.lanes;
-    h = arena.take(states);
-    c = arena.take(states);
-    for (int64_t of = 0; of <= segment; ++of) {
-      x = arena.take(rows * (s.I > s.H ? s.I : s.H));
-      for (A*& plane : ring) plane = arena.take(rows * s.H);
-      kept = arena.take(rows * 6 * s.H);
-      for (A*& turn : h_turns) turn = arena.take(s.H * tiling.lanes);
-      from_before = to_next;
-      if (of + 1 < tiling.segments) to_next.take(rows * s.H, arena);
-    }
-  }
-};
-
-template <class A>
-int64_t forward_tile_workspace(const Sizes& s, const Tiling& tiling) {
-  Arena<A> arena{nullptr};
-  ForwardTileScratch<A>(s, tiling, tiling.segments - 1, arena);
-  return arena.used;
 }
 
 // Where a layer's y stands in this chunk.
@@ -71,16 +27,16 @@ struct ForwardPlanes {
   const ForwardTileScratch<A>& scratch;
   Layers layers;
   bool hands_over;
-  int64_t turn;
+  int64_t parity;  // of the chunk
 
   A* y(int64_t layer) const {
-    if (layer < layers.first) return scratch.from_before.planes[turn][layer - (layers.first - 2)];
-    if (hands_over && layer >= layers.end - 2) return scratch.to_next.planes[turn][layer - (layers.end - 2)];
+    if (layer < layers.first) return scratch.from_before.planes[parity][layer - (layers.first - 2)];
+    if (hands_over && layer >= layers.end - 2) return scratch.to_next.planes[parity][layer - (layers.end - 2)];
     return scratch.ring[layer % 3];
   }
 };
 
-// Of a pair of units: what goes into its gates.
+// What goes into the gates of a pair of units.
 template <class V>
 struct PairSums {
   V z[4][2];
@@ -89,7 +45,7 @@ struct PairSums {
 // One layer over one chunk. The products of a pair of units run between the nonlinear parts of the pair before it, so
 // that neither multiplications nor divisions wait for the other; the last pair's time goes to the first one of the next
 // layer, where that is as wide.
-template <bool previous, bool keeps, int fixed, class V>
+template <bool previous, bool saves, int fixed, class V>
 struct TileLayerForward {
   using A = typename V::Scalar;
   static constexpr int W = V::width;
@@ -99,8 +55,8 @@ struct TileLayerForward {
   bool from_zeros;  // h is zero before the chunk
   const A *weights, *x, *shortcut;
   A *c, *h, *y;  // c and h: of the step before the chunk, and later of its last one
-  A* const* h_turns;
-  A* kept;  // rows of KeptTile
+  A* const* h_of_two;
+  A* saved;  // rows of SavedTile
 
   int64_t inputs() const { return fixed ? fixed : any_inputs; }
   int64_t H() const { return fixed ? fixed : any_H; }
@@ -111,33 +67,36 @@ struct TileLayerForward {
   };
   using Sums = PairSums<V>;
 
-  A* h_after(int64_t t) const { return h_turns[t & 1]; }
+  A* h_after(int64_t t) const { return h_of_two[t & 1]; }
 
   RESBLOCK_INLINE Pair pair(int64_t t, int64_t unit) const {
-    return {t, unit, weights + unit / 2 * values_per_pair(inputs(), H()), x + t * inputs() * W, t ? h_after(t - 1) : h};
+    return {t, unit, weights + unit / 2 * UnitPairs::values(inputs(), H()), x + t * inputs() * W,
+            t ? h_after(t - 1) : h};
   }
 
   RESBLOCK_INLINE void begin(const Pair& of, Sums& sums) const {
     for (int gate = 0; gate < 4; ++gate)
-      for (int u = 0; u < 2; ++u) sums.z[gate][u] = V(of.weights[gate * 2 + u]);
+      for (int u = 0; u < 2; ++u) sums.z[gate][u] = V(of.weights[UnitPairs::bias + gate * UnitPairs::units + u]);
   }
 
   static RESBLOCK_INLINE void multiply_row(const A* w, V row, Sums& sums) {
     for (int gate = 0; gate < 4; ++gate)
-      for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[gate * 2 + u]) * row;
+      for (int u = 0; u < 2; ++u) sums.z[gate][u] += V(w[gate * UnitPairs::units + u]) * row;
   }
   static RESBLOCK_INLINE void multiply(const A* w, const A* rows, int64_t count, Sums& sums) {
     if constexpr (fixed) {
       RESBLOCK_UNROLL
-      for (int64_t k = 0; k < count; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
+      for (int64_t k = 0; k < count; ++k) multiply_row(w + k * UnitPairs::per_input, V::load(rows + k * W), sums);
     } else {
-      for (int64_t k = 0; k < count; ++k) multiply_row(w + k * 8, V::load(rows + k * W), sums);
+      for (int64_t k = 0; k < count; ++k) multiply_row(w + k * UnitPairs::per_input, V::load(rows + k * W), sums);
     }
   }
-  RESBLOCK_INLINE void multiply_x(const Pair& of, Sums& sums) const { multiply(of.weights + 14, of.x, inputs(), sums); }
+  RESBLOCK_INLINE void multiply_x(const Pair& of, Sums& sums) const {
+    multiply(of.weights + UnitPairs::inputs, of.x, inputs(), sums);
+  }
   RESBLOCK_INLINE void multiply_h(const Pair& of, Sums& sums) const {
     if (from_zeros && of.t == 0) return;
-    multiply(of.weights + 14 + 8 * inputs(), of.h, H(), sums);
+    multiply(of.weights + UnitPairs::inputs + UnitPairs::per_input * inputs(), of.h, H(), sums);
   }
 
   struct Cells {
@@ -159,7 +118,10 @@ struct TileLayerForward {
 
   RESBLOCK_INLINE void first_half(const Pair& now, const Sums& sums, Cells& cells) const {
     const auto gate = [&](int which) { return Two<V>(sums.z[which][0], sums.z[which][1]); };
-    const auto peephole = [&](int row) { return Two<V>(now.weights[8 + 2 * row], now.weights[9 + 2 * row]); };
+    const auto peephole = [&](int row) {
+      const A* w = now.weights + UnitPairs::peephole + row * UnitPairs::units;
+      return Two<V>(w[0], w[1]);
+    };
     cells.gate = {gate(0), gate(1), gate(2), gate(3)};
     cells.peephole = {peephole(0), peephole(1), peephole(2)};
     cells.c_before = load_two(c, now);
@@ -168,7 +130,7 @@ struct TileLayerForward {
 
   RESBLOCK_INLINE void second_half(const Pair& now, Cells& cells) const {
     Two<V> h = cell_output<previous, Base::two>(cells.gate, cells.peephole, cells.c_before, cells.c), out = h;
-    // Past its end a sequence keeps its state and puts out zeros.
+    // Past its end a sequence saves its state and puts out zeros.
     if (!running.all(now.t)) {
       const Two<V> none(A(0));
       cells.c = running.select(now.t, cells.c, cells.c_before);
@@ -182,21 +144,22 @@ struct TileLayerForward {
     store_two(h, h_after(now.t), now);
     if (shortcut) out += load_two(shortcut + row, now);
     store_two(out, y + row, now);
-    if constexpr (keeps) keep(now, cells, out);
+    if constexpr (saves) save(now, cells, out);
   }
 
-  RESBLOCK_INLINE void keep(const Pair& now, const Cells& cells, Two<V> out) const {
+  RESBLOCK_INLINE void save(const Pair& now, const Cells& cells, Two<V> out) const {
     const int64_t rows = H() * W;
-    A* step = kept + now.t * 6 * rows;
-    // Of two steps later. Not as lines to be written, which would go to the first-level cache.
-    for (int row = 0; row < 6; ++row)
-      for (int u = 0; u < 2; ++u) prefetch_line(step + (2 * 6 + row) * rows + (now.unit + u) * W);
+    A* step = saved + now.t * saved_of_cell * rows;
+    // Those of two steps later; not as lines to be written, which would go to the first-level cache.
+    for (int row = 0; row < saved_of_cell; ++row)
+      for (int u = 0; u < UnitPairs::units; ++u)
+        prefetch_line(step + (2 * saved_of_cell + row) * rows + (now.unit + u) * W);
     store_two(cells.gate.i, step, now);
     store_two(cells.gate.f, step + rows, now);
     store_two(cells.gate.g, step + 2 * rows, now);
     store_two(cells.gate.o, step + 3 * rows, now);
-    store_two(cells.c, step + 4 * rows, now);
-    store_two(out, step + 5 * rows, now);
+    store_two(cells.c, step + saved_c * rows, now);
+    store_two(out, step + saved_y * rows, now);
   }
 
   RESBLOCK_INLINE void step(const Pair& now, const Pair& next, Sums& sums) const {
@@ -210,7 +173,7 @@ struct TileLayerForward {
     sums = ahead;
   }
 
-  // Of the first pair, in the order of step().
+  // The sums of the first pair, in the order of step().
   void begin_layer(Sums& sums) const {
     const Pair first = pair(0, 0);
     begin(first, sums);
@@ -232,29 +195,29 @@ struct TileLayerForward {
   int64_t last_pair() const { return (H() - 1) / 2 * 2; }
 };
 
-template <bool previous, bool keeps, int fixed, class V, class S>
-TileLayerForward<previous, keeps, fixed, V> tile_layer_forward(const Forward<S>& p, const TileWindow& w,
+template <bool previous, bool saves, int fixed, class V, class S>
+TileLayerForward<previous, saves, fixed, V> tile_layer_forward(const Forward<S>& p, const TileWindow& w,
                                                                const Running<V>& running, int64_t layer,
                                                                const Arithmetic<S>* packed, const Arithmetic<S>* x,
                                                                const ForwardPlanes<Arithmetic<S>>& planes) {
   const auto& scratch = planes.scratch;
   const int64_t H = p.size.H, row = H * V::width;
   const auto* shortcut = has_shortcut(p.options, layer) ? planes.y(layer - 2) : nullptr;
-  Arithmetic<S>* kept = nullptr;
-  if constexpr (keeps) kept = KeptTile<V>(p.saved, p.size, w).begin(layer, w.t0, scratch.kept);
+  Arithmetic<S>* saved = nullptr;
+  if constexpr (saves) saved = SavedTile<V>(p.saved, p.size, w).begin(layer, w.t0, scratch.saved);
   return {w,
           running,
           layer ? H : p.size.I,
           H,
           !p.h_0 && w.t0 == 0,
-          packed + pairs_of_layer(p.size, layer),
+          packed + UnitPairs::of_layer(p.size, layer),
           x,
           shortcut,
           scratch.c + layer * row,
           scratch.h + layer * row,
           planes.y(layer),
-          scratch.h_turns,
-          kept};
+          scratch.h_of_two,
+          saved};
 }
 
 // What one layer leaves to the next: the sums of its first pair of units, if it has begun with them.
@@ -264,30 +227,30 @@ struct NextLayer {
   bool begun = false;
 };
 
-template <bool previous, bool keeps, int fixed, class V, class S>
+template <bool previous, bool saves, int fixed, class V, class S>
 void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
                         const Arithmetic<S>* packed, const Arithmetic<S>* x, const ForwardPlanes<Arithmetic<S>>& planes,
                         NextLayer<V>& next) {
   const auto of = [&](int64_t which, const Arithmetic<S>* from) {
-    return tile_layer_forward<previous, keeps, fixed, V>(p, w, running, which, packed, from, planes);
+    return tile_layer_forward<previous, saves, fixed, V>(p, w, running, which, packed, from, planes);
   };
   const auto forward = of(layer, x);
-  // What is kept of a tile is larger than the second-level cache, and has driven these from there.
+  // The saved activations of a tile are larger than the second-level cache, and have driven these from there.
   if (layer + 1 < planes.layers.end) {
-    const int64_t row = p.size.H * V::width, from = pairs_of_layer(p.size, layer + 1);
-    prefetch(packed + from, pairs_of_layer(p.size, layer + 2) - from);
+    const int64_t row = p.size.H * V::width, from = UnitPairs::of_layer(p.size, layer + 1);
+    prefetch(packed + from, UnitPairs::of_layer(p.size, layer + 2) - from);
     prefetch(planes.scratch.c + (layer + 1) * row, row);
     prefetch(planes.scratch.h + (layer + 1) * row, row);
   }
   if (!next.begun) forward.begin_layer(next.sums);
-  // Of several steps: the next layer's input of the first one is there by then.
+  // With several steps, the next layer's input of the first one is there by then.
   next.begun = fixed && w.steps > 1 && layer + 1 < planes.layers.end && p.options.dropout == 0;
   forward.run(next.sums,
               next.begun ? of(layer + 1, planes.y(layer)).pair(0, 0) : forward.pair(w.steps - 1, forward.last_pair()));
-  if constexpr (keeps) KeptTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, planes.scratch.kept);
+  if constexpr (saves) SavedTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, planes.scratch.saved);
 }
 
-template <bool previous, bool keeps, class V, class S>
+template <bool previous, bool saves, class V, class S>
 void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
                         const ForwardPlanes<Arithmetic<S>>& planes) {
   const Running<V> running(p, w);
@@ -298,30 +261,29 @@ void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmet
     const bool drops = layer && p.options.dropout > 0;
     if (drops) drop_lanes<V>(p, w, layer, planes.y(layer - 1), own_x);
     const auto run = layer && p.size.H == unrolled_units<V>
-                         ? forward_tile_layer<previous, keeps, unrolled_units<V>, V, S>
-                         : forward_tile_layer<previous, keeps, 0, V, S>;
+                         ? forward_tile_layer<previous, saves, unrolled_units<V>, V, S>
+                         : forward_tile_layer<previous, saves, 0, V, S>;
     run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes, next);
   }
   if (planes.layers.end == p.size.L) scatter_lanes<V>(planes.y(p.size.L - 1), p.size, w, p.size.H, p.output);
 }
 
 template <class V, class S>
-void forward_tile(const Forward<S>& p, const Tiling& tiling, const Arithmetic<S>* packed, const TilePart& part,
-                  Arithmetic<S>* workspace) {
-  Arena<Arithmetic<S>> arena{workspace};
-  const ForwardTileScratch<Arithmetic<S>> scratch(p.size, tiling, part.segment, arena);
-  const Layers layers = layers_of(p.size, part.segment, tiling.segments);
-  const TileWindow w = tile_window(p.size, tiling, part.tile, part.chunk);
-  const bool previous = p.options.output_peephole_previous;
-  const auto chunk = previous
-                         ? (p.saved ? forward_tile_chunk<true, true, V, S> : forward_tile_chunk<true, false, V, S>)
-                         : (p.saved ? forward_tile_chunk<false, true, V, S> : forward_tile_chunk<false, false, V, S>);
+void forward_tile(const Forward<S>& p, const Partition& partition, const Arithmetic<S>* packed, const TilePart& part,
+                  void* workspace) {
+  Arena arena{workspace};
+  const ForwardTileScratch<Arithmetic<S>> scratch(p.size, partition, part.segment, arena);
+  const Layers layers = layers_of(p.size, part.segment, partition.segments);
+  const TileWindow w = tile_window(p.size, partition, part.tile, part.chunk);
+  const auto chunk = with_output_peephole(p.options, [&](auto previous) {
+    return p.saved ? forward_tile_chunk<previous, true, V, S> : forward_tile_chunk<previous, false, V, S>;
+  });
   if (part.chunk == 0) {
     load_lane_states<V>(p.h_0, p.size, w, layers, scratch.h);
     load_lane_states<V>(p.c_0, p.size, w, layers, scratch.c);
   }
-  if (w.steps) chunk(p, w, packed, {scratch, layers, part.segment + 1 < tiling.segments, part.chunk % 2});
-  if (part.chunk == tiling.chunks - 1) {
+  if (w.steps) chunk(p, w, packed, {scratch, layers, part.segment + 1 < partition.segments, part.chunk % 2});
+  if (part.chunk == partition.chunks - 1) {
     store_lane_states<V>(scratch.h, p.size, w, layers, p.h_n);
     store_lane_states<V>(scratch.c, p.size, w, layers, p.c_n);
   }

@@ -1,5 +1,5 @@
-// All schedules, compiled once per instruction set: RESBLOCK_ISA_NAMESPACE, RESBLOCK_VECTOR_BYTES and
-// RESBLOCK_TILE_ROWS are the including file's. No standard header with inline code may come in here: the linker
+// All schedules, compiled once per instruction set: RESBLOCK_ISA, one of Isa, and RESBLOCK_TILE_ROWS, of a matrix
+// product, are the including file's. No standard header with inline code may come in here: the linker
 // keeps one copy of an inline function, and it could be the one with instructions the processor lacks.
 #include "core/cpu/kernels.h"
 
@@ -11,11 +11,11 @@
 #include "core/cell.h"
 #include "core/dropout.h"
 
-namespace resblock::cpu::RESBLOCK_ISA_NAMESPACE {
+namespace resblock::cpu::RESBLOCK_ISA {
 namespace {
 
 template <class A>
-constexpr int vector_lanes = RESBLOCK_VECTOR_BYTES / int(sizeof(A));
+constexpr int vector_lanes = vector_bytes(Isa::RESBLOCK_ISA) / int(sizeof(A));
 
 #include "core/cpu/lanes.h"
 #include "core/cpu/rows.h"
@@ -30,17 +30,12 @@ constexpr int vector_lanes = RESBLOCK_VECTOR_BYTES / int(sizeof(A));
 
 template <class V, class S>
 BatchedKernels<S> batched_kernels() {
-  using A = Arithmetic<S>;
-  return {V::width,           pack_unit_pairs<S>,        pack_columns<S>,
-          unit_pairs_size<A>, forward_tile_workspace<A>, backward_tile_workspace<A>,
-          forward_tile<V, S>, backward_tile<V, S>};
+  return {V::width, pack_unit_pairs<S>, pack_columns<S>, forward_tile<V, S>, backward_tile<V, S>};
 }
 
 template <class S>
 LayerwiseKernels<S> layerwise_kernels() {
-  using A = Arithmetic<S>;
-  return {pack_forward<S>,       pack_backward<S>, forward_workspace<A>,
-          backward_workspace<A>, forward_block<S>, backward_group<S>};
+  return {pack_forward<S>, pack_backward<S>, forward_block<S>, backward_group<S>};
 }
 
 }  // namespace
@@ -52,8 +47,8 @@ Kernels<S> kernels() {
   return {layerwise_kernels<S>(),
           batched_kernels<V, S>(),
           batched_kernels<Lanes<A, vector_lanes<A> / 2>, S>(),
-          {wavefront_kernels<V, 4, 1, S>(), wavefront_kernels<V, 4, 2, S>(), wavefront_kernels<V, 8, 2, S>(),
-           wavefront_kernels<V, 16, 2, S>()},
+          {wavefront_kernels<V, 0, S>(), wavefront_kernels<V, 1, S>(), wavefront_kernels<V, 2, S>(),
+           wavefront_kernels<V, 3, S>()},
           store_gradients<S>};
 }
 
@@ -62,4 +57,4 @@ template Kernels<double> kernels<double>();
 template Kernels<bfloat16> kernels<bfloat16>();
 template Kernels<float16> kernels<float16>();
 
-}  // namespace resblock::cpu::RESBLOCK_ISA_NAMESPACE
+}  // namespace resblock::cpu::RESBLOCK_ISA

@@ -62,10 +62,10 @@ struct Lanes {
   friend RESBLOCK_INLINE Lanes select(Mask which, Lanes yes, Lanes no) { return of(which ? yes.v : no.v); }
 };
 
-// Stores past the caches, to a place aligned as the vector is: for what is not read soon. A line that is written whole
-// need not be read first. Other threads see it after streamed().
+// A non-temporal store, past the caches, to a place aligned as the vector is: for what is not read soon. A line that is
+// written whole need not be read first. Other threads see it after finish_non_temporal_stores().
 template <class V>
-RESBLOCK_INLINE void stream(V x, void* to) {
+RESBLOCK_INLINE void store_non_temporal(V x, void* to) {
 #if defined(__AVX512F__)
   if constexpr (sizeof x == 64) return _mm512_stream_si512(static_cast<__m512i*>(to), bit_cast<__m512i>(x.v));
 #endif
@@ -77,7 +77,7 @@ RESBLOCK_INLINE void stream(V x, void* to) {
 #endif
   memcpy(to, &x, sizeof x);
 }
-RESBLOCK_INLINE void streamed() {
+RESBLOCK_INLINE void finish_non_temporal_stores() {
 #if defined(__x86_64__)
   _mm_sfence();
 #endif
@@ -102,8 +102,8 @@ RESBLOCK_INLINE void lanes_added(V* v) {
   if constexpr (half > 1) lanes_added<V, half / 2>(v);
 }
 
-// (lanes, count) in `count` vectors becomes (count, lanes). Every turn moves the last bit of the values' indices to the
-// front.
+// (lanes, count) in `count` vectors becomes (count, lanes). Every round moves the last bit of the values' indices to
+// the front.
 template <int count, class V>
 RESBLOCK_INLINE void rows_to_lanes(V* v) {
   typename V::Mask even{}, odd{};
@@ -112,7 +112,7 @@ RESBLOCK_INLINE void rows_to_lanes(V* v) {
     odd[n] = 2 * n + 1;
   }
   RESBLOCK_UNROLL
-  for (int turn = 1; turn < count; turn *= 2) {
+  for (int round = 1; round < count; round *= 2) {
     V next[count];
     RESBLOCK_UNROLL
     for (int k = 0; k < count / 2; ++k) {
@@ -152,7 +152,7 @@ RESBLOCK_INLINE Lanes<A, W> clamp(Lanes<A, W> x, Lanes<A, W> low, Lanes<A, W> hi
 #endif
 
 // Two vectors, computed side by side: while an operation of one waits for the one before it, the other's can run. A
-// processor sees no further than a chain of the cell's equations, and finds only in turns what is independent.
+// processor sees no further than a chain of the cell's equations, and finds only alternately what is independent.
 template <class V>
 struct Two {
   using Scalar = typename V::Scalar;
@@ -247,8 +247,8 @@ struct PowerTable<8> {
   }
 };
 
-// Of 2^-r - 1 where |r| is at most 1/2W: Taylor's, and of the first power that is left out the best that a lower one
-// can do (Chebyshev), which leaves a quarter of its error.
+// Coefficients of 2^-r - 1 where |r| is at most 1/2W: Taylor's, and of the first power that is left out the best that a
+// lower one can do (Chebyshev), which leaves a quarter of its error.
 template <class V>
 RESBLOCK_INLINE V exp_coefficient(int n, int degree) {
   const double most = ln2 / (2 * V::width),

@@ -2,42 +2,85 @@
 // In a chunk the products with the inputs of a layer are one matrix product, the recurrence is one small product
 // and the cell per step. It takes every size; what it needs of memory does not grow with T.
 #pragma once
+#include "core/cpu/arena.h"
 #include "core/cpu/packed.h"
-#include "core/cpu/plan.h"
+#include "core/cpu/parallel.h"
+#include "core/cpu/partition.h"
 
 namespace resblock::cpu {
 
-// Packing costs a pass over the weights: it is left out where they are used too rarely, and is done layer by layer
-// where there is one block and one chunk, so that a layer is used while it is in the caches.
-enum class LayerwiseWeights { in_place, packed_ahead, packed_in_turn };
+// Values of the largest layer, where layers are packed one by one.
+RESBLOCK_INLINE int64_t packed_by_layer(const Sizes& s, const Partition& partition) {
+  if (partition.packing != Packing::by_layer) return 0;
+  const int64_t first = packed_layer(s, 1).ih, later = s.L > 1 ? packed_layer(s, 2).ih - first : 0;
+  return first > later ? first : later;
+}
 
-// How the work is cut: in the backward pass by the sizes alone, never by the number of threads, as gradients are summed
-// block by block. Rows of the forward pass do not meet.
-struct Blocking {
-  int64_t sequences;  // of a block
-  int64_t blocks;
-  int64_t steps;   // of a chunk of time
-  int64_t groups;  // of blocks, whose weight gradients are summed apart and then added in order
-  LayerwiseWeights weights;
-  bool far_weights;  // a layer's recurrent weights are larger than the second-level cache
+// The workspace of one block.
+template <class A>
+struct ForwardBlockScratch {
+  A *x, *gates, *y[3];   // of one chunk
+  A *h, *c;              // (L, sequences, H), carried from chunk to chunk
+  A* weights = nullptr;  // of one layer, where layers are packed one by one
+
+  RESBLOCK_INLINE ForwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena) {
+    const int64_t rows = partition.sequences * partition.steps, states = s.L * partition.sequences * s.H;
+    x = arena.take<A>(rows * (s.I > s.H ? s.I : s.H));
+    gates = arena.take<A>(rows * gates_of_cell * s.H);
+    for (A*& plane : y) plane = arena.take<A>(rows * s.H);
+    h = arena.take<A>(states);
+    c = arena.take<A>(states);
+    if (const int64_t packed = packed_by_layer(s, partition)) weights = arena.take<A>(packed);
+  }
 };
 
-// Workspaces and gradients are counted in Arithmetic<S>.
+// From so many units on the rows of dz, one below the other, fall into few lines of the caches: they are packed before
+// they are multiplied along the rows.
+constexpr int64_t units_worth_packing = 256;
+
+// The workspace of one group, whose blocks take it one after the other.
+template <class A>
+struct BackwardBlockScratch {
+  A *x, *dx, *dz, *h_before, *dy[3], *dpeephole;                     // of one chunk
+  A *dh, *dc;                                                        // (L, sequences, H), carried from chunk to chunk
+  A* dh_next;                                                        // (sequences, H)
+  A* weights = nullptr;                                              // of one layer, where layers are packed one by one
+  A *packed_dz = nullptr, *packed_x = nullptr, *packed_h = nullptr;  // of one chunk
+
+  RESBLOCK_INLINE BackwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena) {
+    const int64_t rows = partition.sequences * partition.steps, states = s.L * partition.sequences * s.H;
+    const int64_t inputs = s.I > s.H ? s.I : s.H;
+    x = arena.take<A>(rows * inputs);
+    dx = arena.take<A>(rows * s.I);
+    dz = arena.take<A>(rows * gates_of_cell * s.H);
+    h_before = arena.take<A>(rows * s.H);
+    for (A*& plane : dy) plane = arena.take<A>(rows * s.H);
+    dpeephole = arena.take<A>(peepholes_of_cell * s.H);
+    dh = arena.take<A>(states);
+    dc = arena.take<A>(states);
+    dh_next = arena.take<A>(partition.sequences * s.H);
+    if (const int64_t packed = packed_by_layer(s, partition)) weights = arena.take<A>(packed);
+    if (s.H >= units_worth_packing) {
+      packed_dz = arena.take<A>(rows * gates_of_cell * s.H);
+      packed_x = arena.take<A>(rows * inputs);
+      packed_h = arena.take<A>(rows * s.H);
+    }
+  }
+};
+
+// Weights and gradients are counted in Arithmetic<S>. The threads given share the products of the block, or of the
+// group; `packed` is null but for weights packed ahead.
 template <class S>
 struct LayerwiseKernels {
   using A = Arithmetic<S>;
   void (*pack_forward)(const Inputs<S>&, int64_t layer, A* packed);
   void (*pack_backward)(const Inputs<S>&, int64_t layer, A* packed);
-  int64_t (*forward_workspace)(const Sizes&, const Blocking&);
-  int64_t (*backward_workspace)(const Sizes&, const Blocking&);
-  // `packed` is null but for weights packed ahead.
-  // The threads given share the products of the block, or of the group.
-  void (*forward_block)(const Forward<S>&, const Parallel&, const Blocking&, const A* packed, int64_t block,
-                        A* workspace);
+  void (*forward_block)(const Forward<S>&, const Parallel&, const Partition&, const A* packed, int64_t block,
+                        void* scratch);
   // Sums the weight gradients of the group's blocks into `gradients` (packed_size), or, where that is null and S is
   // Arithmetic<S>, into those of the problem.
-  void (*backward_group)(const Backward<S>&, const Parallel&, const Blocking&, const A* packed, int64_t group,
-                         A* gradients, A* workspace);
+  void (*backward_group)(const Backward<S>&, const Parallel&, const Partition&, const A* packed, int64_t group,
+                         A* gradients, void* scratch);
 };
 
 }  // namespace resblock::cpu

@@ -162,27 +162,20 @@ void pack_backward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
   pack_layer<ForInputs>(serial, p, layer, packed + packed_layer(p.size, layer).ih);
 }
 
-// Of the largest layer, where layers are packed in turn.
-inline int64_t packed_in_turn(const Sizes& s, const Blocking& blocking) {
-  if (blocking.weights != LayerwiseWeights::packed_in_turn) return 0;
-  const int64_t first = packed_layer(s, 1).ih, later = s.L > 1 ? packed_layer(s, 2).ih - first : 0;
-  return first > later ? first : later;
-}
-
 // The weights of a layer as its products want them: packed ahead, or now, or in place.
 template <class Pack, class S>
 inline LayerWeights<Arithmetic<S>> layer_weights(const Parallel& parallel, const Inputs<S>& p, int64_t layer,
-                                                 const Arithmetic<S>* packed, Arithmetic<S>* in_turn) {
+                                                 const Arithmetic<S>* packed, Arithmetic<S>* room) {
   if (packed) return packed_weights(p.size, layer, packed + packed_layer(p.size, layer).ih);
   if constexpr (stored_as_computed<S>)
-    if (!in_turn) return weights_in_place(p, layer);
-  pack_layer<Pack>(parallel, p, layer, in_turn);
-  return packed_weights(p.size, layer, static_cast<const Arithmetic<S>*>(in_turn));
+    if (!room) return weights_in_place(p, layer);
+  pack_layer<Pack>(parallel, p, layer, room);
+  return packed_weights(p.size, layer, static_cast<const Arithmetic<S>*>(room));
 }
 
-inline Window block_window(const Sizes& s, const Blocking& blocking, int64_t block) {
-  const int64_t b0 = block * blocking.sequences, rest = s.B - b0;
-  return {b0, rest < blocking.sequences ? rest : blocking.sequences, 0, 0};
+inline Window block_window(const Sizes& s, const Partition& partition, int64_t block) {
+  const int64_t b0 = block * partition.sequences, rest = s.B - b0;
+  return {b0, rest < partition.sequences ? rest : partition.sequences, 0, 0};
 }
 
 #include "core/cpu/layerwise_backward.inl"

@@ -1,44 +1,5 @@
 // The backward pass of one group of blocks: chunks of time from the last to the first, layers from the top down.
 
-// From so many units on the rows of dz, one below the other, fall into few lines of the caches: they are packed before
-// they are multiplied along the rows.
-constexpr int64_t worth_packing = 256;
-
-template <class A>
-struct BackwardScratch {
-  A *x, *dx, *dz, *h_before, *dy[3], *dpeephole;  // of one chunk
-  A *dh, *dc;                                     // (L, sequences, H), carried from chunk to chunk
-  A* dh_next;                                     // (sequences, H)
-  A* weights = nullptr;                           // of one layer, where layers are packed in turn
-  A *packed_dz = nullptr, *packed_x, *packed_h;   // of one chunk
-
-  BackwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
-    const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
-    x = arena.take(rows * (s.I > s.H ? s.I : s.H));
-    dx = arena.take(rows * s.I);
-    dz = arena.take(rows * 4 * s.H);
-    h_before = arena.take(rows * s.H);
-    for (A*& plane : dy) plane = arena.take(rows * s.H);
-    dpeephole = arena.take(3 * s.H);
-    dh = arena.take(states);
-    dc = arena.take(states);
-    dh_next = arena.take(blocking.sequences * s.H);
-    if (const int64_t packed = packed_in_turn(s, blocking)) weights = arena.take(packed);
-    if (s.H >= worth_packing) {
-      packed_dz = arena.take(rows * 4 * s.H);
-      packed_x = arena.take(rows * (s.I > s.H ? s.I : s.H));
-      packed_h = arena.take(rows * s.H);
-    }
-  }
-};
-
-template <class A>
-int64_t backward_workspace(const Sizes& s, const Blocking& blocking) {
-  Arena<A> arena{nullptr};
-  BackwardScratch<A>(s, blocking, arena);
-  return arena.used;
-}
-
 // Some neighbouring units, with pointers to the first.
 template <bool previous, class A>
 inline void cells_backward(int64_t count, int64_t H, const A* peephole, const A* gates, const A* c_previous, const A* c,
@@ -62,15 +23,15 @@ inline void cells_backward(int64_t count, int64_t H, const A* peephole, const A*
   });
 }
 
-// What the forward pass left of one layer, and the state before its first step.
+// The saved activations of one layer, and the state before its first step.
 template <class S>
-struct Kept {
+struct Activations {
   using A = Arithmetic<S>;
   SavedLayer<const A> saved;
   const S *h_0, *c_0;
   Sizes s;
 
-  Kept(const Backward<S>& p, int64_t layer)
+  Activations(const Backward<S>& p, int64_t layer)
       : saved(saved_layer(p.saved, p.size, layer)),
         h_0(state_at(p.h_0, layer * p.size.B * p.size.H)),
         c_0(state_at(p.c_0, layer * p.size.B * p.size.H)),
@@ -88,7 +49,7 @@ struct Kept {
 
   void h_before(int64_t t, int64_t b, A* to) const {
     if (t == 0) return load_state(state_at(h_0, b * s.H), s.H, to);
-    const A *o = gates(t - 1, b) + 3 * s.H, *c_now = c(t - 1, b);
+    const A *o = gates(t - 1, b) + saved_gate_o * s.H, *c_now = c(t - 1, b);
     for_units<A>(s.H, [&](auto units) { units.store(units.load(o) * tanh(units.load(c_now)), to); });
   }
 };
@@ -109,8 +70,8 @@ inline void through_weights(const Parallel& parallel, bool back, int64_t rows, i
 // The cells of one step: dz, and dc of the step before.
 template <bool previous, class S, class A>
 inline void step_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t t,
-                          const Kept<S>& kept, const A* peephole, const A* dy, const A* dh, A* dc,
-                          const BackwardScratch<A>& scratch) {
+                          const Activations<S>& activations, const A* peephole, const A* dy, const A* dh, A* dc,
+                          const BackwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H, first_row = t * w.sequences;
   in_units<A>(parallel, w, H, [&](int64_t first, int64_t count) {
     for (int64_t b = 0; b < w.sequences; ++b) {
@@ -121,9 +82,9 @@ inline void step_backward(const Parallel& parallel, const Backward<S>& p, const 
         continue;
       }
       A* c_before = scratch.h_before + row;  // gather_h_before comes later
-      kept.c_before(time, sequence, first, count, c_before);
-      cells_backward<previous>(count, H, peephole + first, kept.gates(time, sequence) + first, c_before,
-                               kept.c(time, sequence) + first, dy + row, dh + state, dc + state, dz,
+      activations.c_before(time, sequence, first, count, c_before);
+      cells_backward<previous>(count, H, peephole + first, activations.gates(time, sequence) + first, c_before,
+                               activations.c(time, sequence) + first, dy + row, dh + state, dc + state, dz,
                                scratch.dpeephole + first);
     }
   });
@@ -132,12 +93,12 @@ inline void step_backward(const Parallel& parallel, const Backward<S>& p, const 
 // One layer over one chunk: dz of all its rows, dh and dc carried to the step before the chunk.
 template <bool previous, class S, class A>
 inline void recur_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t layer,
-                           const LayerWeights<A>& weights, const A* dy, const BackwardScratch<A>& scratch) {
+                           const LayerWeights<A>& weights, const A* dy, const BackwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H, states = w.sequences * H;
-  const Kept<S> kept(p, layer);
+  const Activations<S> activations(p, layer);
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
   for (int64_t t = w.steps - 1; t >= 0; --t) {
-    step_backward<previous>(parallel, p, w, t, kept, weights.peephole, dy, dh, dc, scratch);
+    step_backward<previous>(parallel, p, w, t, activations, weights.peephole, dy, dh, dc, scratch);
     if (!p.grad_h_0 && w.t0 + t == 0) return;
     through_weights<A>(parallel, t % 2, w.sequences, H, 4 * H, scratch.dz + t * w.sequences * 4 * H, weights.hh,
                        scratch.dh_next);
@@ -149,11 +110,11 @@ inline void recur_backward(const Parallel& parallel, const Backward<S>& p, const
 // h[t-1] of every row; zero past a sequence's length, where dz is zero too and a NaN must not meet it.
 template <class S, class A>
 inline void gather_h_before(const Backward<S>& p, const Window& w, int64_t layer, A* to) {
-  const Kept<S> kept(p, layer);
+  const Activations<S> activations(p, layer);
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t b = 0; b < w.sequences; ++b, to += p.size.H) {
       if (valid(p, w, t, b))
-        kept.h_before(w.t0 + t, w.b0 + b, to);
+        activations.h_before(w.t0 + t, w.b0 + b, to);
       else
         zero(to, p.size.H);
     }
@@ -189,7 +150,7 @@ struct Fed {
 // Rows as they stand, or packed as dz is.
 template <class A>
 inline Fed<A> fed(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const A* x,
-                  const BackwardScratch<A>& scratch) {
+                  const BackwardBlockScratch<A>& scratch) {
   if (!scratch.packed_dz) return {{x, inputs, false}, {scratch.h_before, H, false}};
   pack_right(parallel, rows, inputs, x, scratch.packed_x);
   pack_right(parallel, rows, H, scratch.h_before, scratch.packed_h);
@@ -199,7 +160,7 @@ inline Fed<A> fed(const Parallel& parallel, int64_t rows, int64_t inputs, int64_
 // gradients (4H, inputs) and (4H, H) += dz^T [x, h_before] over the rows of the chunk.
 template <class A>
 inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const Fed<A>& fed,
-                                 const BackwardScratch<A>& scratch, bool first, const LayerGradients<A>& sums) {
+                                 const BackwardBlockScratch<A>& scratch, bool first, const LayerGradients<A>& sums) {
   in_parts(parallel, 4 * H, RESBLOCK_TILE_ROWS, 4 * H * (inputs + H) * rows, [&](int64_t m, int64_t end) {
     const A* dz = scratch.dz + m;
     const Left<A> left =
@@ -231,7 +192,7 @@ inline void load_grad_output(const Backward<S>& p, const Window& w, Arithmetic<S
 
 template <bool previous, class S, class A>
 void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t layer, const A* packed,
-                    const A* dy, A* dx, const BackwardScratch<A>& scratch, bool first, A* gradients) {
+                    const A* dy, A* dx, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   const int64_t H = p.size.H;
   const LayerGradients<A> sums = layer_gradients(p, gradients, layer);
   const PackedLayer o = packed_layer(p.size, layer);
@@ -256,34 +217,29 @@ void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window
 
 template <bool previous, class S>
 void backward_chunk(const Parallel& parallel, const Backward<S>& p, const Window& w, const Arithmetic<S>* packed,
-                    const BackwardScratch<Arithmetic<S>>& scratch, bool first, Arithmetic<S>* gradients) {
+                    const BackwardBlockScratch<Arithmetic<S>>& scratch, bool first, Arithmetic<S>* gradients) {
   const int64_t L = p.size.L;
   load_grad_output(p, w, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
     layer_backward<previous>(parallel, p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
-    // y of the layer before also went past this one into the next layer's addition.
-    if (layer && layer + 1 < L && has_shortcut(p.options, layer + 1))
-      add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
+    if (shortcut_passes(p.size, p.options, layer)) add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
   }
   if (p.grad_input) store_grad_input(p, w, scratch.dx);
 }
 
 template <class S>
-void backward_block(const Parallel& parallel, const Backward<S>& p, const Blocking& blocking,
-                    const Arithmetic<S>* packed, int64_t block, const BackwardScratch<Arithmetic<S>>& scratch,
+void backward_block(const Parallel& parallel, const Backward<S>& p, const Partition& partition,
+                    const Arithmetic<S>* packed, int64_t block, const BackwardBlockScratch<Arithmetic<S>>& scratch,
                     bool first, Arithmetic<S>* gradients) {
-  Window w = block_window(p.size, blocking, block);
+  Window w = block_window(p.size, partition, block);
   load_states(p.grad_h_n, p.size, w, scratch.dh);
   load_states(p.grad_c_n, p.size, w, scratch.dc);
-  const int64_t chunks = (p.size.T + blocking.steps - 1) / blocking.steps;
-  for (int64_t chunk = chunks - 1; chunk >= 0; --chunk) {
-    w.t0 = chunk * blocking.steps;
-    w.steps = p.size.T - w.t0 < blocking.steps ? p.size.T - w.t0 : blocking.steps;
-    if (p.options.output_peephole_previous)
-      backward_chunk<true>(parallel, p, w, packed, scratch, first, gradients);
-    else
-      backward_chunk<false>(parallel, p, w, packed, scratch, first, gradients);
+  for (int64_t chunk = partition.chunks - 1; chunk >= 0; --chunk) {
+    w.t0 = chunk * partition.steps;
+    w.steps = p.size.T - w.t0 < partition.steps ? p.size.T - w.t0 : partition.steps;
+    with_output_peephole(
+        p.options, [&](auto previous) { backward_chunk<previous>(parallel, p, w, packed, scratch, first, gradients); });
     first = false;
   }
   if (!p.grad_h_0) return;
@@ -305,13 +261,13 @@ inline void zero_gradients(const Backward<S>& p, Arithmetic<S>* gradients) {
 }
 
 template <class S>
-void backward_group(const Backward<S>& p, const Parallel& parallel, const Blocking& blocking,
-                    const Arithmetic<S>* packed, int64_t group, Arithmetic<S>* gradients, Arithmetic<S>* workspace) {
-  Arena<Arithmetic<S>> arena{workspace};
-  const BackwardScratch<Arithmetic<S>> scratch(p.size, blocking, arena);
-  const int64_t first = group * blocking.blocks / blocking.groups,
-                end = (group + 1) * blocking.blocks / blocking.groups;
+void backward_group(const Backward<S>& p, const Parallel& parallel, const Partition& partition,
+                    const Arithmetic<S>* packed, int64_t group, Arithmetic<S>* gradients, void* workspace) {
+  Arena arena{workspace};
+  const BackwardBlockScratch<Arithmetic<S>> scratch(p.size, partition, arena);
+  const int64_t first = group * partition.blocks / partition.groups,
+                end = (group + 1) * partition.blocks / partition.groups;
   if (first == end || p.size.T == 0) zero_gradients(p, gradients);
   for (int64_t block = first; block < end; ++block)
-    backward_block(parallel, p, blocking, packed, block, scratch, block == first, gradients);
+    backward_block(parallel, p, partition, packed, block, scratch, block == first, gradients);
 }

@@ -1,39 +1,15 @@
 // The forward pass of one block of sequences.
 
 template <class A>
-struct ForwardScratch {
-  A *x, *gates, *y[3];   // of one chunk
-  A *h, *c;              // (L, sequences, H), carried from chunk to chunk
-  A* weights = nullptr;  // of one layer, where layers are packed in turn
-
-  ForwardScratch(const Sizes& s, const Blocking& blocking, Arena<A>& arena) {
-    const int64_t rows = blocking.sequences * blocking.steps, states = s.L * blocking.sequences * s.H;
-    x = arena.take(rows * (s.I > s.H ? s.I : s.H));
-    gates = arena.take(rows * 4 * s.H);
-    for (A*& plane : y) plane = arena.take(rows * s.H);
-    h = arena.take(states);
-    c = arena.take(states);
-    if (const int64_t packed = packed_in_turn(s, blocking)) weights = arena.take(packed);
-  }
-};
-
-template <class A>
-int64_t forward_workspace(const Sizes& s, const Blocking& blocking) {
-  Arena<A> arena{nullptr};
-  ForwardScratch<A>(s, blocking, arena);
-  return arena.used;
-}
-
-template <class A>
 struct LayerPlanes {
-  Plane<A> gates, c, y;  // c without data where nothing is kept
+  Plane<A> gates, c, y;  // c without data where nothing is saved
 };
 
-// Where a layer writes in this chunk: what is kept for the backward pass, or scratch. Three planes of y take turns,
+// Where a layer writes in this chunk: the saved activations, or scratch. Three planes of y alternate,
 // because the shortcut reaches two layers back.
 template <class S>
 inline LayerPlanes<Arithmetic<S>> layer_planes(const Forward<S>& p, const Window& w, int64_t layer,
-                                               const ForwardScratch<Arithmetic<S>>& scratch) {
+                                               const ForwardBlockScratch<Arithmetic<S>>& scratch) {
   const int64_t H = p.size.H;
   if (!p.saved) return {dense(scratch.gates, w, 4 * H), {}, dense(scratch.y[layer % 3], w, H)};
   const SavedLayer<Arithmetic<S>> saved = saved_layer(p.saved, p.size, layer);
@@ -71,7 +47,7 @@ template <class A>
 struct CellRows {
   const A* shortcut;  // or null
   A *h, *c;           // the state
-  A* kept_c;          // or null: the gates are not kept either
+  A* c_saved;         // or null: the gates are not saved either
   A* y;
 };
 
@@ -86,8 +62,8 @@ inline void cells_forward(int64_t count, int64_t H, const A* peephole, A* z, con
     units.store(now.c, rows.c);
     units.store(now.h, rows.h);
     units.store(rows.shortcut ? now.h + units.load(rows.shortcut) : now.h, rows.y);
-    if (!rows.kept_c) return;
-    units.store(now.c, rows.kept_c);
+    if (!rows.c_saved) return;
+    units.store(now.c, rows.c_saved);
     units.store(gate.i, z);
     units.store(gate.f, z + H);
     units.store(gate.g, z + 2 * H);
@@ -110,8 +86,8 @@ inline void step_forward(const Parallel& parallel, const Forward<S>& p, const Wi
         cells_forward<previous>(count, H, peephole + first, z, rows);
       } else {
         zero(rows.y, count);
-        if (!rows.kept_c) continue;
-        copy(rows.c, count, rows.kept_c);
+        if (!rows.c_saved) continue;
+        copy(rows.c, count, rows.c_saved);
         zero_gates(z, H, count);
       }
     }
@@ -133,7 +109,7 @@ inline void recur(const Parallel& parallel, const Forward<S>& p, const Window& w
 
 template <bool previous, class S>
 void forward_chunk(const Parallel& parallel, const Forward<S>& p, const Window& w, const Arithmetic<S>* packed,
-                   const ForwardScratch<Arithmetic<S>>& scratch) {
+                   const ForwardBlockScratch<Arithmetic<S>>& scratch) {
   using A = Arithmetic<S>;
   const int64_t states = w.sequences * p.size.H;
   LayerPlanes<A> before = {}, two_before = {};
@@ -152,19 +128,16 @@ void forward_chunk(const Parallel& parallel, const Forward<S>& p, const Window& 
 }
 
 template <class S>
-void forward_block(const Forward<S>& p, const Parallel& parallel, const Blocking& blocking, const Arithmetic<S>* packed,
-                   int64_t block, Arithmetic<S>* workspace) {
-  Arena<Arithmetic<S>> arena{workspace};
-  const ForwardScratch<Arithmetic<S>> scratch(p.size, blocking, arena);
-  Window w = block_window(p.size, blocking, block);
+void forward_block(const Forward<S>& p, const Parallel& parallel, const Partition& partition,
+                   const Arithmetic<S>* packed, int64_t block, void* workspace) {
+  Arena arena{workspace};
+  const ForwardBlockScratch<Arithmetic<S>> scratch(p.size, partition, arena);
+  Window w = block_window(p.size, partition, block);
   load_states(p.h_0, p.size, w, scratch.h);
   load_states(p.c_0, p.size, w, scratch.c);
-  for (; w.t0 < p.size.T; w.t0 += blocking.steps) {
-    w.steps = p.size.T - w.t0 < blocking.steps ? p.size.T - w.t0 : blocking.steps;
-    if (p.options.output_peephole_previous)
-      forward_chunk<true>(parallel, p, w, packed, scratch);
-    else
-      forward_chunk<false>(parallel, p, w, packed, scratch);
+  for (; w.t0 < p.size.T; w.t0 += partition.steps) {
+    w.steps = p.size.T - w.t0 < partition.steps ? p.size.T - w.t0 : partition.steps;
+    with_output_peephole(p.options, [&](auto previous) { forward_chunk<previous>(parallel, p, w, packed, scratch); });
   }
   store_states(scratch.h, p.size, w, p.h_n);
   store_states(scratch.c, p.size, w, p.c_n);

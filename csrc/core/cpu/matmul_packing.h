@@ -16,7 +16,7 @@ struct PackPanel {
   }
 };
 
-// And from dense rows (N, K), in squares of as many vectors as a vector has lanes, which are turned.
+// And from dense rows (N, K), in squares of as many vectors as a vector has lanes, which are transposed.
 template <class S>
 struct PackPanelTransposed {
   using A = Arithmetic<S>;

@@ -1,33 +1,27 @@
-// The CPU entry points: they choose an instruction set and a schedule by size.
+// Which schedule a problem gets on the CPU, and how its work is shared out.
 #pragma once
-#include "core/problem.h"
+#include "core/cpu/isa.h"
+#include "core/cpu/partition.h"
+#include "core/plan.h"
 
 namespace resblock::cpu {
 
-// How a schedule spreads independent tasks over threads. Which thread runs which task never changes a result.
-struct Parallel {
-  void* context;
+enum class Schedule { batched, layerwise, wavefront };
+constexpr const char* schedule_names[] = {"batched", "layerwise", "wavefront"};
+
+struct Machine {
+  Isa isa;
   int64_t threads;
-  void (*run)(void* context, int64_t tasks, void (*task)(const void* argument, int64_t index), const void* argument);
 };
 
-// Runs the tasks one after the other on the calling thread.
-extern const Parallel serial;
+using Request = resblock::Request<Schedule>;
+using Plan = resblock::Plan<Schedule, Partition>;
+using Training = resblock::Training<Plan>;
 
-// Both throw std::bad_alloc if their workspace cannot be had. T = 0 and B = 0 are allowed.
+// Both throw std::invalid_argument where the schedule that is asked for does not take the request.
 template <class S>
-void forward(const Forward<S>& problem, const Parallel& parallel);
+Plan plan_inference(const Machine& machine, const Request& request);
 template <class S>
-void backward(const Backward<S>& problem, const Parallel& parallel);
-
-// (L-1, T, B, H): the factors by which dropout multiplies the inputs of layers 2..L.
-void dropout_mask(const Sizes& size, const Options& options, double* mask);
-
-// "x86-64", "x86-64-v3", "x86-64-v4" or "portable": what the processor has, or less if RESBLOCK_ISA says so.
-const char* instruction_set();
-
-// The schedules that forward and backward choose from by size, or RESBLOCK_SCHEDULE for them; what that one does not
-// take (the wavefront: training, dropout, many units) goes to layerwise.
-const char* schedules();
+Training plan_training(const Machine& machine, const Request& request);
 
 }  // namespace resblock::cpu

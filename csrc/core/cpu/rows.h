@@ -1,24 +1,6 @@
-// What the schedules do with rows of numbers, workspace and weights.
+// What the schedules do with rows of numbers and with weights.
 //
 // Included by the per-instruction-set files only, inside their namespace.
-
-// Hands out the workspace piece by piece, each from the beginning of a cache line on; with a null base it only counts.
-template <class A>
-struct Arena {
-  static constexpr int64_t line = 64 / sizeof(A);
-  A* base;
-  int64_t used = 0;
-
-  A* take(int64_t count) {
-    A* here = base ? base + used : nullptr;
-    used += (count + line - 1) / line * line;
-    return here;
-  }
-  template <class T>
-  T* take_all(int64_t count) {
-    return reinterpret_cast<T*>(take(count * int64_t(sizeof(T) / sizeof(A))));
-  }
-};
 
 template <class S>
 inline void load_row(const S* from, int64_t n, Arithmetic<S>* to) {
@@ -26,7 +8,7 @@ inline void load_row(const S* from, int64_t n, Arithmetic<S>* to) {
   for (int64_t k = 0; k < n; ++k) to[k] = load(from[k]);
 }
 
-// Of states (L, B, H), which may be null for zeros.
+// A place in states (L, B, H), which may be null for zeros.
 template <class S>
 inline const S* state_at(const S* states, int64_t offset) {
   return states ? states + offset : nullptr;
@@ -51,14 +33,14 @@ inline void store_row(const Arithmetic<S>* from, int64_t n, S* to) {
   for (int64_t k = 0; k < n; ++k) store(to + k, from[k]);
 }
 
-// Into the second-level cache: what is kept of a chunk would drive everything else from the first.
+// Into the second-level cache: the saved activations of a chunk would drive everything else from the first.
 template <class A>
 RESBLOCK_INLINE void prefetch_line(const A* from) {
   __builtin_prefetch(from, 0, 2);
 }
 template <class A>
 inline void prefetch(const A* from, int64_t n) {
-  for (int64_t k = 0; k < n; k += Arena<A>::line) prefetch_line(from + k);
+  for (int64_t k = 0; k < n; k += cache_line / int64_t(sizeof(A))) prefetch_line(from + k);
 }
 
 template <class A>

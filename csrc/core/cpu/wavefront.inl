@@ -24,12 +24,13 @@ template <class V, int U, int P>
 struct Wave {
   using A = typename V::Scalar;
   static constexpr int W = V::width, G = W / U, lanes_of_layer = U, units = U * P;
-  static constexpr int columns = 4 * units, start_row = 4 * P * W;  // values of a step's sums: of one layer, of a group
-  static constexpr bool paired = G > 1;
+  static constexpr WaveShape shape = {W, U, P};
+  static constexpr int columns = shape.columns(), start_row = shape.start_row();  // a step's sums: of a layer, a group
+  static constexpr bool paired = shape.paired();
 
   struct alignas(64) Weights {
     A x[units][4][P][W], h[units][4][P][W], bias[4][P][W], peephole[3][P][W];
-    A shortcut[W];  // 1 in the lanes of layers that take the addition
+    A shortcut[W];  // 1 in the lanes of layers with a residual connection
   };
 
   // x and y of the step before; each layer's position in its groups.
@@ -42,6 +43,10 @@ struct Wave {
   struct Sums {
     V z[4][P], x[P];
   };
+
+  static_assert(sizeof(Weights) == whole_lines<A>(shape.weights()) * sizeof(A));
+  static_assert(sizeof(State) == whole_lines<A>(shape.state()) * sizeof(A));
+  static_assert(sizeof(Sums) == shape.sums() * sizeof(A));
 
   // Groups that run together, and their rows. Step d of the first group begins its sums with row d of `start` (4 P W
   // values) and takes row d of `in` (`units`) for its input; the last layer writes row d - lag of `out`.
@@ -212,10 +217,10 @@ struct Wave {
     }
   }
 
-  // Where the weights of a layer fill the first-level cache: the products with its inputs, a block of steps at a time,
-  // so that a weight is loaded once for several of them. Every step adds up one vector of the sums of the next block.
-  static constexpr bool looks_ahead = !paired && sizeof(Weights) > 32768;
-  static constexpr int block = 4 * P, room_ahead = 2 * block * start_row;
+  // The products with the inputs of a layer, a block of steps at a time, so that a weight is loaded once for several of
+  // them. Every step adds up one vector of the sums of the next block.
+  static constexpr bool looks_ahead = shape.template looks_ahead<A>();
+  static constexpr int block = shape.block_ahead();
 
   // Steps [from, from + block) of a layer; `last` is the last row of its input.
   struct Block {
@@ -274,18 +279,18 @@ struct Wave {
   // The same from the layer's inputs, with `room` for the sums of two blocks.
   template <bool previous>
   static void advance_looking_ahead(Together t, A* room, int64_t d0, int64_t d1) {
-    A* turns[] = {room, room + block * start_row};
+    A* starts[] = {room, room + block * start_row};  // of this block and the next
     t.start_step = start_row;
-    Block{t.weights, t.in, d0, d1 - 1, turns[0]}.multiply_all();
+    Block{t.weights, t.in, d0, d1 - 1, starts[0]}.multiply_all();
     for (int64_t from = d0; from < d1; from += block) {
-      const Block ahead = {t.weights, t.in, from + block, d1 - 1, turns[1]};
-      t.start = turns[0] - from * start_row;
+      const Block ahead = {t.weights, t.in, from + block, d1 - 1, starts[1]};
+      t.start = starts[0] - from * start_row;
       if (ahead.from < d1)
         advance_begun<previous>(t, &ahead, from, ahead.from);
       else
         advance_begun<previous>(t, nullptr, from, d1);
-      turns[1] = turns[0];
-      turns[0] = ahead.start;
+      starts[1] = starts[0];
+      starts[0] = ahead.start;
     }
   }
 

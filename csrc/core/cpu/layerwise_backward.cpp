@@ -1,0 +1,21 @@
+#include "core/cpu/schedules.h"
+
+namespace resblock::cpu {
+
+template <class S>
+void backward_layerwise(const Partition& partition, const Backward<S>& p, const Parallel& parallel, Arena arena) {
+  const LayerwiseKernels<S> kernels = cpu::kernels<S>().layerwise;
+  const LayerwiseBackwardArrays<S> arrays(p.size, partition, arena);
+  const int64_t all = packed_size(p.size);
+  if (arrays.packed) pack_layers<S>(parallel, p, all, kernels.pack_backward, arrays.packed);
+  run_sharing(
+      parallel, partition.workers, partition.groups, [&](int64_t group, int64_t worker, const Parallel& within) {
+        Arithmetic<S>* gradients = arrays.gradients ? arrays.gradients + group * all : nullptr;
+        kernels.backward_group(p, within, partition, arrays.packed, group, gradients, arrays.scratch.of(worker));
+      });
+  if (arrays.gradients) store_gradients(p, partition.groups, arrays.gradients);
+}
+
+RESBLOCK_INSTANTIATE_SCHEDULE(backward_layerwise, Backward)
+
+}  // namespace resblock::cpu

@@ -1,0 +1,15 @@
+// Runs what was planned on the CPU.
+#pragma once
+#include "core/cpu/parallel.h"
+#include "core/cpu/plan.h"
+
+namespace resblock::cpu {
+
+// The plan is one for this processor and the problem's sizes. The workspace is as large as it says and begins at a
+// cache line; what it holds does not matter.
+template <class S>
+void run(const Plan& plan, const Forward<S>& problem, const Parallel& parallel, void* workspace);
+template <class S>
+void run(const Training& plan, const Backward<S>& problem, const Parallel& parallel, void* workspace);
+
+}  // namespace resblock::cpu

@@ -1,0 +1,85 @@
+// The schedules, one function per direction, and how they spread what they do over threads.
+#pragma once
+#include <algorithm>
+
+#include "core/cpu/kernels.h"
+#include "core/cpu/workspace.h"
+
+namespace resblock::cpu {
+
+template <class S>
+void forward_batched(const Partition& partition, const Forward<S>& problem, const Parallel& parallel, Arena arena);
+template <class S>
+void backward_batched(const Partition& partition, const Backward<S>& problem, const Parallel& parallel, Arena arena);
+template <class S>
+void forward_layerwise(const Partition& partition, const Forward<S>& problem, const Parallel& parallel, Arena arena);
+template <class S>
+void backward_layerwise(const Partition& partition, const Backward<S>& problem, const Parallel& parallel, Arena arena);
+template <class S>
+void forward_wavefront(const Partition& partition, const Forward<S>& problem, const Parallel& parallel, Arena arena);
+
+#define RESBLOCK_INSTANTIATE_SCHEDULE(function, Problem)                                      \
+  template void function(const Partition&, const Problem<float>&, const Parallel&, Arena);    \
+  template void function(const Partition&, const Problem<double>&, const Parallel&, Arena);   \
+  template void function(const Partition&, const Problem<bfloat16>&, const Parallel&, Arena); \
+  template void function(const Partition&, const Problem<float16>&, const Parallel&, Arena);
+
+template <class Body>
+void run_tasks(const Parallel& parallel, int64_t tasks, const Body& body) {
+  parallel.run(
+      parallel.context, tasks,
+      [](const void* argument, int64_t index) { (*static_cast<const Body*>(argument))(index); }, &body);
+}
+
+// Calls body(task, worker): each worker takes neighbouring tasks, one after the other.
+template <class Body>
+void run_workers(const Parallel& parallel, int64_t workers, int64_t tasks, const Body& body) {
+  run_tasks(parallel, workers, [&](int64_t worker) {
+    const int64_t end = (worker + 1) * tasks / workers;
+    for (int64_t task = worker * tasks / workers; task < end; ++task) body(task, worker);
+  });
+}
+
+// Calls body(task, worker, within): a single worker shares the work within each task with all threads.
+template <class Body>
+void run_sharing(const Parallel& parallel, int64_t workers, int64_t tasks, const Body& body) {
+  const bool share = workers == 1;
+  run_workers(share ? serial : parallel, workers, tasks,
+              [&](int64_t task, int64_t worker) { body(task, worker, share ? parallel : serial); });
+}
+
+// Calls body(item, segment, chunk) so that chunk c of segment s runs beside chunk c - 1 of segment s + 1.
+template <class Body>
+void run_diagonals(const Parallel& parallel, int64_t items, const Partition& partition, const Body& body) {
+  const int64_t segments = partition.segments, chunks = partition.chunks;
+  for (int64_t diagonal = 0; diagonal < chunks + segments - 1; ++diagonal)
+    run_tasks(parallel, items * segments, [&](int64_t task) {
+      const int64_t segment = task % segments, chunk = diagonal - segment;
+      if (chunk >= 0 && chunk < chunks) body(task / segments, segment, chunk);
+    });
+}
+
+// Packing is a few microseconds of work per layer: threads are woken for `size` values of wide layers only.
+template <class S>
+void pack_layers(const Parallel& parallel, const Inputs<S>& problem, int64_t size,
+                 void (*pack)(const Inputs<S>&, int64_t layer, Arithmetic<S>*), Arithmetic<S>* packed) {
+  const int64_t worth_threads = int64_t(1) << 18;
+  run_tasks(size < worth_threads ? serial : parallel, problem.size.L,
+            [&](int64_t layer) { pack(problem, layer, packed); });
+}
+
+// Adds up the gradients of the groups, and stores them as those of the problem.
+template <class S>
+void store_gradients(const Backward<S>& problem, int64_t groups, Arithmetic<S>* gradients) {
+  const Kernels<S> all = kernels<S>();
+  for (int64_t layer = 0; layer < problem.size.L; ++layer) all.store_gradients(problem, groups, gradients, layer);
+}
+
+// The kernels whose vectors have as many lanes as a tile has sequences.
+template <class S>
+BatchedKernels<S> batched_kernels(const Partition& partition) {
+  const Kernels<S> all = kernels<S>();
+  return all.batched.lanes == partition.sequences ? all.batched : all.batched_half;
+}
+
+}  // namespace resblock::cpu

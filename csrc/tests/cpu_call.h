@@ -1,0 +1,43 @@
+// A call on the CPU as its caller makes it: plan, workspace, run. The workspace is full of NaN, so that what is read
+// before it is written shows.
+#pragma once
+#include <string.h>
+
+#include "core/cpu/block_cache.h"
+#include "core/cpu/run.h"
+
+struct CpuCall {
+  std::optional<resblock::cpu::Schedule> schedule = std::nullopt;
+  resblock::cpu::Parallel parallel = resblock::cpu::serial;
+
+  template <class S>
+  resblock::cpu::Plan inference(const resblock::Inputs<S>& p) const {
+    return resblock::cpu::plan_inference<S>(machine(), request(p));
+  }
+  template <class S>
+  resblock::cpu::Training training(const resblock::Inputs<S>& p) const {
+    return resblock::cpu::plan_training<S>(machine(), request(p));
+  }
+
+  template <class S>
+  void operator()(const resblock::Forward<S>& p) const {
+    const resblock::cpu::Plan plan = p.saved ? training<S>(p).forward : inference<S>(p);
+    resblock::cpu::run(plan, p, parallel, Poisoned(plan.workspace).data());
+  }
+  template <class S>
+  void operator()(const resblock::Backward<S>& p) const {
+    const resblock::cpu::Training plan = training<S>(p);
+    resblock::cpu::run(plan, p, parallel, Poisoned(plan.backward.workspace).data());
+  }
+
+ private:
+  struct Poisoned : resblock::cpu::Workspace {
+    explicit Poisoned(int64_t bytes) : Workspace(bytes) { memset(data(), 0xff, size_t(bytes)); }
+  };
+
+  resblock::cpu::Machine machine() const { return {resblock::cpu::processor_isa(), parallel.threads}; }
+  template <class S>
+  resblock::cpu::Request request(const resblock::Inputs<S>& p) const {
+    return {p.size, p.options.dropout > 0, schedule};
+  }
+};

@@ -1,0 +1,36 @@
+"""The compiled module: loads it, and says what it holds."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import torch
+
+try:
+    import_module("resblock._C")  # registers torch.ops.resblock
+except ImportError as error:
+    raise ImportError(
+        "resblock: the compiled kernels (resblock._C) could not be loaded. Likely causes: the package "
+        "was not built (run `pip install -c constraints.txt .` in its directory and start Python "
+        "elsewhere); torch is older than 2.11; torch was exchanged for a build with another C++ ABI "
+        f"or another platform. The loader said: {error}"
+    ) from error
+
+# What is registered with it lasts as long as it does.
+LIBRARY = torch.library.Library("resblock", "FRAGMENT")  # type: ignore[no-untyped-call]
+
+
+def instruction_set() -> str:
+    """Name the CPU instruction set the kernels use: x86-64, x86-64-v3, x86-64-v4 or portable."""
+    return str(torch.ops.resblock.instruction_set())
+
+
+def schedules(device: str) -> tuple[str, ...]:
+    """Name the schedules that the kernels choose from on "cpu" or "cuda"; none where they are not compiled in."""
+    operators = torch.ops.resblock
+    return tuple(str(operators.cuda_schedules() if device == "cuda" else operators.cpu_schedules()).split())
+
+
+def has_cuda_kernels() -> bool:
+    """Tell whether the compiled module holds the CUDA kernels."""
+    return bool(schedules("cuda"))
