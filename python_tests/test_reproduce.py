@@ -1,4 +1,4 @@
-"""`resblock reproduce`: what it writes, what it does not do twice, and figures that can be checked by hand."""
+"""`resblock reproduce`: what it writes, what it does not do twice, and numbers that can be checked by hand."""
 
 import csv
 import dataclasses
@@ -191,7 +191,7 @@ def test_dimers_that_the_list_leaves_out_are_divided_by_the_seed(split):
     assert [len(codes_of(at_random, part)) for part in ("train", "validation", "test")] == [6, 2, 2]
 
 
-def test_quick_keeps_the_smallest(split):
+def test_quick_takes_the_smallest(split):
     dimers = [made_complex(k, f"D{k}", (14 + k, 9)) for k in range(30)]
     parts = divide(dimers, "random", 1, quick=True)
     assert {part: len(codes_of(parts, part)) for part in QUICK} == dict(QUICK)
