@@ -10,6 +10,8 @@ from optuna.trial import TrialState
 from resblock.errors import InputError
 from resblock.sweep.storage import connect
 
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
 
 @pytest.mark.parametrize(
     "url",
