@@ -113,7 +113,7 @@ def swapped(dimer):
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_classifiers_learn_and_do_not_care_who_is_the_receptor(name: str) -> None:
+def test_classifiers_tell_contacts_and_do_not_care_who_is_the_receptor(name: str) -> None:
     dimers = [made_complex(k, f"D{k}", (30, 25)) for k in range(6)]
     model = WindowClassifier(CLASSIFIERS[name](1, 10), dimers[:5], Closest(20), seed=1)
     scores = model(dimers[5])

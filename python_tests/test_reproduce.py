@@ -1,6 +1,7 @@
-"""`resblock reproduce`: what it writes, what it does not do twice, and figures that can be checked by hand."""
+"""`resblock reproduce`: what it writes, what it does not do twice, and numbers that can be checked by hand."""
 
 import csv
+import dataclasses
 import importlib
 import inspect
 import json
@@ -17,7 +18,7 @@ from scipy.stats import hypergeom
 from resblock.errors import InputError
 from resblock.evaluation.ranking import truncated_random_rfpp
 from resblock.evaluation.splits import codes_of
-from resblock.pairs import load_complexes
+from resblock.pairs import load_complex, load_complexes, save_complex
 from resblock.study import depth_and_units, figure6
 from resblock.study.ablations import OURS, network_config
 from resblock.study.accuracy import exact_interval
@@ -93,6 +94,19 @@ def test_what_changed_is_done_again(prepared, split, tmp_path):
     (part,) = reproduce(prepared, tmp_path / "study", ["homology"], seeds=[5], **given)
     assert "Seeds: 5" in part.about
     assert (tmp_path / "study/homology/result.json").read_bytes() != first
+    # The first seed divides the dimers; the others are only trained with.
+    for seeds in ([5], [5, 6]):
+        (part,) = reproduce(prepared, tmp_path / "study", ["homology"], seeds=seeds, split=str(split))
+    assert "Seeds: 5, 6" in part.about
+
+
+def test_what_was_prepared_anew_is_computed_anew(split, tmp_path):
+    told = []
+    data = save_complexes(tmp_path / "data", 6)
+    for _ in range(2):
+        reproduce(data, tmp_path / "study", ["homology"], quick=True, split=str(split), progress=told.append)
+        save_complex(data / "D1.npz", dataclasses.replace(load_complex(data / "D1.npz"), key="other"))
+    assert told.count(PARTS["homology"].title) == 2
 
 
 def test_another_version_of_a_part_is_computed_anew_and_no_other_part(prepared, split, tmp_path, monkeypatch):
@@ -177,7 +191,7 @@ def test_dimers_that_the_list_leaves_out_are_divided_by_the_seed(split):
     assert [len(codes_of(at_random, part)) for part in ("train", "validation", "test")] == [6, 2, 2]
 
 
-def test_quick_keeps_the_smallest(split):
+def test_quick_takes_the_smallest(split):
     dimers = [made_complex(k, f"D{k}", (14 + k, 9)) for k in range(30)]
     parts = divide(dimers, "random", 1, quick=True)
     assert {part: len(codes_of(parts, part)) for part in QUICK} == dict(QUICK)

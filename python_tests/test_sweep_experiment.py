@@ -35,6 +35,7 @@ def test_a_model_is_trained_once_whatever_its_name(prepared, tmp_path):
     stamp = (run / "weights.safetensors").stat().st_mtime_ns
     again = experiment.trained("another name", config, 3)
     assert (run / "weights.safetensors").stat().st_mtime_ns == stamp
+    assert runs_of(experiment) == [run]
     (test,) = experiment.complexes("test")
     assert np.array_equal(first.complex_log_odds(test), again.complex_log_odds(test))
 

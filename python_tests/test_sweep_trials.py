@@ -156,15 +156,3 @@ def test_an_interrupted_trial_goes_on_with_what_it_has_drawn(url):
         drawn(url, 4, interrupted)
     finished = drawn(url, 4, lambda cell: (cell["model.dropout"], None), seed=8)
     assert [done.cell for done in finished[:3]] == begun
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["nowhere", "sqlite:////no/such/directory/trials.db", "postgresql://me:secret@localhost:1/trials", "odd://x/y"],
-)
-def test_a_database_that_cannot_be_used_is_named_without_its_password(url, monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    with pytest.raises(InputError, match="storage") as refused:
-        trials_of(url)
-    assert "secret" not in str(refused.value)
-    assert "\n" not in str(refused.value)

@@ -50,10 +50,10 @@ def reproduce(
     minutes on 2 cores. docs/paper.md has the costs of all parts, and the paper claim by claim.
     """
     with extra("study"):
-        from resblock.study import reproduce as study
+        import resblock.study.reproduce
         from resblock.study.random_ranks import DRAWS
 
-        done = study.reproduce(
+        done = resblock.study.reproduce.reproduce(
             data,
             out,
             part or (),
