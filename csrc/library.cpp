@@ -213,6 +213,24 @@ std::string cpu_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t 
   return text;
 }
 
+#ifdef RESBLOCK_CUDA
+// What it gets on the current GPU, or on an H200 where there is none.
+std::string cuda_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t inputs, int64_t units, int64_t layers,
+                      bool dropout, bool training, std::optional<std::string> schedule) {
+  const cuda::Machine current = cuda::current_machine(), machine = current.multiprocessors ? current : cuda::h200;
+  const cuda::Request request = {{steps, sequences, inputs, units, layers},
+                                 dropout,
+                                 find_schedule<cuda::Schedule>(schedule, cuda::schedule_names)};
+  std::string text;
+  dispatch(type, [&](auto of) {
+    using S = decltype(of);
+    text = training ? describe(cuda::plan_training<S>(machine, request), cuda::schedule_names)
+                    : describe(cuda::plan_inference<S>(machine, request), cuda::schedule_names);
+  });
+  return text;
+}
+#endif
+
 }  // namespace
 }  // namespace resblock
 
@@ -239,6 +257,11 @@ STABLE_TORCH_LIBRARY(resblock, m) {
   m.def(
       "cpu_plan(ScalarType dtype, int steps, int sequences, int inputs, int units, int layers, bool dropout, "
       "bool training, str? schedule, str instruction_set, int threads) -> str");
+#ifdef RESBLOCK_CUDA
+  m.def(
+      "cuda_plan(ScalarType dtype, int steps, int sequences, int inputs, int units, int layers, bool dropout, "
+      "bool training, str? schedule) -> str");
+#endif
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
@@ -246,6 +269,9 @@ STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
   m.impl("cpu_schedules", TORCH_BOX(&resblock::cpu_schedules));
   m.impl("cuda_schedules", TORCH_BOX(&resblock::cuda_schedules));
   m.impl("cpu_plan", TORCH_BOX(&resblock::cpu_plan));
+#ifdef RESBLOCK_CUDA
+  m.impl("cuda_plan", TORCH_BOX(&resblock::cuda_plan));
+#endif
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CPU, m) {

@@ -30,6 +30,13 @@ inline void describe(const cpu::Partition& p, PlanText& to) {
   to.add("packing", packing[int(p.packing)]).add("far_weights", p.far_weights);
 }
 
+#ifdef RESBLOCK_CUDA
+inline void describe(const cuda::Partition& p, PlanText& to) {
+  to.add("blocks", p.blocks).add("lanes", p.lanes).add("steps", p.steps).add("pipes", p.pipes);
+  to.add("units", p.units).add("unit_blocks", p.unit_blocks).add("sequence_blocks", p.sequence_blocks);
+}
+#endif
+
 template <class Plan, size_t count>
 std::string describe(const Plan& plan, const char* const (&schedule_names)[count]) {
   PlanText to;

@@ -13,9 +13,8 @@
 #include "core/cpu/dropout_mask.h"
 #include "tests/cpu_call.h"
 #if defined(RESBLOCK_TEST_CUDA)
-#include "core/cuda/launch.h"
+#include "tests/cuda_call.h"
 #include "tests/cuda_on_host.h"
-#include "tests/matrix_library.h"
 #endif
 
 namespace py = pybind11;
@@ -112,17 +111,13 @@ CpuCall cpu_call(Arguments& a) {
 }
 
 #if defined(RESBLOCK_TEST_CUDA)
-template <class P>
-void run_cuda(const P& problem, size_t workspace_bytes, const char* (*launch)(const P&, const cuda::Context&, void*)) {
-  std::vector<unsigned char> workspace(workspace_bytes, 0xff);
-  if (const char* error = launch(problem, test_context(), workspace.data())) throw std::runtime_error(error);
-}
+CudaCall cuda_call(const Arguments& a) { return {find_schedule<cuda::Schedule>(a.schedule, cuda::schedule_names)}; }
 #endif
 
 template <class S>
 void run(Arguments a, const Forward<S>& problem) {
 #if defined(RESBLOCK_TEST_CUDA)
-  if (a.device == "cuda") return run_cuda(problem, cuda::forward_workspace(problem), cuda::forward<S>);
+  if (a.device == "cuda") return cuda_call(a)(problem);
 #endif
   cpu_call(a)(problem);
 }
@@ -130,7 +125,7 @@ void run(Arguments a, const Forward<S>& problem) {
 template <class S>
 void run(Arguments a, const Backward<S>& problem) {
 #if defined(RESBLOCK_TEST_CUDA)
-  if (a.device == "cuda") return run_cuda(problem, cuda::backward_workspace(problem), cuda::backward<S>);
+  if (a.device == "cuda") return cuda_call(a)(problem);
 #endif
   cpu_call(a)(problem);
 }

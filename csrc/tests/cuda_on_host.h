@@ -20,10 +20,10 @@ namespace cuda_on_host {
 cudaError_t check(const cudaLaunchConfig_t& config, const void* kernel);
 void fail_next_launch(cudaError_t error);
 
-// What the device can have resident together, of any kernel, and whether it launches them so. Few blocks by default:
-// to ThreadSanitizer each thread of a kernel is one of the 8,128 that it can tell apart.
+// How many blocks the device can have resident together, and whether it launches them so. Few by default: to
+// ThreadSanitizer each thread of a kernel is one of the 8,128 that it can tell apart.
 struct Device {
-  int multiprocessors = 2, blocks_each = 6;
+  int multiprocessors = 12, blocks_each = 1;
   bool cooperative = true;
 };
 void set_device(Device device);

@@ -1,6 +1,6 @@
 // Matrix products by their definition, for kernels that leave them to a library.
 #pragma once
-#include "core/cuda/launch.h"
+#include "core/cuda/context.h"
 
 template <class S>
 const char* multiply_by_definition(void*, const resblock::cuda::MatrixProduct<S>& p) {

@@ -1,60 +1,57 @@
-// The CUDA kernels on the host, against the CPU core, over the grid.
-#include <stdlib.h>
-
-#include "core/cpu/plan.h"
-#include "core/cuda/launch.h"
+// The CUDA kernels on the host, against the CPU core, over the grid. The arguments may name an order of threads and one
+// schedule, which then takes what it can.
 #include "tests/check.h"
+#include "tests/cpu_call.h"
+#include "tests/cuda_call.h"
 #include "tests/cuda_on_host.h"
 #include "tests/grid.h"
-#include "tests/matrix_library.h"
 #include "tests/parts.h"
 
 namespace {
 
 using namespace resblock;
+using cuda::Schedule;
 
-// As large as it was asked for, to the byte, and full of NaN.
-struct Workspace {
-  std::vector<unsigned char> bytes;
-  explicit Workspace(size_t count) : bytes(count, 0xff) {}
-  void* data() { return bytes.data(); }
-};
-
-void check_success(const char* error) { CHECK_ABOUT(!error, error ? error : ""); }
-
-template <class S>
-void run_forward(const Forward<S>& problem) {
-  Workspace workspace(cuda::forward_workspace(problem));
-  check_success(cuda::forward(problem, test_context(), workspace.data()));
+// What the command line names; else the planner chooses.
+CudaCall the_call() {
+  for (size_t k = 0; k < std::size(cuda::schedule_names); ++k)
+    if (check::is_argument(cuda::schedule_names[k])) return {Schedule(k)};
+  return {};
 }
 
 template <class S>
-void run_backward(const Backward<S>& problem) {
-  Workspace workspace(cuda::backward_workspace(problem));
-  check_success(cuda::backward(problem, test_context(), workspace.data()));
+bool takes(const CudaCall& call, const Sizes& size) {
+  try {
+    call.training(Inputs<S>{size, {}, nullptr, {}, nullptr, nullptr, nullptr});
+    return true;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
 }
 
 template <class S>
-Results<S> run_cuda(const ProblemData<S>& data) {
+Results<S> run_cuda(const ProblemData<S>& data, const CudaCall& call = the_call()) {
   Results<S> r(data.size);
-  run_forward(data.forward(r));
-  run_backward(data.backward(r));
+  call(data.forward(r));
+  call(data.backward(r));
   return r;
 }
 
 template <class S>
 Results<S> run_cpu(const ProblemData<S>& data) {
   Results<S> r(data.size);
-  cpu::forward(data.forward(r), cpu::serial);
-  cpu::backward(data.backward(r), cpu::serial);
+  const CpuCall call;
+  call(data.forward(r));
+  call(data.backward(r));
   return r;
 }
 
 template <class S>
-void compare_with_cpu(const Case& c) {
+void compare_with_cpu(const Case& c, const CudaCall& call = the_call(), double roundings = 1) {
+  if (!takes<S>(call, c.size)) return;
   const ProblemData<S> data(c.size, c.variant, c.seed);
   const double growth = 2 * (64 + 4 * double(c.size.L));  // the bound of test_cpu.cpp, once for either side
-  check_close(run_cuda(data), run_cpu(data), growth, describe(c.size, c.variant));
+  check_close(run_cuda(data, call), run_cpu(data), growth, describe(c.size, c.variant), roundings);
 }
 
 // Wide layers of 16-bit types round what meets a matrix product to the type: x, z, h and dz, which the CPU keeps in 32
@@ -62,8 +59,7 @@ void compare_with_cpu(const Case& c) {
 // and weights are about 1 / sqrt(H): a handful of them comes to no more than two more at the result.
 template <class S>
 void compare_wide_halves_with_cpu(const Case& c) {
-  const ProblemData<S> data(c.size, c.variant, c.seed);
-  check_close(run_cuda(data), run_cpu(data), 2 * (64 + 4 * double(c.size.L)), describe(c.size, c.variant), 3);
+  compare_with_cpu<S>(c, the_call(), 3);
 }
 
 using cuda_on_host::Order;
@@ -75,8 +71,8 @@ const cuda_on_host::Schedule ascending = {Order::ascending, 1}, descending = {Or
 bool is_quick() { return !check::is_argument("full"); }
 bool is_few() { return check::is_argument("few"); }
 
-// Wide layers are the planner's choice alone: forced schedules need not take them again.
-bool is_forced() { return getenv("RESBLOCK_CUDA_SCHEDULE"); }
+// Wide layers have one schedule, which is the planner's choice.
+bool is_forced() { return the_call().schedule.has_value(); }
 bool has_wide_cases() { return !is_few() && !is_forced(); }
 
 void use_the_usual_device() {
@@ -124,6 +120,7 @@ TEST(more_gates_than_threads_of_a_block) {
 
 TEST(no_inputs_at_all) {
   compare_with_cpu<float>({{4, 3, 0, 6, 3}, variant(15), 1});
+  compare_with_cpu<double>({{4, 3, 0, 6, 3}, variant(15), 1});
   compare_with_cpu<float>({{4, 3, 0, 20, 2}, variant(2), 1});
   if (has_wide_cases()) compare_with_cpu<float>({{4, 3, 0, 40, 2}, variant(15), 1});
 }
@@ -132,6 +129,7 @@ TEST(no_inputs_at_all) {
 TEST(more_sequences_than_blocks) {
   if (is_few()) return;
   compare_with_cpu<float>({{2, 4099, 1, 1, 2}, variant(11), 1});
+  compare_with_cpu<double>({{2, 4099, 1, 1, 2}, variant(11), 1});
 }
 
 TEST(results_are_the_same_bits_in_every_run_and_order) {
@@ -146,12 +144,12 @@ TEST(results_are_the_same_bits_in_every_run_and_order) {
 
 TEST(without_a_backward_pass_nothing_is_saved) {
   for (unsigned bits = 0; bits < 16; bits += is_few() ? 15 : 1) {
-    const ProblemData<float> data({6, 3, 3, 9, 7}, variant(bits));
-    Results<float> kept(data.size), not_kept(data.size);
-    run_forward(data.forward(kept));
-    run_forward(data.forward(not_kept, false));
-    not_kept.saved = kept.saved;
-    check_same_bits(not_kept, kept, "");
+    const ProblemData<float> data({6, 3, 3, 9, is_few() ? 3 : 7}, variant(bits));
+    Results<float> training(data.size), inference(data.size);
+    the_call()(data.forward(training));
+    the_call()(data.forward(inference, false));
+    inference.saved = training.saved;
+    check_same_bits(inference, training, "");
   }
 }
 
@@ -164,8 +162,8 @@ TEST(long_sequences_agree_with_the_cpu) {
   compare_with_cpu<float16>({{33, 3, 40, 32, 6}, variant(14), 1});
 }
 
-// Whatever the device can have resident: bundles in turns on fewer pipes than there are bundles, one pipe alone, and
-// what the planner does where the layers' blocks cannot be resident together.
+// Whatever the device can have resident: fewer pipes than there are bundles, one pipe alone, and what the planner does
+// where the layers' blocks cannot be resident together.
 TEST(small_devices_give_the_same_results) {
   if (is_few()) return;
   const ProblemData<float> data({37, 23, 18, 8, 6}, variant(14));
@@ -173,7 +171,8 @@ TEST(small_devices_give_the_same_results) {
   for (int multiprocessors : {14, 12, 7, 5})
     for (bool cooperative : {true, false}) {
       cuda_on_host::set_device({multiprocessors, 1, cooperative});
-      check_close(run_cuda(data), expected, 2 * (64 + 4 * 6.), "on a small device ");
+      if (takes<float>(the_call(), data.size))
+        check_close(run_cuda(data), expected, 2 * (64 + 4 * 6.), "on a small device ");
     }
   use_the_usual_device();
 }
@@ -187,9 +186,8 @@ TEST(sixty_layers_agree_with_the_cpu) {
 
 TEST(a_part_of_a_longer_problem_knows_where_it_begins) {
   for (unsigned bits = 8; bits < 16; bits += is_few() ? 7 : 1)
-    check_parts(
-        ProblemData<float>({31, 5, 3, 6 + 13 * (bits & 1), 5}, variant(bits), bits), 12,
-        [](const Forward<float>& p) { run_forward(p); }, [](const Backward<float>& p) { run_backward(p); });
+    check_parts(ProblemData<float>({31, 5, 3, 6 + 13 * (bits & 1), is_few() ? 3 : 5}, variant(bits), bits), 12,
+                the_call(), the_call());
 }
 
 TEST(wide_layers_agree_with_the_cpu) {
@@ -219,9 +217,12 @@ TEST(wide_layers_on_tensor_cores_agree_with_the_cpu) {
   cuda_on_host::set_device({9, 1, true});
   compare_wide_halves_with_cpu<float16>(cases[2]);
   use_the_usual_device();
-  check_parts(
-      ProblemData<float16>({9, 5, 3, 40, 3}, variant(15)), 4, [](const Forward<float16>& p) { run_forward(p); },
-      [](const Backward<float16>& p) { run_backward(p); }, 4 * rounding(float16()));
+  check_parts(ProblemData<float16>({9, 5, 3, 40, 3}, variant(15)), 4, the_call(), the_call(), 4 * rounding(float16()));
+}
+
+TEST(the_general_schedule_takes_wide_layers_too) {
+  if (!has_wide_cases()) return;
+  compare_with_cpu<double>({{4, 2, 5, 33, 4}, variant(15), 1}, {Schedule::general});
 }
 
 // The recurrent weights cannot be resident.
@@ -242,28 +243,28 @@ TEST(the_seed_may_lie_on_the_device) {
     const ProblemData<float> data(size, variant(4));
     const Results<float> expected = run_cuda(data);
     const int64_t seed = int64_t(data.options.seed);
-    Results<float> found(size);
-    Forward<float> forward = data.forward(found);
-    Backward<float> backward = data.backward(found);
-    forward.options.seed = backward.options.seed = 1;
-    Workspace workspace(std::max(cuda::forward_workspace(forward), cuda::backward_workspace(backward)));
-    check_success(cuda::forward(forward, test_context(&seed), workspace.data()));
-    check_success(cuda::backward(backward, test_context(&seed), workspace.data()));
-    check_same_bits(found, expected, "");
+    ProblemData<float> other = data;
+    other.options.seed = 1;
+    check_same_bits(run_cuda(other, {the_call().schedule, &seed}), expected, "");
   }
 }
 
 TEST(a_launch_that_fails_says_so) {
   const ProblemData<float> data({2, 1, 3, 4, 2}, variant(0));
   Results<float> r(data.size);
-  const Forward<float> forward = data.forward(r);
-  const Backward<float> backward = data.backward(r);
-  Workspace workspace(std::max(cuda::forward_workspace(forward), cuda::backward_workspace(backward)));
+  const auto error_of = [](const auto& problem) -> std::string {
+    try {
+      the_call()(problem);
+    } catch (const std::runtime_error& error) {
+      return error.what();
+    }
+    return "none";
+  };
   cuda_on_host::fail_next_launch(cudaErrorInvalidConfiguration);
-  const char* error = cuda::forward(forward, test_context(), workspace.data());
-  CHECK(error && std::string(error) == "invalid configuration argument");
+  CHECK(error_of(data.forward(r)) == "invalid configuration argument");
+  the_call()(data.forward(r));
   cuda_on_host::fail_next_launch(cudaErrorLaunchFailure);
-  CHECK(cuda::backward(backward, test_context(), workspace.data()) != nullptr);
+  CHECK(error_of(data.backward(r)) == "unspecified launch failure");
 }
 
 TEST_MAIN

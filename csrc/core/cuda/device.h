@@ -2,19 +2,19 @@
 // together. The host runtime of the tests (tests/cuda_on_host.h) has its own.
 #pragma once
 #include <cuda_runtime.h>
-#include <stdint.h>
 #if defined(RESBLOCK_DEBUG)
 #include <stdio.h>
 #endif
 
-namespace resblock::cuda {
+#include "core/cuda/memory.h"
+#include "core/cuda/plan.h"
 
-constexpr int warp_lanes = 32;
+namespace resblock::cuda {
 
 #if defined(__CUDACC__)
 
 extern __shared__ float4 dynamic_shared[];
-__device__ __forceinline__ float4* shared_memory() { return dynamic_shared; }
+__device__ __forceinline__ Memory shared_memory() { return Memory(dynamic_shared); }
 
 // Lanes of a warp share the number, and the compiler shall know it: else it guards every barrier of the warp.
 __device__ __forceinline__ int warp_index() { return __shfl_sync(~0u, int(threadIdx.x) / warp_lanes, 0); }
@@ -50,7 +50,7 @@ __device__ __forceinline__ void wait_for(const int* flag, int wanted) {
 
 #else
 
-inline float4* shared_memory() { return static_cast<float4*>(cuda_on_host::shared_memory()); }
+inline Memory shared_memory() { return Memory(cuda_on_host::shared_memory()); }
 inline int warp_index() { return int(threadIdx.x) / warp_lanes; }
 inline void block_barrier() { __syncthreads(); }
 inline void store_release(int* flag, int value) { cuda_on_host::store_release(flag, value); }
@@ -59,5 +59,17 @@ inline void wait_for(const int* flag, int wanted) {
 }
 
 #endif
+
+// Waits until all of `count` blocks have told of `step`; all threads of a block call it.
+__device__ __forceinline__ void wait_for_all(const int* flags, int64_t count, int step) {
+  for (int64_t block = threadIdx.x; block < count; block += blockDim.x) wait_for(flags + block, step);
+  __syncthreads();
+}
+
+// Tells the others that the block has written all of `step`.
+__device__ __forceinline__ void tell_all(int* flag, int step) {
+  __syncthreads();
+  if (threadIdx.x == 0) store_release(flag, step);
+}
 
 }  // namespace resblock::cuda

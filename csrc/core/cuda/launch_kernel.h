@@ -2,15 +2,15 @@
 #pragma once
 #include <cuda_runtime.h>
 
-#include "core/cuda/device.h"
-#include "core/cuda/launch.h"
+#include "core/cuda/context.h"
+#include "core/cuda/plan.h"
 
 namespace resblock::cuda {
 
 struct Shape {
   int64_t blocks;
-  int warps;              // of a block
-  int64_t shared_floats;  // of a block
+  int warps;             // of a block
+  int64_t shared_bytes;  // of a block
   bool cooperative = false;
 };
 
@@ -38,34 +38,13 @@ const char* launch_kernel(const Context& context, const Shape& shape, void (*ker
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(unsigned(shape.blocks));
   config.blockDim = dim3(unsigned(shape.warps * warp_lanes));
-  config.dynamicSmemBytes = size_t(shape.shared_floats) * sizeof(float);
+  config.dynamicSmemBytes = size_t(shape.shared_bytes);
   config.stream = static_cast<cudaStream_t>(context.stream);
   config.attrs = &attribute;
   config.numAttrs = 1;
   const cudaError_t error = allow_shared(reinterpret_cast<const void*>(kernel), config.dynamicSmemBytes);
   if (error != cudaSuccess) return message(error);
   return message(cudaLaunchKernelEx(&config, kernel, arguments...));
-}
-
-// Of the current device; 1 if it will not say.
-inline int multiprocessors() {
-  int device = 0, count = 1;
-  const bool known = cudaGetDevice(&device) == cudaSuccess &&
-                     cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device) == cudaSuccess;
-  return known ? count : 1;
-}
-
-// Blocks of a kernel that the current device can have resident together; 0 if it cannot launch them cooperatively.
-inline int64_t resident_blocks(const void* kernel, int warps, int64_t shared_floats) {
-  int device = 0, cooperative = 0, each = 0;
-  const size_t bytes = size_t(shared_floats) * sizeof(float);
-  const bool known =
-      cudaGetDevice(&device) == cudaSuccess &&
-      cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device) == cudaSuccess &&
-      allow_shared(kernel, bytes) == cudaSuccess &&
-      cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, warps * warp_lanes, bytes) == cudaSuccess;
-  if (!known) cudaGetLastError();  // a refusal is an answer, not an error
-  return known && cooperative ? int64_t(each) * multiprocessors() : 0;
 }
 
 }  // namespace resblock::cuda

@@ -13,7 +13,6 @@
 //
 // A row is what the 32 lanes hold at one step. Chunks are rows, one per step.
 #pragma once
-#include "core/cell.h"
 #include "core/cuda/device.h"
 #include "core/cuda/packed.h"
 
@@ -36,11 +35,6 @@ struct Lane {
         exists(sequence < p.size.B && unit < p.size.H) {}
 };
 
-template <int G>
-RESBLOCK_INLINE int64_t bundles(const Sizes& s) {
-  return (s.B * G + warp_lanes - 1) / warp_lanes;
-}
-
 // Steps t0 .. t0 + steps - 1 of the problem.
 struct Chunk {
   int64_t t0;
@@ -49,8 +43,7 @@ struct Chunk {
   __device__ Chunk(int64_t index, int most, int64_t T) : t0(index * most), steps(T - t0 < most ? int(T - t0) : most) {}
 };
 
-// What a training forward pass leaves for the backward pass. What is beyond a sequence's length is neither written nor
-// read.
+// The saved activations. What is beyond a sequence's length is neither written nor read.
 template <class Gate, class Number>
 struct NarrowSaved {
   Gate* gates;  // (L, T, B, H) of i, f, g, o
@@ -60,8 +53,8 @@ struct NarrowSaved {
   __device__ NarrowSaved(Number* saved, const Sizes& s) {
     const int64_t cells = s.L * s.T * s.B * s.H;
     gates = reinterpret_cast<Gate*>(saved);
-    c = saved + 4 * cells;
-    y = c + cells;
+    c = saved + saved_c * cells;
+    y = saved + saved_y * cells;
   }
 };
 
@@ -70,25 +63,27 @@ __device__ __forceinline__ int64_t cell_index(const Sizes& s, int64_t layer, int
   return ((layer * s.T + t) * s.B + my.sequence) * s.H + my.unit;
 }
 
-template <class S, int G>
-__device__ __forceinline__ float read_state(const S* states, const Sizes& s, int64_t layer, const Lane<G>& my) {
-  return my.exists ? load(states[(layer * s.B + my.sequence) * s.H + my.unit]) : 0.f;
+// Of the problem's states, or of their gradients.
+template <class P, int G>
+__device__ __forceinline__ float read_state(const P& p, const AnyFloat* states, int64_t layer, const Lane<G>& my) {
+  return my.exists ? load(p.type, states, (layer * p.size.B + my.sequence) * p.size.H + my.unit) : 0.f;
 }
 
-template <class S, int G>
-__device__ __forceinline__ void write_state(S* states, const Sizes& s, int64_t layer, const Lane<G>& my, float value) {
-  if (my.exists) store(states + (layer * s.B + my.sequence) * s.H + my.unit, value);
+template <class P, int G>
+__device__ __forceinline__ void write_state(const P& p, AnyFloat* states, int64_t layer, const Lane<G>& my,
+                                            float value) {
+  if (my.exists) store(p.type, states, (layer * p.size.B + my.sequence) * p.size.H + my.unit, value);
 }
 
 // The first layer's inputs, G columns of them; 0 where there is none.
-template <class S, int G>
-__device__ void stage_input(const Inputs<S>& p, const Lane<G>& my, const Chunk& chunk, int64_t tile, float* x) {
+template <class P, int G>
+__device__ void stage_input(const P& p, const Lane<G>& my, const Chunk& chunk, int64_t tile, float* x) {
   const int64_t column = tile * G + my.unit;
   for (int t = 0; t < chunk.steps; ++t) {
     const int64_t now = chunk.t0 + t;
     const bool is_there = now < my.steps && column < p.size.I;
     x[t * warp_lanes + my.lane] =
-        is_there ? float(load(p.input[(now * p.size.B + my.sequence) * p.size.I + column])) : 0.f;
+        is_there ? load(p.type, p.input, (now * p.size.B + my.sequence) * p.size.I + column) : 0.f;
   }
 }
 

@@ -5,11 +5,6 @@
 
 namespace resblock::cuda {
 
-// Of a unit, going back in time: the gradients of h[t-1] and c[t-1].
-struct Carry {
-  float dh, dc;
-};
-
 // What the backward pass of a cell needs to know of it. Before the first step stands the initial state.
 struct SavedCell {
   float4 gate;
@@ -19,11 +14,11 @@ struct SavedCell {
   __device__ float h() const { return initial ? initial_h : gate.w * tanh(c); }
 };
 
-template <int G, class S>
-__device__ __forceinline__ SavedCell read_cell(const Backward<S>& p,
+template <int G>
+__device__ __forceinline__ SavedCell read_cell(const AnyBackward& p,
                                                const NarrowSaved<const float4, const float>& saved, const Lane<G>& my,
                                                int64_t layer, int64_t t) {
-  if (t < 0) return {{0, 0, 0, 0}, read_state(p.c_0, p.size, layer, my), read_state(p.h_0, p.size, layer, my), true};
+  if (t < 0) return {{0, 0, 0, 0}, read_state(p, p.c_0, layer, my), read_state(p, p.h_0, layer, my), true};
   if (!my.exists || t >= my.steps) return {{0, 0, 0, 0}, 0, 0, true};
   const int64_t at = cell_index(p.size, layer, t, my);
   return {saved.gates[at], saved.c[at], 0, false};
@@ -31,10 +26,10 @@ __device__ __forceinline__ SavedCell read_cell(const Backward<S>& p,
 
 // The cells of one chunk, backwards. dy: (steps, 32), gradients of y. To dz and h_before, (steps, 32), go the rows that
 // the other passes read; where a sequence does not run they are 0.
-template <bool previous, int G, class S>
-__device__ void recur(const Backward<S>& p, const float4 (&U)[G], const Peephole<float>& peephole, const Lane<G>& my,
-                      int64_t layer, const Chunk& chunk, const float* dy, float4* dz, float* h_before, Carry& carry,
-                      UnitGradients& sums) {
+template <int G>
+__device__ __forceinline__ void recur(const AnyBackward& p, const float4 (&U)[G], float4 peephole, const Lane<G>& my,
+                                      int64_t layer, const Chunk& chunk, const float* dy, float4* dz, float* h_before,
+                                      Carry& carry, UnitGradients& sums) {
   const NarrowSaved<const float4, const float> saved(p.saved, p.size);
   const int64_t last = chunk.t0 + chunk.steps - 1;
   // The cells of the next two steps are on their way while this one is at work.
@@ -46,11 +41,12 @@ __device__ void recur(const Backward<S>& p, const float4 (&U)[G], const Peephole
     Gates<float> d = {0, 0, 0, 0};
     if (active) {
       const Gates<float> gate = {now.gate.x, now.gate.y, now.gate.z, now.gate.w};
-      d = cell_backward<previous, float>(gate, peephole, before.c, now.c, dy[at] + carry.dh, carry.dc);
+      d = cell_backward<float>(p.options, gate, {peephole.x, peephole.y, peephole.w}, before.c, now.c,
+                               dy[at] + carry.dh, carry.dc);
       multiply_add({d.i, d.f, d.g, d.o}, 1.f, sums.bias);
       sums.peephole.x += d.i * before.c;
       sums.peephole.y += d.f * before.c;
-      sums.peephole.w += d.o * (previous ? before.c : now.c);
+      sums.peephole.w += d.o * seen_by(gate_o, p.options, before.c, now.c);
     }
     dz[at] = {d.i, d.f, d.g, d.o};
     h_before[at] = active ? before.h() : 0.f;
@@ -62,21 +58,9 @@ __device__ void recur(const Backward<S>& p, const float4 (&U)[G], const Peephole
   }
 }
 
-// As above, whichever way the output gate looks.
-template <int G, class S>
-__device__ __forceinline__ void recur(const Backward<S>& p, const float4 (&U)[G], float4 peephole, const Lane<G>& my,
-                                      int64_t layer, const Chunk& chunk, const float* dy, float4* dz, float* h_before,
-                                      Carry& carry, UnitGradients& sums) {
-  const Peephole<float> weights = {peephole.x, peephole.y, peephole.w};
-  if (p.options.output_peephole_previous)
-    recur<true>(p, U, weights, my, layer, chunk, dy, dz, h_before, carry, sums);
-  else
-    recur<false>(p, U, weights, my, layer, chunk, dy, dz, h_before, carry, sums);
-}
-
 // x (steps, 32): what went into the layer. Of the first layer, G columns of it.
-template <int G, class S>
-__device__ void stage_x(const Backward<S>& p, uint64_t seed, const Lane<G>& my, int64_t layer, int64_t tile,
+template <int G>
+__device__ void stage_x(const AnyBackward& p, uint64_t seed, const Lane<G>& my, int64_t layer, int64_t tile,
                         const Chunk& chunk, float* x) {
   if (layer == 0) return stage_input(p, my, chunk, tile, x);
   const NarrowSaved<const float4, const float> saved(p.saved, p.size);
@@ -91,20 +75,20 @@ __device__ void stage_x(const Backward<S>& p, uint64_t seed, const Lane<G>& my, 
 }
 
 // One tile of the gradient of the input; W is room for its weights.
-template <int G, class S>
-__device__ void write_grad_input(const Backward<S>& p, const Packed<G>& packed, const Lane<G>& my, int64_t tile,
+template <int G>
+__device__ void write_grad_input(const AnyBackward& p, const Packed<G>& packed, const Lane<G>& my, int64_t tile,
                                  const Chunk& chunk, const float4* dz, float4 (&W)[G]) {
   const int64_t column = tile * G + my.unit;
   if (my.sequence >= p.size.B || column >= p.size.I) return;
   load_columns(packed.W(0, tile), my.unit, W);
   for (int t = 0; t < chunk.steps; ++t)
-    store(p.grad_input + ((chunk.t0 + t) * p.size.B + my.sequence) * p.size.I + column,
+    store(p.type, p.grad_input, ((chunk.t0 + t) * p.size.B + my.sequence) * p.size.I + column,
           multiply_transposed(W, dz + t * warp_lanes + my.first));
 }
 
 // Gradients of the layer below: take(t, dx) gets those of its y as far as they come through this layer.
-template <int G, class S, class Take>
-__device__ __forceinline__ void project_back(const Backward<S>& p, uint64_t seed, const float4 (&W)[G],
+template <int G, class Take>
+__device__ __forceinline__ void project_back(const AnyBackward& p, uint64_t seed, const float4 (&W)[G],
                                              const Lane<G>& my, int64_t layer, const Chunk& chunk, const float4* dz,
                                              const Take& take) {
   for (int t = 0; t < chunk.steps; ++t) {
@@ -113,16 +97,11 @@ __device__ __forceinline__ void project_back(const Backward<S>& p, uint64_t seed
   }
 }
 
-// y of the layer below also went past this layer into the addition of the next.
-__device__ __forceinline__ bool passes_on(const Options& o, const Sizes& s, int64_t layer) {
-  return layer + 1 < s.L && has_shortcut(o, layer + 1);
-}
-
 // The gradient of the network's output.
-template <int G, class S>
-__device__ __forceinline__ float read_grad_output(const Backward<S>& p, const Lane<G>& my, int64_t t) {
+template <int G>
+__device__ __forceinline__ float read_grad_output(const AnyBackward& p, const Lane<G>& my, int64_t t) {
   const bool is_there = my.exists && t < my.steps;
-  return is_there ? load(p.grad_output[(t * p.size.B + my.sequence) * p.size.H + my.unit]) : 0.f;
+  return is_there ? load(p.type, p.grad_output, (t * p.size.B + my.sequence) * p.size.H + my.unit) : 0.f;
 }
 
 }  // namespace resblock::cuda

@@ -17,8 +17,8 @@ __device__ void project(const float4 (&W)[G], float4 bias, bool first_tile, cons
 
 // Makes the rows that a layer's W meets: of the first layer one tile of the input, of the others `below`, the rows of
 // the layer below, after dropout. They are in x, which has room for them, unless `below` will do.
-template <int G, class S>
-__device__ const float* input_rows(const Forward<S>& p, uint64_t seed, const Lane<G>& my, int64_t layer, int64_t tile,
+template <int G>
+__device__ const float* input_rows(const AnyForward& p, uint64_t seed, const Lane<G>& my, int64_t layer, int64_t tile,
                                    const Chunk& chunk, const float* below, float* x) {
   __syncwarp();  // `below` is complete, and nobody reads the x before any more
   if (layer > 0 && p.options.dropout <= 0) return below;
@@ -32,8 +32,8 @@ __device__ const float* input_rows(const Forward<S>& p, uint64_t seed, const Lan
 }
 
 // z = W x + b for one chunk, tile by tile; W is room for the weights of a tile.
-template <int G, class S>
-__device__ void project_tiles(const Forward<S>& p, uint64_t seed, const Packed<G>& packed, const Lane<G>& my,
+template <int G>
+__device__ void project_tiles(const AnyForward& p, uint64_t seed, const Packed<G>& packed, const Lane<G>& my,
                               int64_t layer, const Chunk& chunk, const float* below, float* x, float4* z,
                               float4 (&W)[G]) {
   const float4 bias = packed.bias(layer)[my.unit];
@@ -45,9 +45,10 @@ __device__ void project_tiles(const Forward<S>& p, uint64_t seed, const Packed<G
 }
 
 // Runs the cells of one chunk: visit(t, gates, state, active) sees each. h is room for two rows.
-template <bool previous, int G, class Visit>
-__device__ void recur(const float4 (&U)[G], const Peephole<float>& peephole, const float4* z, float* h,
-                      const Lane<G>& my, const Chunk& chunk, CellState<float>& state, const Visit& visit) {
+template <int G, class Visit>
+__device__ __forceinline__ void recur(const AnyForward& p, const float4 (&U)[G], float4 peephole, const float4* z,
+                                      float* h, const Lane<G>& my, const Chunk& chunk, CellState<float>& state,
+                                      const Visit& visit) {
   for (int t = 0; t < chunk.steps; ++t) {
     float* row = h + (t & 1) * warp_lanes;
     row[my.lane] = state.h;
@@ -55,31 +56,19 @@ __device__ void recur(const float4 (&U)[G], const Peephole<float>& peephole, con
     float4 sum = z[t * warp_lanes + my.lane];
     multiply(U, row + my.first, sum);
     Gates<float> gate = {sum.x, sum.y, sum.z, sum.w};
-    const CellState<float> now = cell_forward<previous, float>(gate, peephole, state.c);
+    const CellState<float> now = cell_forward<float>(p.options, gate, {peephole.x, peephole.y, peephole.w}, state.c);
     const bool active = chunk.t0 + t < my.steps;
     if (active) state = now;
     visit(t, gate, state, active);
   }
 }
 
-// As above, with the layer's weights, and whichever way the output gate looks.
-template <int G, class S, class Visit>
-__device__ __forceinline__ void recur(const Forward<S>& p, const float4 (&U)[G], float4 peephole, const float4* z,
-                                      float* h, const Lane<G>& my, const Chunk& chunk, CellState<float>& state,
-                                      const Visit& visit) {
-  const Peephole<float> weights = {peephole.x, peephole.y, peephole.w};
-  if (p.options.output_peephole_previous)
-    recur<true>(U, weights, z, h, my, chunk, state, visit);
-  else
-    recur<false>(U, weights, z, h, my, chunk, state, visit);
-}
-
 // What a cell leaves behind: its saved values, and the last layer's output.
-template <int G, class S>
-__device__ __forceinline__ void write_cell(const Forward<S>& p, const Lane<G>& my, int64_t layer, int64_t t,
+template <int G>
+__device__ __forceinline__ void write_cell(const AnyForward& p, const Lane<G>& my, int64_t layer, int64_t t,
                                            const Gates<float>& gate, float c, float y, bool active) {
   if (!my.exists) return;
-  if (layer + 1 == p.size.L) store(p.output + (t * p.size.B + my.sequence) * p.size.H + my.unit, y);
+  if (layer + 1 == p.size.L) store(p.type, p.output, (t * p.size.B + my.sequence) * p.size.H + my.unit, y);
   if (!p.saved || !active) return;
   const NarrowSaved<float4, float> saved(p.saved, p.size);
   const int64_t at = cell_index(p.size, layer, t, my);

@@ -1,9 +1,8 @@
-// The serial schedule for layers of at most 32 units (narrow.h): how the work is cut, and its launches.
+// The serial schedule for layers of at most 32 units (narrow.h): how its work is shared out, and its workspace.
 #pragma once
 #include <algorithm>
 
-#include "core/cuda/launch.h"
-#include "core/cuda/narrow.h"
+#include "core/cuda/packed.h"
 
 namespace resblock::cuda {
 
@@ -29,20 +28,36 @@ int64_t serial_backward_blocks(const Sizes& s) {
   return std::min(serial_blocks<G>(s), std::max<int64_t>(most_bytes / each, 1));
 }
 
-template <class S, int G>
-struct SerialForward {
-  static size_t workspace(const Forward<S>& p) {
-    const int64_t states =
-        serial_chunks(p.size) > 1 ? serial_blocks<G>(p.size) * serial_warps * p.size.L * warp_lanes : 0;
-    return size_t(Packed<G>::size(p.size)) * sizeof(float4) + size_t(states) * sizeof(CellState<float>);
-  }
-  static const char* launch(const Forward<S>& p, const Context& context, void* workspace);
+// The rows of one warp; those of the block's warps lie side by side.
+template <class V>
+RESBLOCK_INLINE V* take_rows(Memory& memory, int warp, int rows) {
+  return memory.take<V>(serial_warps * rows * warp_lanes) + warp * rows * warp_lanes;
+}
+
+// What the lanes remember of each layer between its chunks, (blocks, warps, L, 32).
+template <class State>
+State* take_between_chunks(Memory& memory, const Sizes& s, const Partition& partition) {
+  return memory.take<State>(serial_chunks(s) > 1 ? partition.blocks * serial_warps * s.L * warp_lanes : 0);
+}
+
+template <int G>
+struct SerialForwardWorkspace {
+  Packed<G> packed;
+  CellState<float>* states;
+
+  SerialForwardWorkspace(Memory& memory, const Sizes& s, const Partition& partition)
+      : packed(memory, s), states(take_between_chunks<CellState<float>>(memory, s, partition)) {}
 };
 
-template <class S, int G>
-struct SerialBackward {
-  static size_t workspace(const Backward<S>& p);
-  static const char* launch(const Backward<S>& p, const Context& context, void* workspace);
+template <int G>
+struct SerialBackwardWorkspace {
+  Packed<G> packed, gradients;  // gradients: the first of one for each block
+  Carry* carries;
+
+  SerialBackwardWorkspace(Memory& memory, const Sizes& s, const Partition& partition)
+      : packed(memory, s),
+        gradients(memory, s, partition.blocks),
+        carries(take_between_chunks<Carry>(memory, s, partition)) {}
 };
 
 }  // namespace resblock::cuda

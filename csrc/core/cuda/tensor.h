@@ -1,37 +1,13 @@
 // Products of small matrices on tensor cores, for 16-bit types: sum (16, 8) += a (16, 16) b (16, 8), by a whole warp,
-// accumulated in float32. Tiles lie in memory as the lanes hold them (PTX, mma.m16n8k16), so that a lane reads its part
-// of a tile at once. The host runtime of the tests has the product by its definition.
+// accumulated in float32, where tiles lie in memory as tiles.h says. The host runtime of the tests has the product by
+// its definition.
 #pragma once
 #include <string.h>
 
 #include "core/cuda/device.h"
-#include "core/number.h"
+#include "core/cuda/tiles.h"
 
 namespace resblock::cuda {
-
-template <class S>
-constexpr bool on_tensor_cores = false;
-template <>
-inline constexpr bool on_tensor_cores<bfloat16> = true;
-template <>
-inline constexpr bool on_tensor_cores<float16> = true;
-
-constexpr int tile_rows = 16, tile_depth = 16, tile_columns = 8;
-constexpr int tile_a = tile_rows * tile_depth, tile_b = tile_depth * tile_columns;  // numbers of a tile
-
-// Where a tile of a has (row, k), and one of b (k, column).
-RESBLOCK_INLINE int64_t place_in_a(int64_t row, int64_t k) {
-  const int64_t lane = row % 8 * 4 + k % 8 / 2;
-  return lane * 8 + k / 8 * 4 + row / 8 * 2 + k % 2;
-}
-RESBLOCK_INLINE int64_t place_in_b(int64_t k, int64_t column) {
-  const int64_t lane = column * 4 + k % 8 / 2;
-  return lane * 4 + k / 8 * 2 + k % 2;
-}
-
-// Where the sum has a lane's number i.
-RESBLOCK_INLINE int row_of_sum(int lane, int i) { return lane / 4 + i / 2 * 8; }
-RESBLOCK_INLINE int column_of_sum(int lane, int i) { return lane % 4 * 2 + i % 2; }
 
 // What a lane holds of each; two numbers to a word, the lower half the one of the lower k.
 struct FragmentA {
@@ -41,7 +17,7 @@ struct FragmentB {
   uint32_t words[2];
 };
 struct FragmentSum {
-  float of[4];
+  float of[sums_of_lane];
 };
 
 // Tiles begin on a boundary of 16 bytes.

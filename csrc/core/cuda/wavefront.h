@@ -1,13 +1,12 @@
 // The wavefront schedule for layers of at most 32 units (narrow.h), for few long sequences: every layer has a block of
-// its own, which keeps its weights in registers, and hands chunk after chunk of time to the block of the next layer:
+// its own, which has its weights in registers, and hands chunk after chunk of time to the block of the next layer:
 // T + L steps instead of T * L. L blocks are a pipe; several pipes share the sequences, and a pipe takes its bundles
 // one after the other. Neighbours are linked by rings in global memory with two counters each, one of chunks that are
 // complete and one of chunks that may be overwritten. All blocks must be resident together: the launch is cooperative.
 #pragma once
 #include <algorithm>
 
-#include "core/cuda/launch_kernel.h"
-#include "core/cuda/narrow.h"
+#include "core/cuda/packed.h"
 
 namespace resblock::cuda {
 
@@ -16,71 +15,118 @@ RESBLOCK_INLINE int wavefront_steps(const Sizes& s) { return s.T < 4096 ? 8 : 16
 
 constexpr int64_t wavefront_most_tiles = 8;  // of the first layer's inputs: they must fit into shared memory
 
-constexpr int ring_chunks = 4;
+constexpr int wavefront_forward_warps = 2, wavefront_panel_warps = 4;
+constexpr int wavefront_backward_warps = 2 + wavefront_panel_warps;
 
-// The link from one layer to its neighbour. Each chunk has two rows per step: what the neighbour takes in, and what
-// goes past it into a residual addition.
+// How many blocks the registers of a multiprocessor have room for, by lanes: the kernels' launch bounds promise it.
+constexpr int wavefront_forward_resident(int lanes) { return lanes == 8 ? 10 : lanes == 16 ? 8 : 4; }
+constexpr int wavefront_backward_resident(int lanes) { return lanes == 32 ? 1 : 2; }
+
+constexpr int ring_chunks = 4;  // that a ring has room for
+constexpr int ring_rows = 2;    // of each step: what the neighbour takes in, and what goes past it over a shortcut
+constexpr int link_flags = 2;
+
+// The link from one layer to its neighbour.
 struct Link {
-  float* ring;    // (ring_chunks, steps, 2, 32)
+  float* ring;    // (ring_chunks, steps, ring_rows, 32)
   int* complete;  // chunks that the writer has completed
   int* consumed;  // chunks that the reader has done with
 
-  __device__ float* chunk(int64_t turn, int steps) const { return ring + turn % ring_chunks * steps * 2 * warp_lanes; }
+  __device__ float* chunk(int64_t n, int steps) const {
+    return ring + n % ring_chunks * steps * ring_rows * warp_lanes;
+  }
 };
 
-// Where the work of a launch is cut, and its links.
-struct Wave {
-  int64_t pipes, layers;
+// The links of all pipes.
+struct Links {
+  int64_t layers;
   int steps;  // of a chunk
   float* rings;
   int* flags;
+  int64_t flag_count;
 
-  RESBLOCK_INLINE int64_t ring_floats() const { return int64_t(ring_chunks) * steps * 2 * warp_lanes; }
-  RESBLOCK_INLINE int64_t flag_count() const { return pipes * layers * 2; }
-  RESBLOCK_INLINE size_t bytes() const {
-    return size_t(pipes * layers * ring_floats()) * sizeof(float) + size_t((flag_count() + 3) / 4 * 4) * sizeof(int);
-  }
+  Links(Memory& memory, const Sizes& s, const Partition& partition)
+      : layers(s.L),
+        steps(partition.steps),
+        rings(memory.take<float>(partition.pipes * s.L * ring_floats())),
+        flags(memory.take<int>(partition.pipes * s.L * link_flags)),
+        flag_count(partition.pipes * s.L * link_flags) {}
+
+  RESBLOCK_INLINE int64_t ring_floats() const { return int64_t(ring_chunks) * steps * ring_rows * warp_lanes; }
 
   // That to which `layer` writes.
   __device__ Link link(int64_t pipe, int64_t layer) const {
     const int64_t index = pipe * layers + layer;
-    return {rings + index * ring_floats(), flags + 2 * index, flags + 2 * index + 1};
+    return {rings + index * ring_floats(), flags + link_flags * index, flags + link_flags * index + 1};
   }
 };
 
-// The cuts of the pipes that are to take `blocks` blocks at most; none if not even one fits.
-template <int G>
-Wave cut_wave(const Sizes& s, int64_t blocks) {
-  return {std::min(bundles<G>(s), blocks / s.L), s.L, wavefront_steps(s), nullptr, nullptr};
-}
-
 // The chunks of a pipe: those of its first bundle, then those of its second, and so on.
 template <int G>
-struct Turns {
-  int64_t pipe, pipes, chunks, count;
+struct PipeChunks {
+  int64_t pipe, pipes, of_bundle, count;
 
-  __device__ Turns(const Sizes& s, const Wave& wave, int64_t pipe)
+  __device__ PipeChunks(const Sizes& s, const Partition& partition, int64_t pipe)
       : pipe(pipe),
-        pipes(wave.pipes),
-        chunks((s.T + wave.steps - 1) / wave.steps),
-        count((bundles<G>(s) - pipe + pipes - 1) / pipes * chunks) {}
+        pipes(partition.pipes),
+        of_bundle((s.T + partition.steps - 1) / partition.steps),
+        count((bundles<G>(s) - pipe + pipes - 1) / pipes * of_bundle) {}
 
-  __device__ int64_t bundle(int64_t turn) const { return pipe + turn / chunks * pipes; }
+  __device__ int64_t bundle(int64_t n) const { return pipe + n / of_bundle * pipes; }
 };
 
-template <class S, int G>
-struct WavefrontForward {
-  // Of the cut with as many pipes as the device can have resident.
-  static Wave cut(const Sizes& s);
-  static size_t workspace(const Forward<S>& p);
-  static const char* launch(const Forward<S>& p, const Context& context, void* workspace);
+// A forward block's shared memory. What one warp leaves to the other is there twice: one of them writes while one
+// reads.
+struct WavefrontForwardRows {
+  float4* z;     // (2, steps, 32)
+  float* below;  // (2, steps, 32)  y of the layer below
+  float* skip;   // (2, steps, 32)  y of the layer below that
+  float* x;      // (steps, 32)     inputs, after dropout
+  float* h;      // (2, 32)
+
+  RESBLOCK_INLINE WavefrontForwardRows(Memory& memory, int steps)
+      : z(memory.take<float4>(2 * steps * warp_lanes)),
+        below(memory.take<float>(2 * steps * warp_lanes)),
+        skip(memory.take<float>(2 * steps * warp_lanes)),
+        x(memory.take<float>(steps * warp_lanes)),
+        h(memory.take<float>(2 * warp_lanes)) {}
 };
 
-template <class S, int G>
-struct WavefrontBackward {
-  static Wave cut(const Sizes& s);
-  static size_t workspace(const Backward<S>& p);
-  static const char* launch(const Backward<S>& p, const Context& context, void* workspace);
+// A backward block's.
+struct WavefrontBackwardRows {
+  float4* dz;       // (2, steps, 32)
+  float* h_before;  // (2, steps, 32)
+  float* dy;        // (2, steps, 32)  gradient of this layer's y
+  float* dy_above;  // (2, steps, 32)  and of that of the layer above
+  float* x;         // (2, tiles, steps, 32)
+
+  RESBLOCK_INLINE WavefrontBackwardRows(Memory& memory, int steps, int64_t tiles)
+      : dz(memory.take<float4>(2 * steps * warp_lanes)),
+        h_before(memory.take<float>(2 * steps * warp_lanes)),
+        dy(memory.take<float>(2 * steps * warp_lanes)),
+        dy_above(memory.take<float>(2 * steps * warp_lanes)),
+        x(memory.take<float>(2 * tiles * steps * warp_lanes)) {}
+};
+
+// Which of the two a chunk uses.
+__device__ __forceinline__ int side(int64_t n, int steps) { return int(n & 1) * steps * warp_lanes; }
+
+template <int G>
+struct WavefrontForwardWorkspace {
+  Packed<G> packed;
+  Links links;
+
+  WavefrontForwardWorkspace(Memory& memory, const Sizes& s, const Partition& partition)
+      : packed(memory, s), links(memory, s, partition) {}
+};
+
+template <int G>
+struct WavefrontBackwardWorkspace {
+  Packed<G> packed, gradients;  // gradients: the first of one for each pipe
+  Links links;
+
+  WavefrontBackwardWorkspace(Memory& memory, const Sizes& s, const Partition& partition)
+      : packed(memory, s), gradients(memory, s, partition.pipes), links(memory, s, partition) {}
 };
 
 }  // namespace resblock::cuda

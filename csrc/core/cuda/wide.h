@@ -1,97 +1,121 @@
 // The wide schedule: for layers of more units than a warp has lanes. Layer after layer, all that does not hang on the
 // step before is one matrix product over all steps, by the caller's library, in the storage type; what remains is one
-// kernel per layer whose blocks are resident together. Each block has some units of the layer: it keeps their recurrent
+// kernel per layer whose blocks are resident together. Each block has some units of the layer: it has their recurrent
 // weights in shared memory for all steps, and after each step gives its part to all others, through global memory and a
 // counter; types of 16 bits take tensor cores for it (wide_tensor.h). Where the weights do not fit, each step is a
 // matrix product by the library and a small kernel. Both directions save as the general schedule does.
+//
+// Here is what the planner has to know: how much memory it all takes.
 #pragma once
 #include <algorithm>
 
-#include "core/cuda/launch_kernel.h"
-#include "core/cuda/layer_inputs.h"
+#include "core/cuda/memory.h"
+#include "core/cuda/plan.h"
+#include "core/cuda/tiles.h"
 
 namespace resblock::cuda {
 
 constexpr int wide_warps = 8;
 constexpr int wide_threads = wide_warps * warp_lanes;
-constexpr int wide_parts = 8;  // into which a sum over units is cut among threads
+constexpr int wide_resident = 2;  // blocks that a multiprocessor has room for, which the kernels' launch bounds promise
+constexpr int wide_parts = 8;     // of a sum over units, for as many threads
+
+// Sequences in fours, so that a thread reads four states at once.
+constexpr int quad = 4;
+RESBLOCK_INLINE int64_t sequence_quads(const Sizes& s) { return (s.B + quad - 1) / quad; }
 
 // Four numbers that are read together: the gates of a unit, or four sequences.
 template <class A>
 struct alignas(16) Quad {
-  A of[4];
+  A of[quad];
 };
 
-// How a layer is shared out: unit_blocks x units of each >= H, and on tensor cores sequences as well. No blocks: the
-// device cannot have them resident, and the layer runs step by step.
-struct WideCut {
-  int64_t units = 0, unit_blocks = 0, sequence_blocks = 0;
-  int64_t shared_floats = 0;
+// A thread's partial sums: each gate of each of four sequences, or of each sequence, and one more that keeps threads
+// off each other's banks.
+constexpr int forward_sums = quad * int(gates_of_cell), backward_sums = quad;
 
-  RESBLOCK_INLINE int64_t blocks() const { return unit_blocks * sequence_blocks; }
+// A block's shared memory without tensor cores.
+template <class A, int sums>
+struct WideShared {
+  static constexpr int stride = sums + 1;
+  Quad<A>* U;  // (H, units) of four gates: the recurrent weights of the block's units
+  A* partial;  // (threads, stride)
+
+  RESBLOCK_INLINE WideShared(Memory& memory, const Sizes& s, int64_t units)
+      : U(memory.take<Quad<A>>(s.H * units)), partial(memory.take<A>(wide_threads * stride)) {}
 };
 
-// Each step of each layer has a number of its own.
-RESBLOCK_INLINE bool flags_can_count(const Sizes& s) { return s.L * (s.T + 1) < int64_t(1) << 31; }
+// And with them, where `matrices` are multiplied at once.
+template <class S, int matrices>
+struct TensorShared {
+  S* U;                         // tiles
+  CellSums<matrices>* partial;  // (warps, threads)
 
-// Shared memory of a block: the recurrent weights of its units, (H, units) Quads, and room for partial sums.
-template <class A>
-RESBLOCK_INLINE int64_t wide_shared_floats(const Sizes& s, int64_t units, int sums) {
-  return (s.H * units * 4 + wide_threads * sums) * int64_t(sizeof(A) / sizeof(float));
-}
-
-template <class A>
-WideCut cut_wide(const Sizes& s, const void* kernel, int sums) {
-  if (!flags_can_count(s)) return {};
-  for (int64_t units = std::max<int64_t>(s.H / multiprocessors(), 1); units <= s.H; ++units) {
-    const int64_t blocks = (s.H + units - 1) / units, floats = wide_shared_floats<A>(s, units, sums);
-    const int64_t resident = resident_blocks(kernel, wide_warps, floats);
-    if (resident >= blocks) return {units, blocks, 1, floats};
-    if (resident == 0) break;  // not even one: it would want more and more memory
-  }
-  return {};
-}
-
-// Cuts the workspace into arrays, each on a boundary of 16 bytes.
-struct WideArrays {
-  char* base;
-  size_t used = 0;
-
-  template <class V>
-  V* take(int64_t count) {
-    V* array = base ? reinterpret_cast<V*>(base + used) : nullptr;
-    used += (size_t(count) * sizeof(V) + 15) / 16 * 16;
-    return array;
-  }
+  RESBLOCK_INLINE TensorShared(Memory& memory, const Sizes& s, int64_t units)
+      : U(memory.take<S>(tensor_weights(s, units))),
+        partial(memory.take<CellSums<matrices>>(wide_warps * wide_threads)) {}
 };
 
-// Sequences in fours, so that a thread reads four states at once.
-RESBLOCK_INLINE int64_t sequence_quads(const Sizes& s) { return (s.B + 3) / 4; }
-
-// Waits until all of `count` blocks have told of `step`; all threads of a block call it.
-__device__ __forceinline__ void wait_for_all(const int* flags, int64_t count, int step) {
-  for (int64_t block = threadIdx.x; block < count; block += blockDim.x) wait_for(flags + block, step);
-  __syncthreads();
-}
-
-// Tells the others that the block has written all of `step`.
-__device__ __forceinline__ void tell_all(int* flag, int step) {
-  __syncthreads();
-  if (threadIdx.x == 0) store_release(flag, step);
-}
-
+// Flags, and what blocks exchange, of which tiles may be filled in part: zero at the start.
 template <class S>
-struct WideForward {
-  static WideCut cut(const Forward<S>& p);
-  static size_t workspace(const Forward<S>& p);
-  static const char* launch(const Forward<S>& p, const Context& context, void* workspace);
+struct Exchanged {
+  S* numbers;
+  int* flags;  // (blocks,)
+  int* words;  // all of it
+  int64_t word_count;
+
+  RESBLOCK_INLINE Exchanged(Memory& memory, int64_t count, int64_t blocks)
+      : words(reinterpret_cast<int*>(memory.next)) {
+    numbers = memory.take<S>(count);
+    flags = memory.take<int>(blocks);
+    word_count = reinterpret_cast<int*>(memory.next) - words;
+  }
 };
 
-template <class S>
-struct WideBackward {
-  static WideCut cut(const Backward<S>& p);
-  static size_t workspace(const Backward<S>& p);
-  static const char* launch(const Backward<S>& p, const Context& context, void* workspace);
+// A matrix that meets a product is of the storage type.
+template <class S, class A = Arithmetic<S>>
+struct WideForwardWorkspace {
+  S* x;            // (T B, inputs)
+  S* z;            // (T B, 4H)
+  S* z_h;          // (B, 4H)  U h[t-1], step by step
+  A* y[2];         // (T B, H)  of the layer at hand and the one below; which is which changes from layer to layer
+  A* c;            // (H, 4 quads); on tensor cores and step by step (B, H)
+  Exchanged<S> h;  // (2, H, 4 quads)  h[t-1] and h[t]; on tensor cores (2, tiles); step by step (B, H)
+
+  WideForwardWorkspace(Memory& memory, const Sizes& s, const Partition& partition)
+      : x(memory.take<S>(s.T * s.B * std::max(s.I, s.H))),
+        z(memory.take<S>(s.T * s.B * gates_of_cell * s.H)),
+        z_h(memory.take<S>(partition.blocks ? 0 : s.B * gates_of_cell * s.H)),
+        y{memory.take<A>(s.T * s.B * s.H), memory.take<A>(s.T * s.B * s.H)},
+        c(memory.take<A>(s.H * sequence_quads(s) * quad)),
+        h(memory, 2 * (on_tensor_cores<S> ? Exchange(s).numbers(1) : s.H * sequence_quads(s) * quad),
+          partition.blocks) {}
+};
+
+template <class S, class A = Arithmetic<S>>
+struct WideBackwardWorkspace {
+  S* x;                    // (T B, inputs)
+  S* dx;                   // (T B, H)
+  S* dz;                   // (T B, 4H)
+  S* h_before;             // (T B, H)
+  A* dy[2];                // (T B, H)  gradient of y of the layer at hand and of the one above; which is which changes
+  A* dc;                   // (H, 4 quads); on tensor cores and step by step (B, H)
+  S* dh;                   // (B, H)  U^T dz of the step after, step by step
+  Exchanged<S> exchanged;  // (2, 4, H, 4 quads)  dz of this step and of the next; on tensor cores (2, tiles)
+
+  WideBackwardWorkspace(Memory& memory, const Sizes& s, const Partition& partition)
+      : x(memory.take<S>(s.T * s.B * std::max(s.I, s.H))),
+        dx(memory.take<S>(s.T * s.B * s.H)),
+        dz(memory.take<S>(s.T * s.B * gates_of_cell * s.H)),
+        h_before(memory.take<S>(s.T * s.B * s.H)),
+        dy{memory.take<A>(s.T * s.B * s.H), memory.take<A>(s.T * s.B * s.H)},
+        dc(memory.take<A>(s.H * sequence_quads(s) * quad)),
+        dh(memory.take<S>(partition.blocks ? 0 : s.B * s.H)),
+        exchanged(memory,
+                  !partition.blocks    ? 0
+                  : on_tensor_cores<S> ? 2 * Exchange(s).numbers(gates_of_cell)
+                                       : 2 * gates_of_cell * s.H * sequence_quads(s) * quad,
+                  partition.blocks) {}
 };
 
 }  // namespace resblock::cuda

@@ -1,6 +1,8 @@
 // What happens between the matrix products of the wide schedule (wide.h): each thread makes some elements of a matrix
 // with a row per step and sequence.
 #pragma once
+#include "core/cuda/cells.h"
+#include "core/cuda/launch_kernel.h"
 #include "core/cuda/wide.h"
 
 namespace resblock::cuda {
@@ -45,7 +47,7 @@ template <class S>
 __global__ void dropped_rows_kernel(Inputs<S> p, const int64_t* seed_on_device, int64_t layer, const Arithmetic<S>* y,
                                     S* x) {
   using A = Arithmetic<S>;
-  const uint64_t seed = seed_on_device ? uint64_t(*seed_on_device) : p.options.seed;
+  const uint64_t seed = dropout_seed(p, seed_on_device);
   const int64_t H = p.size.H;
   RESBLOCK_EACH_ELEMENT(e, p.size.T * p.size.B * H) {
     const StepOfSequence at = step_of_row(p.size, e / H);
@@ -58,7 +60,7 @@ template <class S>
 __global__ void gradient_below_kernel(Inputs<S> p, const int64_t* seed_on_device, int64_t layer, bool passed_on,
                                       const S* dx, Arithmetic<S>* dy_above) {
   using A = Arithmetic<S>;
-  const uint64_t seed = seed_on_device ? uint64_t(*seed_on_device) : p.options.seed;
+  const uint64_t seed = dropout_seed(p, seed_on_device);
   const int64_t H = p.size.H;
   RESBLOCK_EACH_ELEMENT(e, p.size.T * p.size.B * H) {
     const StepOfSequence at = step_of_row(p.size, e / H);

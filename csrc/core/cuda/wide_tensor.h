@@ -9,45 +9,7 @@
 
 namespace resblock::cuda {
 
-constexpr int group_units = tile_columns, group_tiles = 2, group_sequences = group_tiles * tile_rows;
 static_assert(group_units * group_sequences == wide_threads, "a thread has one cell of a group");
-
-// Tiles of the matrix that goes from step to step, (tiles of k, tiles of sequences) of (16 sequences, 16 k) each. k
-// counts units; of gates, where there are several, each 16 units have one tile after the other. What pads tiles is
-// zero.
-struct Exchange {
-  int64_t unit_tiles, sequence_tiles;
-
-  RESBLOCK_INLINE explicit Exchange(const Sizes& s)
-      : unit_tiles((s.H + tile_depth - 1) / tile_depth), sequence_tiles((s.B + tile_rows - 1) / tile_rows) {}
-
-  RESBLOCK_INLINE int64_t numbers(int gates) const { return gates * unit_tiles * sequence_tiles * tile_a; }
-
-  RESBLOCK_INLINE int64_t place(int gates, int gate, int64_t unit, int64_t sequence) const {
-    const int64_t tile = (unit / tile_depth * gates + gate) * sequence_tiles + sequence / tile_rows;
-    return tile * tile_a + place_in_a(sequence % tile_rows, unit % tile_depth);
-  }
-};
-
-// Numbers of a block's weights, which are in tiles of (16 k, 8 units).
-RESBLOCK_INLINE int64_t tensor_weights(const Sizes& s, int64_t units) {
-  return Exchange(s).unit_tiles * tile_depth * 4 * units;
-}
-
-// Shared memory has the weights, and of each warp `sums` of each cell of a group.
-inline WideCut cut_tensor(const Sizes& s, const void* kernel, int sums) {
-  if (!flags_can_count(s)) return {};
-  const int64_t groups = (s.H + group_units - 1) / group_units, processors = multiprocessors();
-  const int64_t sequence_groups = (s.B + group_sequences - 1) / group_sequences;
-  for (int64_t each = (groups + processors - 1) / processors; each <= groups; ++each) {
-    const int64_t units = each * group_units, blocks = (groups + each - 1) / each;
-    const int64_t floats = tensor_weights(s, units) / 2 + wide_warps * wide_threads * sums;
-    const int64_t resident = resident_blocks(kernel, wide_warps, floats);
-    if (resident >= blocks) return {units, blocks, std::min(sequence_groups, resident / blocks), floats};
-    if (resident == 0) break;
-  }
-  return {};
-}
 
 // A thread's cell in one of the groups of its block, and the tiles that meet for the group.
 struct TensorCell {
@@ -55,12 +17,6 @@ struct TensorCell {
   int tiles;                          // that hold sequences, of group_tiles
   int64_t b, u;
   bool exists;
-};
-
-// What one cell gets of a product with that many matrices.
-template <int matrices>
-struct alignas(sizeof(float) * matrices) CellSums {
-  float of[matrices];
 };
 
 // The part of a layer that a block has.
@@ -72,16 +28,16 @@ struct TensorBlock {
   int64_t peers;                            // blocks with the same sequences
   int* flags;                               // (peers,), theirs
 
-  __device__ TensorBlock(const Sizes& s, const WideCut& cut, int* all_flags)
+  __device__ TensorBlock(const Sizes& s, const Partition& partition, int* all_flags)
       : exchange(s),
         H(s.H),
         B(s.B),
-        units(cut.units),
-        first_unit(blockIdx.x % cut.unit_blocks * cut.units),
-        sequence_block(blockIdx.x / cut.unit_blocks),
-        sequence_blocks(cut.sequence_blocks),
-        peers(cut.unit_blocks),
-        flags(all_flags + sequence_block * cut.unit_blocks) {}
+        units(partition.units),
+        first_unit(blockIdx.x % partition.unit_blocks * partition.units),
+        sequence_block(blockIdx.x / partition.unit_blocks),
+        sequence_blocks(partition.sequence_blocks),
+        peers(partition.unit_blocks),
+        flags(all_flags + sequence_block * partition.unit_blocks) {}
 
   __device__ void wait(int step) const { wait_for_all(flags, peers, step); }
   __device__ void tell(int step) const { tell_all(flags + blockIdx.x % peers, step); }
@@ -89,7 +45,8 @@ struct TensorBlock {
   // act(cell) for each group, by all threads.
   template <class Act>
   __device__ __forceinline__ void for_each_cell(const Act& act) const {
-    const int me = threadIdx.x, lane = me % warp_lanes, number = me / warp_lanes % 4, tile = me / warp_lanes / 4;
+    const int me = threadIdx.x, lane = me % warp_lanes, number = me / warp_lanes % sums_of_lane;
+    const int tile = me / warp_lanes / sums_of_lane;
     for (int64_t s = sequence_block * group_sequences; s < B; s += sequence_blocks * group_sequences)
       for (int64_t n = 0; n < units && first_unit + n < H; n += group_units) {
         const int64_t b = s + tile * tile_rows + row_of_sum(lane, number);
@@ -104,9 +61,9 @@ struct TensorBlock {
   template <class S>
   __device__ void load_weights(const S* weights, int64_t k_stride, int64_t u_stride, S* to) const {
     const int64_t depth = exchange.unit_tiles * tile_depth;
-    for (int64_t e = threadIdx.x; e < 4 * units * depth; e += wide_threads) {
+    for (int64_t e = threadIdx.x; e < gates_of_cell * units * depth; e += wide_threads) {
       const int64_t k = e % depth, column = e / depth % units, gate = e / depth / units, u = first_unit + column;
-      S* tile = to + ((column / group_units * exchange.unit_tiles + k / tile_depth) * 4 + gate) * tile_b;
+      S* tile = to + ((column / group_units * exchange.unit_tiles + k / tile_depth) * gates_of_cell + gate) * tile_b;
       tile[place_in_b(k % tile_depth, column % group_units)] =
           k < H && u < H ? weights[gate * H * H + k * k_stride + u * u_stride] : S{0};
     }
@@ -118,9 +75,9 @@ struct TensorBlock {
   __device__ __forceinline__ CellSums<matrices> multiply(const TensorCell& cell, const S* from, const S* weights,
                                                          CellSums<matrices>* partial) const {
     const int lane = threadIdx.x % warp_lanes, warp = warp_index();
-    const int64_t k_tiles = exchange.unit_tiles * 4 / matrices;
+    const int64_t k_tiles = exchange.unit_tiles * gates_of_cell / matrices;
     from += cell.sequence_tile * tile_a;
-    weights += cell.unit_group * exchange.unit_tiles * 4 * tile_b;
+    weights += cell.unit_group * exchange.unit_tiles * gates_of_cell * tile_b;
     FragmentSum sum[group_tiles][matrices] = {};
     for (int64_t k = warp; k < k_tiles; k += wide_warps) {
       FragmentA a[group_tiles] = {};  // a branch around the products would cost more than the products by zero
@@ -137,11 +94,11 @@ struct TensorBlock {
     RESBLOCK_UNROLL
     for (int m = 0; m < group_tiles; ++m) {
       RESBLOCK_UNROLL
-      for (int i = 0; i < 4; ++i) {
+      for (int i = 0; i < sums_of_lane; ++i) {
         CellSums<matrices> mine;
         RESBLOCK_UNROLL
         for (int n = 0; n < matrices; ++n) mine.of[n] = sum[m][n].of[i];
-        partial[warp * wide_threads + (m * 4 + i) * warp_lanes + lane] = mine;
+        partial[warp * wide_threads + (m * sums_of_lane + i) * warp_lanes + lane] = mine;
       }
     }
     __syncthreads();

@@ -8,7 +8,7 @@
 
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(RESBLOCK_ADDRESS_SANITIZER)
 #include <sanitizer/common_interface_defs.h>
 #endif
 #if defined(RESBLOCK_THREAD_SANITIZER)
@@ -33,7 +33,7 @@ void* current_sanitizer_fiber() { return nullptr; }
 void switch_sanitizer_fiber(void*) {}
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(RESBLOCK_ADDRESS_SANITIZER)
 void start_switch(void** fake_stack, const void* stack, size_t bytes) {
   __sanitizer_start_switch_fiber(fake_stack, stack, bytes);
 }
