@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from workloads import INPUTS, ONNX, OURS, TORCH, Participant, Size
 
 from resblock import ResidualLSTM
+from resblock.ops import residual_lstm
 
 Call = Callable[[], object]
 
@@ -22,12 +23,29 @@ def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
     """
     if participant.peer == ONNX:
         return _onnxruntime_call(size, participant.threads)
-    # torch.nn.LSTM has neither peepholes nor additions: it does less.
+    # torch.nn.LSTM has neither peepholes nor residual connections: it does less.
     module = {OURS: ResidualLSTM, TORCH: nn.LSTM}[participant.peer](INPUTS, size.units, size.layers)
     dtype: torch.dtype = getattr(torch, participant.dtype)
+    if participant.schedule:
+        module = _OnSchedule(module, participant.schedule)
     return torch_call(
         module.to(dtype), input_of(size).to(dtype), mode or ("training" if size.training else "inference")
     )
+
+
+class _OnSchedule(nn.Module):
+    """A ResidualLSTM's parameters, run on the schedule that is asked for."""
+
+    def __init__(self, lstm: ResidualLSTM, schedule: str) -> None:
+        super().__init__()
+        self.lstm, self.schedule = lstm, schedule
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        lstm = self.lstm
+        weights = lstm.weight_ih_first, lstm.weight_ih, lstm.weight_hh, lstm.weight_peephole, lstm.bias
+        states = x.new_zeros(()).expand(len(lstm.weight_hh), x.shape[1], lstm.hidden_size)
+        output, h_n, c_n = residual_lstm(x, *weights, states, states, schedule=self.schedule)
+        return output, (h_n, c_n)
 
 
 def input_of(size: Size) -> Tensor:

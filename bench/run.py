@@ -40,7 +40,6 @@ class Part:
     name: str
     suite: str
     select: str = ""
-    schedule: str = ""
 
     def is_meant(self, words: set[str]) -> bool:
         """Tell whether one of the words names it: its name, suite or row."""
@@ -51,7 +50,7 @@ def all_parts(quick: bool) -> list[Part]:
     """List the parts in the order in which they are measured."""
     parts = [Part(f"workloads {row}", "workloads", row) for row in dict.fromkeys(w.row for w in WORKLOADS)]
     for schedule in ("", *resblock.ops.schedules("cpu")):
-        parts.append(Part(f"schedule {schedule or 'by size'}", "schedules", schedule=schedule))
+        parts.append(Part(f"schedule {schedule or 'by size'}", "schedules", schedule))
     parts += [Part(suite, suite) for suite in ("halves", "overhead", "memory")]
     if quick:  # every part starts a process
         return [*parts, Part("growth", "growth"), Part("grid", "grid")]
@@ -63,7 +62,8 @@ def all_parts(quick: bool) -> list[Part]:
 
 def fingerprint(options: list[str]) -> str:
     """Change with the kernels, the module around them, and how and on what they are measured."""
-    files = [*(ROOT / "resblock").glob("_C.*"), ROOT / "resblock" / "ops.py", ROOT / "resblock" / "nn" / "lstm.py"]
+    files = [*(ROOT / "resblock").glob("_C.*"), *sorted((ROOT / "resblock" / "ops").glob("*.py"))]
+    files.append(ROOT / "resblock" / "nn" / "lstm.py")
     files += [HERE / name for name in ("workloads.py", "peers.py", "conftest.py")]
     cores = str(len(os.sched_getaffinity(0)))
     digest = hashlib.sha256(" ".join([*options, cores, resblock.ops.instruction_set()]).encode())
@@ -79,11 +79,8 @@ def measure(part: Part, options: list[str]) -> dict:
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", str(HERE / f"test_{part.suite}.py"), "-q", "-p", "no:cacheprovider"]
     command += ["--benchmark-disable-gc", "--benchmark-quiet", f"--benchmark-json={report}", f"--select={part.select}"]
-    environment = {**os.environ, "RESBLOCK_SCHEDULE": part.schedule}
-    if not part.schedule:
-        del environment["RESBLOCK_SCHEDULE"]
     with log.open("w") as output:
-        done = subprocess.run([*command, *options], env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+        done = subprocess.run([*command, *options], stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
     if done.returncode not in (0, 1) or not report.exists():
         raise RuntimeError(f"{part.name} was not measured: see {log.relative_to(ROOT)}")
     if done.returncode == 1:

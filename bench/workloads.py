@@ -44,6 +44,8 @@ class Participant:
     peer: str
     threads: int = 1
     dtype: str = "float32"
+    schedule: str = ""
+    """Of our operator; by default the planner's choice."""
 
     def __str__(self) -> str:
         return f"{self.peer}, {self.threads} thread{'s' * (self.threads > 1)}"
@@ -108,7 +110,7 @@ FORWARD_MEMORY_LIMIT, TRAINING_MEMORY_LIMIT = 32, 128  # MiB
 MEMORY_SIZE = Size(60, 8, 1, 40_000)
 CHECKPOINT_CHUNKS = 32
 
-# Every schedule is timed on each of these; S is cut, as its sequences all take the same time.
+# Every schedule is timed on each of these; S has a part of its sequences, which all take the same time.
 SCHEDULE_SIZES = (
     Size(60, 8, 1, 2_000),
     Size(60, 8, 2_048, 9),

@@ -11,8 +11,17 @@
 
 #if defined(__CUDACC__)
 #define RESBLOCK_UNROLL _Pragma("unroll")
+#elif defined(__clang__)
+#define RESBLOCK_UNROLL _Pragma("unroll 16")
 #else
 #define RESBLOCK_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+// No step of the loop that follows reads what another one writes.
+#if defined(__clang__)
+#define RESBLOCK_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define RESBLOCK_INDEPENDENT _Pragma("GCC ivdep")
 #endif
 
 namespace resblock {

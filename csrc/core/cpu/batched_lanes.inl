@@ -8,18 +8,14 @@ constexpr int transposed = 8;
 // the end.
 template <class V>
 RESBLOCK_INLINE void lanes_to_rows(V* v) {
-  typename V::Mask low{}, high{};
-  for (int n = 0; n < V::width; ++n) {
-    low[n] = n / 2 + n % 2 * V::width;
-    high[n] = (n + V::width) / 2 + (n + V::width) % 2 * V::width;
-  }
+  constexpr int W = V::width;
   RESBLOCK_UNROLL
   for (int round = 1; round < transposed; round *= 2) {
     V next[transposed];
     RESBLOCK_UNROLL
     for (int k = 0; k < transposed / 2; ++k) {
-      next[2 * k] = V::of(__builtin_shuffle(v[k].v, v[k + transposed / 2].v, low));
-      next[2 * k + 1] = V::of(__builtin_shuffle(v[k].v, v[k + transposed / 2].v, high));
+      next[2 * k] = shuffled(v[k], v[k + transposed / 2], [](int n) { return n / 2 + n % 2 * W; });
+      next[2 * k + 1] = shuffled(v[k], v[k + transposed / 2], [](int n) { return (n + W) / 2 + (n + W) % 2 * W; });
     }
     RESBLOCK_UNROLL
     for (int k = 0; k < transposed; ++k) v[k] = next[k];

@@ -83,41 +83,55 @@ RESBLOCK_INLINE void finish_non_temporal_stores() {
 #endif
 }
 
+// The numbers 0 .. N - 1 as a pack.
+template <int... n>
+struct Indices {};
+template <int N, int... n>
+struct CountTo : CountTo<N - 1, N - 1, n...> {};
+template <int... n>
+struct CountTo<0, n...> {
+  using All = Indices<n...>;
+};
+
+template <class V, class Lane, int... n>
+RESBLOCK_INLINE V shuffled(V a, V b, Lane lane, Indices<n...>) {
+  return V::of(__builtin_shufflevector(a.v, b.v, lane(n)...));
+}
+
+// Lane n of the result is lane(n) of a, or lane(n) - V::width of b. `lane` captures nothing.
+template <class V, class Lane>
+RESBLOCK_INLINE V shuffled(V a, V b, Lane lane) {
+  return shuffled(a, b, lane, typename CountTo<V::width>::All());
+}
+
 // Sums of lanes, always in the same order. halves_added: of every block of 2 * half lanes in a, then in b, the first
 // half plus the second.
 template <int half, class V>
 RESBLOCK_INLINE V halves_added(V a, V b) {
-  typename V::Mask low{}, high{};
-  for (int k = 0; k < V::width; ++k) {
-    low[k] = k / half * 2 * half + k % half;
-    high[k] = low[k] + half;
-  }
-  return V::of(__builtin_shuffle(a.v, b.v, low)) + V::of(__builtin_shuffle(a.v, b.v, high));
+  return shuffled(a, b, [](int n) { return n / half * 2 * half + n % half; }) +
+         shuffled(a, b, [](int n) { return n / half * 2 * half + n % half + half; });
 }
 
 // V::width vectors become one, v[0], of the sums over their lanes.
 template <class V, int half = V::width / 2>
 RESBLOCK_INLINE void lanes_added(V* v) {
-  for (int k = 0; k < half; ++k) v[k] = halves_added<half>(v[2 * k], v[2 * k + 1]);
-  if constexpr (half > 1) lanes_added<V, half / 2>(v);
+  if constexpr (half > 0) {
+    for (int k = 0; k < half; ++k) v[k] = halves_added<half>(v[2 * k], v[2 * k + 1]);
+    lanes_added<V, half / 2>(v);
+  }
 }
 
 // (lanes, count) in `count` vectors becomes (count, lanes). Every round moves the last bit of the values' indices to
 // the front.
 template <int count, class V>
 RESBLOCK_INLINE void rows_to_lanes(V* v) {
-  typename V::Mask even{}, odd{};
-  for (int n = 0; n < V::width; ++n) {
-    even[n] = 2 * n;
-    odd[n] = 2 * n + 1;
-  }
   RESBLOCK_UNROLL
   for (int round = 1; round < count; round *= 2) {
     V next[count];
     RESBLOCK_UNROLL
     for (int k = 0; k < count / 2; ++k) {
-      next[k] = V::of(__builtin_shuffle(v[2 * k].v, v[2 * k + 1].v, even));
-      next[k + count / 2] = V::of(__builtin_shuffle(v[2 * k].v, v[2 * k + 1].v, odd));
+      next[k] = shuffled(v[2 * k], v[2 * k + 1], [](int n) { return 2 * n; });
+      next[k + count / 2] = shuffled(v[2 * k], v[2 * k + 1], [](int n) { return 2 * n + 1; });
     }
     RESBLOCK_UNROLL
     for (int k = 0; k < count; ++k) v[k] = next[k];
@@ -256,17 +270,33 @@ RESBLOCK_INLINE V exp_coefficient(int n, int degree) {
   return V(float(power(-ln2, n) * (inverse_factorial<double>(n) + (n == degree - 1 ? left_out : 0))));
 }
 
-// Both of what stands in the last bits of `shifted`.
+// In each lane the entry of the table that the last bits of `steps` name. Clang has only the instruction for it, by
+// which g++ loses sight of what it may contract.
+template <class Table, class Steps>
+RESBLOCK_INLINE Table looked_up(Table table, Steps steps) {
+#if !defined(__clang__)
+  return __builtin_shuffle(table, steps);
+#else
+#if defined(__AVX512F__)
+  if constexpr (sizeof table == 64)
+    return bit_cast<Table>(_mm512_permutexvar_epi32(bit_cast<__m512i>(steps), bit_cast<__m512i>(table)));
+  else
+#endif
+    return bit_cast<Table>(_mm256_permutevar8x32_epi32(bit_cast<__m256i>(table), bit_cast<__m256i>(steps)));
+#endif
+}
+
+// Both for what stands in the last bits of `shifted`.
 template <int W>
 RESBLOCK_INLINE Lanes<float, W> table_power(Lanes<float, W> shifted) {
   using Bits = typename LaneBits<uint32_t, W>::Vec;
   const Bits steps = bit_cast<Bits>(shifted.v), exponent = steps << (W == 16 ? 19 : 20);
-  return bit_cast<Lanes<float, W>>(Bits(__builtin_shuffle(PowerTable<W>::bits(), steps) + exponent));
+  return bit_cast<Lanes<float, W>>(Bits(looked_up(PowerTable<W>::bits(), steps) + exponent));
 }
 template <int W>
 RESBLOCK_INLINE Lanes<float, W> table_error(Lanes<float, W> shifted) {
   const auto steps = bit_cast<typename LaneBits<uint32_t, W>::Vec>(shifted.v);
-  return Lanes<float, W>::of(__builtin_shuffle(PowerTable<W>::errors(), steps));
+  return Lanes<float, W>::of(looked_up(PowerTable<W>::errors(), steps));
 }
 
 #if defined(__AVX512DQ__)

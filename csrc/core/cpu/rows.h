@@ -4,7 +4,7 @@
 
 template <class S>
 inline void load_row(const S* from, int64_t n, Arithmetic<S>* to) {
-#pragma GCC ivdep
+  RESBLOCK_INDEPENDENT
   for (int64_t k = 0; k < n; ++k) to[k] = load(from[k]);
 }
 
@@ -29,7 +29,7 @@ inline void load_state(const S* from, int64_t n, Arithmetic<S>* to) {
 
 template <class S>
 inline void store_row(const Arithmetic<S>* from, int64_t n, S* to) {
-#pragma GCC ivdep
+  RESBLOCK_INDEPENDENT
   for (int64_t k = 0; k < n; ++k) store(to + k, from[k]);
 }
 
@@ -50,7 +50,7 @@ inline void copy(const A* from, int64_t n, A* to) {
 
 template <class A>
 inline void add(const A* from, int64_t n, A* to) {
-#pragma GCC ivdep
+  RESBLOCK_INDEPENDENT
   for (int64_t k = 0; k < n; ++k) to[k] += from[k];
 }
 

@@ -5,19 +5,15 @@
 // - j.
 
 // The value of unit k of every layer, in all lanes of that layer.
-template <int U, class V>
-RESBLOCK_INLINE V spread(V x, int k) {
-  typename V::Mask lane{};
-  for (int n = 0; n < V::width; ++n) lane[n] = n / U * U + k;
-  return V::of(__builtin_shuffle(x.v, lane));
+template <int U, int k, class V>
+RESBLOCK_INLINE V spread(V x) {
+  return shuffled(x, x, [](int n) { return n / U * U + k; });
 }
 
 // Every layer's lanes get those of the layer before it; the first layer's get the last ones of `before`.
 template <int U, class V>
 RESBLOCK_INLINE V next_layer(V x, V before) {
-  typename V::Mask lane{};
-  for (int n = 0; n < V::width; ++n) lane[n] = n < U ? 2 * V::width - U + n : n - U;
-  return V::of(__builtin_shuffle(x.v, before.v, lane));
+  return shuffled(x, before, [](int n) { return n < U ? 2 * V::width - U + n : n - U; });
 }
 
 template <class V, int U, int P>
@@ -86,13 +82,16 @@ struct Wave {
 
   // Adds the products with U units of the input, or of the layer's own output.
   static RESBLOCK_INLINE void multiply(const A (*weights)[4][P][W], V units_of_layers, Sums& sums) {
+    multiply(weights, units_of_layers, sums, typename CountTo<U>::All());
+  }
+  template <int... k>
+  static RESBLOCK_INLINE void multiply(const A (*weights)[4][P][W], V units_of_layers, Sums& sums, Indices<k...>) {
+    (multiply_unit(weights[k], spread<U, k>(units_of_layers), sums), ...);
+  }
+  static RESBLOCK_INLINE void multiply_unit(const A (&weights)[4][P][W], V value, Sums& sums) {
     RESBLOCK_UNROLL
-    for (int k = 0; k < U; ++k) {
-      const V value = spread<U>(units_of_layers, k);
-      RESBLOCK_UNROLL
-      for (int gate = 0; gate < 4; ++gate) RESBLOCK_UNROLL
-      for (int p = 0; p < P; ++p) sums.z[gate][p] += V::load(weights[k][gate][p]) * value;
-    }
+    for (int gate = 0; gate < 4; ++gate) RESBLOCK_UNROLL
+    for (int p = 0; p < P; ++p) sums.z[gate][p] += V::load(weights[gate][p]) * value;
   }
   static RESBLOCK_INLINE void multiply_x(const Step& s, int p, Sums& sums) {
     multiply(s.weights->x + p * U, sums.x[p], sums);
