@@ -85,6 +85,36 @@ def test_the_wavefront_takes_layers_as_narrow_as_the_vectors_allow(
     assert plan(100, 1, 18, units, 4, dropout=True, **options).forward.schedule == "layerwise"
 
 
+# Sizes at which every GPU that the kernels are for gets the same; csrc/tests/test_cuda_plan.cpp has the limits of each.
+CUDA = [
+    ((9, 2_048, 18, 8, 60), torch.float32, "serial"),
+    ((9, 1, 18, 8, 60), torch.float32, "serial"),
+    ((0, 1, 18, 8, 2), torch.float32, "serial"),
+    ((20, 9, 300, 8, 5), torch.bfloat16, "serial"),
+    ((9, 4_096, 18, 16, 20), torch.float16, "serial"),
+    ((1_000, 1, 18, 8, 60), torch.float32, "wavefront"),
+    ((5_000, 1, 3, 8, 4), torch.float32, "wavefront"),
+    ((1_000, 4, 18, 16, 20), torch.bfloat16, "wavefront"),
+    ((1_000, 2, 18, 32, 20), torch.float32, "wavefront"),
+    ((1_000, 1, 18, 8, 60), torch.float64, "general"),
+    ((9, 20, 18, 33, 4), torch.float64, "wide"),
+    ((9, 20, 18, 40, 4), torch.float32, "wide"),
+    ((128, 64, 18, 256, 2), torch.bfloat16, "wide"),
+]
+
+
+@pytest.mark.skipif(not resblock.ops.has_cuda_kernels(), reason="resblock was built without its CUDA kernels")
+@pytest.mark.parametrize(("sizes", "dtype", "schedule"), CUDA, ids=str)
+def test_schedules_on_cuda(sizes: tuple[int, ...], dtype: torch.dtype, schedule: str) -> None:
+    """No GPU is needed."""
+    assert plan(*sizes, dtype=dtype, device="cuda").forward.schedule == schedule
+    both = plan(*sizes, dtype=dtype, device="cuda", training=True)
+    assert (both.forward.schedule, both.backward.schedule) == (schedule, schedule)
+    assert both.forward.saved == both.backward.saved
+    with pytest.raises(ValueError, match="schedule is 'batched', expected one of: general, serial, wavefront, wide"):
+        plan(*sizes, dtype=dtype, device="cuda", schedule="batched")
+
+
 def test_what_is_saved_does_not_hang_on_the_threads() -> None:
     """torch.set_num_threads may come between the forward and the backward pass."""
     for schedule in ("batched", "layerwise"):
