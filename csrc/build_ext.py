@@ -114,6 +114,7 @@ class BuildExt(cpp_extension.BuildExtension):
     def build_extension(self, extension: Extension) -> None:
         """Compile the core, whose files have flags of their own, and then what remains with torch's ninja."""
         files = [source for source in sources("core/cpu", ".cpp") if is_for_this_processor(source)]
+        files.sort(key=isa_flags, reverse=True)  # the longer its vectors, the longer a file takes: they go first
         with ThreadPoolExecutor(int(os.environ.get("MAX_JOBS") or os.cpu_count() or 1)) as pool:
             extension.extra_objects = list(pool.map(self.compile_core, files))
         super().build_extension(extension)

@@ -63,7 +63,7 @@ __device__ __forceinline__ int64_t cell_index(const Sizes& s, int64_t layer, int
   return ((layer * s.T + t) * s.B + my.sequence) * s.H + my.unit;
 }
 
-// Of the problem's states, or of their gradients.
+// A number of the problem's states, or of their gradients.
 template <class P, int G>
 __device__ __forceinline__ float read_state(const P& p, const AnyFloat* states, int64_t layer, const Lane<G>& my) {
   return my.exists ? load(p.type, states, (layer * p.size.B + my.sequence) * p.size.H + my.unit) : 0.f;

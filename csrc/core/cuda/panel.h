@@ -1,6 +1,6 @@
 // The gradients of a layer's weights: dz x^T and dz h[t-1]^T, summed over the rows of a chunk (narrow.h). The matrix
-// (G units) x (2 G columns: G of x, G of h[t-1]), four gates in each element, is cut among the 32 lanes of each of
-// panel_warps warps, which sum it in registers.
+// (G units) x (2 G columns: G of x, G of h[t-1]), four gates in each element, is shared out among the 32 lanes of each
+// of panel_warps warps, which sum it in registers.
 #pragma once
 #include "core/cuda/narrow.h"
 
