@@ -12,9 +12,10 @@ PAGE = """# Speed on a CPU
 Written by `python bench/run.py` ([bench/README.md](../bench/README.md) says how each number is measured); not to be
 edited. {machine}
 
-A cell is one layer at one time step of one sequence. All runs have 18 inputs, float32, peepholes and additions,
-`output_peephole="current"`, and include the Python call. torch.nn.LSTM has neither peepholes nor additions: it does
-less. onnxruntime has peepholes. Both run on the number of threads they are fastest with, which is one at batch 1.
+A cell is one layer at one time step of one sequence. All runs have 18 inputs, float32, peepholes and residual
+connections, `output_peephole="current"`, and include the Python call. torch.nn.LSTM has neither peepholes nor residual
+connections: it does less. onnxruntime has peepholes. Both run on the number of threads they are fastest with, which is
+one at batch 1.
 
 ## Workloads
 
