@@ -1,7 +1,7 @@
 """Memory of one call, measured in a process of its own: `python bench/memory.py forward|training [CHUNKS]`.
 
 Prints JSON: the bytes by which the process's resident memory rose at its highest during the call, the output's bytes
-taken off, and for a training step the values per cell that autograd keeps.
+taken off, and for a training step the values per cell that autograd saves.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ def peak_bytes(lstm: ResidualLSTM, x: torch.Tensor, training: bool) -> int:
     return _status_bytes("VmHWM") - before - output.nbytes
 
 
-def kept_values_per_cell(lstm: ResidualLSTM, size: Size) -> float:
-    """Count what autograd keeps for the backward pass, besides inputs and parameters."""
+def saved_values_per_cell(lstm: ResidualLSTM, size: Size) -> float:
+    """Count what autograd saves for the backward pass, besides inputs and parameters."""
     x = input_of(size)
     given = {t.untyped_storage().data_ptr() for t in (x, *lstm.parameters())}
-    kept: dict[int, int] = {}
+    saved: dict[int, int] = {}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def note(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in given:
-            kept[storage.data_ptr()] = storage.nbytes()
+            saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         output, _ = lstm(x)
-    values = sum(kept.values()) / output.element_size()
+    values = sum(saved.values()) / output.element_size()
     return values / size.cells
 
 
@@ -65,7 +65,7 @@ def main(kind: str, chunks: str = "") -> None:
     lstm = ResidualLSTM(INPUTS, MEMORY_SIZE.units, MEMORY_SIZE.layers, **options)
     result: dict[str, float] = {"bytes": peak_bytes(lstm, input_of(MEMORY_SIZE), kind == "training")}
     if kind == "training":
-        result["kept_per_cell"] = kept_values_per_cell(lstm, Size(MEMORY_SIZE.layers, MEMORY_SIZE.units, 16, 100))
+        result["saved_per_cell"] = saved_values_per_cell(lstm, Size(MEMORY_SIZE.layers, MEMORY_SIZE.units, 16, 100))
     print(json.dumps(result))
 
 

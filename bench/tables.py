@@ -193,7 +193,7 @@ def memory_table(record: Record) -> str:
         limit = TRAINING_MEMORY_LIMIT if chunks else None if m.size.training else FORWARD_MEMORY_LIMIT
         met = "" if limit is None else "met" if mib < limit else "not met"
         name = f"{m.size}, {chunks} checkpoint chunks" if chunks else str(m.size)
-        kept = f"{m.about['kept_per_cell']:.1f}" if "kept_per_cell" in m.about else ""
-        rows.append([name, f"{mib:.1f}", "" if limit is None else str(limit), met, kept])
+        saved = f"{m.about['saved_per_cell']:.1f}" if "saved_per_cell" in m.about else ""
+        rows.append([name, f"{mib:.1f}", "" if limit is None else str(limit), met, saved])
     header = ["call", "MiB beyond input and output", "below", "", "values saved per cell (6H + 16 = 64 allowed)"]
     return markdown(header, rows)

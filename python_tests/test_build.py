@@ -63,7 +63,7 @@ def test_every_source_is_listed(build_ext: ModuleType) -> None:
 
 
 def test_import_without_the_module_lists_likely_causes(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['resblock._C'] = None; import resblock"
+    code = "import sys; sys.modules['resblock._C'] = None; import resblock.ops"
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]

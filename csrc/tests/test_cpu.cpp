@@ -187,7 +187,7 @@ TEST(a_part_of_a_longer_problem_knows_where_it_begins) {
 TEST(a_schedule_that_does_not_take_the_problem_is_refused) {
   const CpuCall wavefront = {cpu::Schedule::wavefront};
   const auto refuses = [&](const Sizes& size, double dropout, bool training) {
-    const Inputs<double> p = {size, {dropout, 1, true, false}, nullptr, {}, nullptr, nullptr, nullptr};
+    const Inputs<float> p = {size, {dropout, 1, true, false}, nullptr, {}, nullptr, nullptr, nullptr};
     try {
       training ? void(wavefront.training(p)) : void(wavefront.inference(p));
     } catch (const std::invalid_argument& error) {
