@@ -92,8 +92,8 @@ def residual_lstm(
             b[layer] = torch.where(running, state[0], b[layer])
             s[layer] = torch.where(running, state[1], s[layer])
             number = layer + 1  # as the paper counts
-            addition = residual and number >= 4 and number % 2 == 0
-            out = b[layer] + y[layer - 2][t] if addition else b[layer]
+            shortcut = residual and number >= 4 and number % 2 == 0
+            out = b[layer] + y[layer - 2][t] if shortcut else b[layer]
             y[layer].append(torch.where(running, out, 0))
     output = torch.stack(y[-1]) if steps else input.new_empty(0, batch, units)
     return output, torch.stack(b), torch.stack(s)

@@ -101,8 +101,15 @@ def test_half_types_store_in_half_and_compute_in_float32(case: Case, dtype: torc
 @pytest.mark.parametrize("case", [Case(4, 3, 3, 4, 5), Case(4, 3, 3, 4, 5, "previous", True, True, 0.4)], ids=str)
 def test_composite_agrees_with_the_operator(case: Case) -> None:
     tensors = case.tensors()
-    options = case.lengths, case.dropout_p, case.dropout_seed, case.residual, case.output_peephole == "previous"
-    for a, e in zip(residual_lstm_composite(tensors, *options), case.run(tensors), strict=True):
+    composite = residual_lstm_composite(
+        tensors,
+        lengths=case.lengths,
+        dropout_p=case.dropout_p,
+        dropout_seed=case.dropout_seed,
+        residual=case.residual,
+        output_peephole_previous=case.output_peephole == "previous",
+    )
+    for a, e in zip(composite, case.run(tensors), strict=True):
         assert error(a, e) < tolerances.DOUBLE
 
 

@@ -28,7 +28,7 @@ RESBLOCK_INLINE PhiloxWords philox(uint64_t seed, uint32_t c0, uint32_t c1, uint
 struct Dropout {
   uint64_t seed;
   uint64_t threshold;  // a 32-bit word below it drops the value
-  double scale;        // of what is kept, so that the mean stays: 1 / (1 - p)
+  double scale;        // of what is not dropped, so that the mean stays: 1 / (1 - p)
 
   RESBLOCK_INLINE Dropout(uint64_t seed, double p)
       : seed(seed), threshold(uint64_t(p * 4294967296.)), scale(p < 1 ? 1 / (1 - p) : 0) {}

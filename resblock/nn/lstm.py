@@ -15,11 +15,11 @@ State = tuple[Tensor, Tensor]
 
 
 class ResidualLSTM(nn.Module):
-    """A stack of LSTM layers with peepholes and an addition every two layers (Liu & Gong 2019).
+    """A stack of LSTM layers with peepholes and a residual connection every two layers (Liu & Gong 2019).
 
     Layers are numbered from 1. The output of layer l is h^l for l = 1, 2 and every odd l, and h^l + y^(l-2) for
     l = 4, 6, 8, ...; it is the input of layer l + 1. The recurrence inside a layer uses its own h. Dropout acts on
-    the inputs of layers 2 to L, never on the recurrence or the addition.
+    the inputs of layers 2 to L, never on the recurrence or the shortcut.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class ResidualLSTM(nn.Module):
         The output gate sees c[t] (Graves, ONNX, and the paper's backward equations) or c[t-1] (the paper's printed
         forward equation).
     residual : bool
-        Whether the additions are made.
+        Whether there are residual connections.
     checkpoint_chunks : int
         Cut training calls into this many chunks of time: they keep little memory and cost one more forward pass
         (see `resblock.residual_lstm`). 0 keeps everything, which is faster where it fits.
@@ -208,12 +208,12 @@ class ResidualLSTM(nn.Module):
             new_zeros(layers, 3, units) if self.weight_peephole is None else self.weight_peephole,
             new_zeros(layers, 4 * units) if self.bias is None else self.bias,
             *state,
-            None if lengths is None else lengths.to(input.device),
-            self.dropout if drops else 0.0,
-            torch.randint(2**63 - 1, (1,), device=input.device) if drops else None,
-            self.residual,
-            self.output_peephole,
-            self.checkpoint_chunks,
+            lengths=None if lengths is None else lengths.to(input.device),
+            dropout_p=self.dropout if drops else 0.0,
+            dropout_seed=torch.randint(2**63 - 1, (1,), device=input.device) if drops else None,
+            residual=self.residual,
+            output_peephole=self.output_peephole,
+            checkpoint_chunks=self.checkpoint_chunks,
         )
         return output, (h_n, c_n)
 
@@ -239,7 +239,7 @@ class ResidualLSTM(nn.Module):
 
     @classmethod
     def from_torch(cls, lstm: nn.LSTM) -> ResidualLSTM:
-        """Copy a `torch.nn.LSTM`: the same function, without peepholes and additions.
+        """Copy a `torch.nn.LSTM`: the same function, without peepholes and residual connections.
 
         Raises
         ------
@@ -278,14 +278,15 @@ class ResidualLSTM(nn.Module):
         Raises
         ------
         ValueError
-            If this network has what `torch.nn.LSTM` has not: peepholes that are not zero, or additions.
+            If this network has what `torch.nn.LSTM` has not: peepholes that are not zero, or residual
+            connections.
         """
         if self.weight_peephole is not None and bool(self.weight_peephole.any()):
             raise ValueError("to_torch: weight_peephole is not zero, and torch.nn.LSTM has no peepholes")
         if self.residual and self.num_layers >= 4:
             raise ValueError(
                 f"to_torch: {self.num_layers} layers with residual=True add outputs from layer 4 on, "
-                "and torch.nn.LSTM has no additions"
+                "and torch.nn.LSTM has no residual connections"
             )
         if self.bidirectional:
             raise ValueError(

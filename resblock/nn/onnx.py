@@ -16,7 +16,7 @@ OPSET = 14
 
 
 def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
-    """Write the stack as one ONNX LSTM node per layer, with the additions as Add nodes.
+    """Write the stack as one ONNX LSTM node per layer, with the residual connections as Add nodes.
 
     Parameters
     ----------

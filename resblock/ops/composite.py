@@ -14,6 +14,7 @@ from torch import Tensor
 
 def residual_lstm_composite(
     tensors: Sequence[Tensor],
+    *,
     lengths: Tensor | None,
     dropout_p: float,
     dropout_seed: Tensor | None,
@@ -42,10 +43,10 @@ def residual_lstm_composite(
             x @ weight.T + bias[layer],
             weight_hh[layer],
             weight_peephole[layer],
-            h_0[layer],
-            c_0[layer],
-            valid,
-            output_peephole_previous,
+            h=h_0[layer],
+            c=c_0[layer],
+            valid=valid,
+            previous=output_peephole_previous,
         )
         if residual and layer >= 3 and layer % 2 == 1:
             out = out + y[layer - 2]
@@ -60,6 +61,7 @@ def _layer(
     z_x: Tensor,
     weight_hh: Tensor,
     peephole: Tensor,
+    *,
     h: Tensor,
     c: Tensor,
     valid: Tensor | None,

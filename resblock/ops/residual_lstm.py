@@ -240,7 +240,12 @@ def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]
     with torch.enable_grad():
         grad_outputs, inputs = [list(_detached(part)) for part in (tensors[:_GRADS], tensors[_GRADS:])]
         outputs = residual_lstm_composite(
-            inputs, lengths, options.dropout_p, seed, options.residual, options.output_peephole_previous
+            inputs,
+            lengths=lengths,
+            dropout_p=options.dropout_p,
+            dropout_seed=seed,
+            residual=options.residual,
+            output_peephole_previous=options.output_peephole_previous,
         )
         first = torch.autograd.grad(outputs, inputs, grad_outputs, create_graph=True, materialize_grads=True)
         wanted = [k for k, is_wanted in enumerate(ctx.wanted) if is_wanted]

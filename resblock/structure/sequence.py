@@ -38,7 +38,7 @@ def _from_mmcif(text: str) -> dict[str, str]:
     make_dictionary: Any = MMCIF2Dict
     values = make_dictionary(io.StringIO(text))
     columns = (values.get(f"{_SCHEME}.{name}", []) for name in ("pdb_strand_id", "seq_id", "mon_id"))
-    # Of two kinds of residue in one place (microheterogeneity), the first counts.
+    # The first counts where a place has two kinds of residue (microheterogeneity).
     found: dict[str, dict[str, str]] = {}
     for chain, place, name in zip(*columns, strict=False):
         found.setdefault(chain, {}).setdefault(place, one_letter(parent_residue(name)))

@@ -23,7 +23,7 @@ from resblock.training.run import new_model
 VERSION: Final = 1
 #: Steps over which the curve of the loss is averaged.
 CURVE_STEPS: Final = 20
-#: Of single precision, and not zero; smaller gradients teach nothing.
+#: The smallest number of single precision above zero; smaller gradients are none.
 SMALLEST: Final = 2.0**-149
 
 
