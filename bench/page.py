@@ -83,7 +83,7 @@ def page(record: Record) -> str:
 
 
 def machine(record: Record) -> str:
-    """Say what the figures were measured on."""
+    """Say what was measured on."""
     names = {
         f"{m['processor']}, {m['cores']} core{'s' * (m['cores'] > 1)}, {m['instruction_set']}, torch {m['torch']}, "
         f"onnxruntime {m['onnxruntime']}"

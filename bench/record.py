@@ -44,13 +44,13 @@ def measurements_of(report: Report) -> list[Measurement]:
     found = []
     for key, turns in passes.items():
         times = [seconds for turn in turns for seconds in turn]
-        figures = {
+        timings = {
             "median": _rounded(statistics.median(times)),
             "least": _rounded(min(times)),
             "calls": len(times),
             "passes": [_rounded(statistics.median(turn)) for turn in turns],
         }
-        found.append(Measurement.from_json({**json.loads(key), **figures}))
+        found.append(Measurement.from_json({**json.loads(key), **timings}))
     return found
 
 

@@ -147,9 +147,9 @@ def grid_table(record: Record) -> str:
         if of_kind:
             below = sum(ratio < GRID_FLOOR for ratio in of_kind)
             kind = "training step" if training else "forward"
-            figures = (min(of_kind), statistics.median(of_kind), max(of_kind))
+            ratios_of_kind = (min(of_kind), statistics.median(of_kind), max(of_kind))
             layers = ", ".join(map(str, sorted({size.layers for size in ratios if size.training == training})))
-            rows.append([kind, layers, str(len(of_kind)), str(below), *(f"{figure:.2f}" for figure in figures)])
+            rows.append([kind, layers, str(len(of_kind)), str(below), *(f"{ratio:.2f}" for ratio in ratios_of_kind)])
     below_name = f"below {GRID_FLOOR}"
     summary = markdown(["torch.nn.LSTM / ours, 1 thread", "L", "sizes", below_name, "least", "median", "most"], rows)
     if not rows:

@@ -28,7 +28,7 @@ class Size:
 
     @property
     def multiply_adds(self) -> int:
-        """Of the matrix products: the backward pass has twice as many as the forward pass."""
+        """Multiply-adds of the matrix products: the backward pass has twice as many as the forward pass."""
         forward = 4 * self.units * (INPUTS + self.units + (self.layers - 1) * 2 * self.units) * self.steps * self.batch
         return 3 * forward if self.training else forward
 
@@ -45,7 +45,7 @@ class Participant:
     threads: int = 1
     dtype: str = "float32"
     schedule: str = ""
-    """Of our operator; by default the planner's choice."""
+    """What our operator is asked for; by default the planner's choice."""
 
     def __str__(self) -> str:
         return f"{self.peer}, {self.threads} thread{'s' * (self.threads > 1)}"

@@ -262,7 +262,7 @@ def place_side_chains(backbone: list[Residue]) -> list[Residue]:
         for rarity, side in enumerate(rotamers[index]):
             beyond_beta = [{atom: xyz for atom, xyz in side.items() if atom != "CB"}]
             opposite = partner_of([backbone[index] | side])
-            # Of two that fit, the commoner.
+            # The commoner of two that fit.
             found.append(crowding(beyond_beta, rest_of_both + opposite) + 0.002 * rarity)
         return found
 

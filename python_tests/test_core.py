@@ -30,7 +30,6 @@ core = import_core()
 devices = pytest.mark.parametrize("device", core.devices)
 
 WEIGHTS = ("weight_ih_first", "weight_ih", "weight_hh", "weight_peephole", "bias")
-INITIAL = ("h_0", "c_0")
 
 
 def make_arrays(T, B, inputs, H, L, seed=0, dtype=np.float64):

@@ -1,4 +1,4 @@
-"""An oracle that nobody here wrote: onnxruntime's LSTM with peepholes, the residual connections as nodes of their own."""
+"""An oracle that nobody here wrote: onnxruntime's LSTM with peepholes, residual connections as nodes."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def poly(count, start, *tryptophans):
 
 @pytest.mark.parametrize(("mutated", "trusted"), [((3, 30), True), ((3, 17, 30), False)])
 def test_numbers_are_trusted_where_19_of_20_names_agree(read, mutated, trusted):
-    """Of 42 and 42 residues, 40 are numbered alike; 38 of them with the same name are just enough."""
+    """Forty of 42 and 42 residues are numbered alike; 38 of them with the same name are just enough."""
     mapping = map_residues(read(poly(42, 1)), read(poly(42, 3, *mutated)))
     assert mapping.tolist() == ([-1, -1, *range(40)] if trusted else [*range(42)])
 
@@ -114,7 +114,7 @@ def test_an_alignment_must_cover_half_of_the_shorter_chain(read, shared):
 
 
 def test_the_best_fitting_chain_is_paired_first(read):
-    """Of two chains the whole copy is taken, and not the one of the same name with 14 of 22 residues in common."""
+    """The whole copy is taken of two chains, and not the one of the same name with 14 of 22 residues in common."""
     base = helix(SEQUENCE)
     partial = renumbered(helix(SEQUENCE[8:] + "GSPGNGTD"), 8)
     whole = moved(base, shift=(0.0, 40.0, 0.0), chain="B")

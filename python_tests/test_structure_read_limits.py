@@ -271,7 +271,7 @@ def test_wide_numbers_are_read(tmp_path):
 
 
 def test_occupancies_decide_to_the_second_decimal(tmp_path):
-    """Of the places of one atom the likelier; a field that is no number counts as full."""
+    """The likelier place of one atom is read; a field that is no number counts as full."""
     base = helix("AAKAA")
     nz = next(k for k, a in enumerate(base) if a.name == "NZ")
     for first, second, taken in ((0.49, 0.51, 1), (0.51, 0.49, 0)):

@@ -86,7 +86,7 @@ class MetricsSummary:
 
 
 def metrics_of(code: str, scores: ArrayLike, labels: ArrayLike, smaller_surface: int) -> Metrics:
-    """All measures of one complex from the scores and labels of its P surface pairs."""
+    """All metrics of one complex from the scores and labels of its P surface pairs."""
     values, positive = checked(scores, labels)
     pairs, positives = len(positive), int(positive.sum())
     rank = rfpp(values, positive)

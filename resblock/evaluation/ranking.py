@@ -1,4 +1,4 @@
-"""How well a ranking of residue pairs finds the interface: the paper's measures and its baselines.
+"""How well a ranking of residue pairs finds the interface: the paper's metrics and its baselines.
 
 Ties are broken pessimistically throughout: of pairs with equal scores, positives come last. A scorer
 that gives every pair the same score therefore earns the worst rank, never luck.
@@ -70,7 +70,7 @@ def expected_random_rfpp(pairs: int, positives: int) -> float | None:
 def truncated_random_rfpp(pairs: int, positives: int, draws: int = TRUNCATED_DRAWS) -> float:
     """Mean RFPP of the paper's baseline: draws without replacement, `draws` if none was positive.
 
-    The chance that the first k draws are all false is hypergeometric; the mean is its sum over
+    The chance that the first k draws are all negatives is hypergeometric; the mean is its sum over
     k = 0 .. draws - 1.
     """
     drawn = np.arange(min(draws, pairs) - 1, dtype=np.float64)
@@ -81,7 +81,7 @@ def truncated_random_rfpp(pairs: int, positives: int, draws: int = TRUNCATED_DRA
 
 
 def auroc(scores: ArrayLike, labels: ArrayLike) -> float | None:
-    """Chance that a positive scores higher than a false one, ties counting half.
+    """Chance that a positive scores higher than a negative, ties counting half.
 
     None if no pair or every pair is positive.
     """

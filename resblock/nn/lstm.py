@@ -39,8 +39,8 @@ class ResidualLSTM(nn.Module):
     residual : bool
         Whether there are residual connections.
     checkpoint_chunks : int
-        Cut training calls into this many chunks of time: they keep little memory and cost one more forward pass
-        (see `resblock.residual_lstm`). 0 keeps everything, which is faster where it fits.
+        Chunks of time in training calls, which then save few activations and cost one more forward pass (see
+        `resblock.residual_lstm`). 0 saves all that the backward pass needs, which is faster where it fits.
     bidirectional : bool
         A second stack of the same size, `reverse`, reads each sequence from its last valid step to its first; the
         outputs of the last layers of both are concatenated.
@@ -90,7 +90,7 @@ class ResidualLSTM(nn.Module):
         if output_peephole not in OUTPUT_PEEPHOLES:
             raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
         if checkpoint_chunks < 0:
-            raise ValueError(f"checkpoint_chunks is {checkpoint_chunks}, expected 0 (keep everything) or more")
+            raise ValueError(f"checkpoint_chunks is {checkpoint_chunks}, expected 0 (save everything) or more")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, dropout
         self.output_peephole, self.residual = output_peephole, residual

@@ -34,7 +34,7 @@ def residual_lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run a stack of L peephole LSTM layers with a residual connection every two layers.
 
-    Liu & Gong 2019, section "LSTM with residual architecture"; the equations are in the README.
+    Liu & Gong 2019, section "LSTM with residual architecture"; the equations are in docs/lstm.md.
 
     Parameters
     ----------

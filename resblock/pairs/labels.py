@@ -13,7 +13,7 @@ from resblock.structure.paper import atom_radii
 from resblock.structure.partner import Partner
 from resblock.structure.tessellation import tessellate
 
-#: Raise it whenever a label changes: prepared dimers of other versions are redone.
+#: Raise it whenever a label changes: prepared complexes of other versions are redone.
 LABEL_VERSION: Final = 1
 
 

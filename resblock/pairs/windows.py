@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 #: Residues of each partner in the paper's window: (a-1, a, a+1) x (b-1, b, b+1).
 SIDE: Final = 3
-#: Steps of that window, if it is full.
-WINDOW: Final = SIDE**2
 
 
 def neighbours(linked: NDArray[np.bool_], side: int = SIDE) -> NDArray[np.int64]:

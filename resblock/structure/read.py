@@ -113,7 +113,7 @@ def _left_out(by_chain: Mapping[str, Any], protein: Mapping[str, list[Any]], sel
 
 
 def _likeliest_residue(entry: Any) -> Any:
-    """Of a point mutation's alternatives, the one with the highest occupancy; first if equal."""
+    """Take the alternative of a point mutation that has the highest occupancy; the first if equal."""
     if entry.is_disordered() != 2:
         return entry
     return max(entry.disordered_get_list(), key=lambda r: sum(a.get_occupancy() or 0.0 for a in r))

@@ -101,7 +101,7 @@ def _mean_norms(found: Sequence[Trained], like: Trained, step: int) -> NDArray[n
 
 
 def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of zero, minus infinity without a warning."""
+    """Logarithm to the base of ten; minus infinity for zero, without a warning."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(values))
 

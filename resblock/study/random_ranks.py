@@ -60,7 +60,7 @@ def first_ranks(pairs: int, positives: int, draws: int, generator: np.random.Gen
 
 
 def standard_deviation(pairs: int, positives: int) -> float:
-    """Of the truncated rank in one random order with a positive, exactly."""
+    """Standard deviation of the truncated rank in one random order with a positive, exactly."""
     drawn = np.arange(1, TRUNCATED_DRAWS)
     # Chance that the first 1, 2, ... draws are all negative: E[R] = 1 + sum, E[R^2] = 1 + sum (2 k + 1).
     longer = survival(pairs, positives)[1:TRUNCATED_DRAWS]
