@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from resblock.nn.lstm import ResidualLSTM
+from resblock.ops.composite import has_shortcut
 
 if TYPE_CHECKING:
     import onnx
@@ -65,7 +66,7 @@ def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
         add("LSTM", inputs, [f"Y.{layer}", f"h_n.{layer}", f"c_n.{layer}"], hidden_size=units)
         # ONNX's output has an axis for the direction: (T, 1, B, H).
         add("Squeeze", [f"Y.{layer}", "direction"], [f"h.{layer}"])
-        shortcut = lstm.residual and layer >= 3 and layer % 2 == 1
+        shortcut = lstm.residual and has_shortcut(layer)
         if shortcut:
             add("Add", [f"h.{layer}", y[layer - 2]], [f"y.{layer}"])
         y.append(f"y.{layer}" if shortcut else f"h.{layer}")

@@ -12,6 +12,11 @@ import torch
 from torch import Tensor
 
 
+def has_shortcut(layer: int) -> bool:
+    """Whether a residual connection ends at a layer, counted from 0: the paper's layers 4, 6, 8, ..."""
+    return layer >= 3 and layer % 2 == 1
+
+
 def residual_lstm_composite(
     tensors: Sequence[Tensor],
     *,
@@ -48,7 +53,7 @@ def residual_lstm_composite(
             valid=valid,
             previous=output_peephole_previous,
         )
-        if residual and layer >= 3 and layer % 2 == 1:
+        if residual and has_shortcut(layer):
             out = out + y[layer - 2]
         y.append(out)
         h_n.append(h)
