@@ -1,10 +1,14 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from resblock.cli import main
+
+# The processes of pytest-xdist begin in the source tree, which would hide the installed package from their children.
+sys.path[:] = [place for place in sys.path if place]
 
 # The references are loops of tiny operations, which threads only slow down.
 torch.set_num_threads(1)

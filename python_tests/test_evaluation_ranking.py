@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import gmean, hypergeom
 from sklearn.metrics import roc_auc_score
 
-from resblock import ranking
+from resblock.evaluation import metrics, ranking
 
 
 def sorted_rank(scores, labels):
@@ -38,8 +38,8 @@ def test_auroc_counts_pairs_with_ties_as_half(rows):
 @given(scored, st.randoms())
 def test_the_order_of_the_input_does_not_matter(rows, random):
     shuffled = random.sample(rows, len(rows))
-    one = ranking.dimer_result("X", *zip(*rows, strict=True), smaller_surface=20)
-    other = ranking.dimer_result("X", *zip(*shuffled, strict=True), smaller_surface=20)
+    one = metrics.metrics_of("X", *zip(*rows, strict=True), smaller_surface=20)
+    other = metrics.metrics_of("X", *zip(*shuffled, strict=True), smaller_surface=20)
     assert one == other
 
 
@@ -54,7 +54,7 @@ def test_a_constant_score_earns_the_worst_rank():
 def test_by_hand():
     scores = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]
     labels = [0, 1, 0, 1, 0, 0, 0, 0]
-    result = ranking.dimer_result("1ABC", scores, labels, smaller_surface=11)
+    result = metrics.metrics_of("1ABC", scores, labels, smaller_surface=11)
     assert result.rfpp == 2
     assert result.accuracy_order == 250.0
     assert result.expected_random_rfpp == 3.0
@@ -71,15 +71,15 @@ def test_expected_random_rfpp_is_the_mean_over_all_orders():
     assert ranking.expected_random_rfpp(40, 3) == pytest.approx(np.mean(ranks), abs=0.25)
 
 
-@pytest.mark.parametrize(("pairs", "true_pairs"), [(5000, 3), (2000, 1), (600, 2), (30, 4)])
-def test_truncated_baseline_agrees_with_simulation(pairs, true_pairs):
+@pytest.mark.parametrize(("pairs", "positives"), [(5000, 3), (2000, 1), (600, 2), (30, 4)])
+def test_truncated_baseline_agrees_with_simulation(pairs, positives):
     draws = 1000
     generator = np.random.default_rng(pairs)
     # The first of M draws without replacement from N is the smallest of M distinct ranks.
-    first = np.array([generator.choice(pairs, true_pairs, replace=False).min() + 1 for _ in range(8000)])
+    first = np.array([generator.choice(pairs, positives, replace=False).min() + 1 for _ in range(8000)])
     simulated = np.minimum(first, draws)
     error = simulated.std() / np.sqrt(len(simulated))
-    expected = ranking.truncated_random_rfpp(pairs, true_pairs, draws)
+    expected = ranking.truncated_random_rfpp(pairs, positives, draws)
     assert expected == pytest.approx(simulated.mean(), abs=4 * error)
 
 
@@ -90,12 +90,12 @@ def test_truncated_baseline_without_truncation_is_the_exact_mean():
 
 
 def test_without_a_true_pair_nothing_is_defined():
-    result = ranking.dimer_result("X", [1.0, 2.0], [False, False], 5)
-    assert (result.pairs, result.true_pairs) == (2, 0)
+    result = metrics.metrics_of("X", [1.0, 2.0], [False, False], 5)
+    assert (result.pairs, result.positives) == (2, 0)
     assert result.rfpp is result.accuracy_order is result.expected_random_rfpp is None
     assert result.auroc is result.precision_top_l5 is None
-    whole = ranking.summary([result])
-    assert (whole.dimers, whole.ranked, whole.ncpd) == (1, 0, 0)
+    whole = metrics.summarise([result])
+    assert (whole.complexes, whole.ranked, whole.ncpd) == (1, 0, 0)
     assert whole.median_rfpp is None
     assert whole.rfpp_percentiles is None
 
@@ -108,8 +108,8 @@ def test_summary():
         scores = np.zeros(2000)
         scores[1:rank] = 2.0
         scores[0] = 1.0
-        results.append(ranking.dimer_result(str(rank), scores, labels, 10))
-    whole = ranking.summary(results)
+        results.append(metrics.metrics_of(str(rank), scores, labels, 10))
+    whole = metrics.summarise(results)
     assert whole.ncpd == 2  # ranks 1 and 2 of 2000 are within 1 per mille
     assert whole.median_rfpp == 3
     assert whole.rfpp_percentiles is not None
@@ -132,24 +132,24 @@ def test_auroc_is_scikit_learns(rows):
 
 
 @pytest.mark.parametrize(
-    ("pairs", "true_pairs", "draws"),
+    ("pairs", "positives", "draws"),
     [(50, 3, 20), (50, 3, 50), (50, 3, 60), (50, 50, 20), (50, 0, 20), (50, 0, 80), (1, 1, 5), (2000, 3, 1000)],
 )
-def test_truncated_baseline_is_the_hypergeometric_sum(pairs, true_pairs, draws):
+def test_truncated_baseline_is_the_hypergeometric_sum(pairs, positives, draws):
     """The rank is above k if none of the first k draws is true; from `draws` on it stays, and without a true pair."""
-    none_yet = [hypergeom(pairs, true_pairs, min(k, pairs)).pmf(0) for k in range(draws)]
-    expected = draws if true_pairs == 0 else sum(none_yet)
-    assert ranking.truncated_random_rfpp(pairs, true_pairs, draws) == pytest.approx(expected, rel=1e-9)
+    none_yet = [hypergeom(pairs, positives, min(k, pairs)).pmf(0) for k in range(draws)]
+    expected = draws if positives == 0 else sum(none_yet)
+    assert ranking.truncated_random_rfpp(pairs, positives, draws) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize(("pairs", "true_pairs"), [(40, 3), (7, 7), (9, 1)])
-def test_expected_random_rfpp_is_the_sum_without_truncation(pairs, true_pairs):
-    none_yet = sum(hypergeom(pairs, true_pairs, k).pmf(0) for k in range(pairs))
-    assert ranking.expected_random_rfpp(pairs, true_pairs) == pytest.approx(none_yet)
+@pytest.mark.parametrize(("pairs", "positives"), [(40, 3), (7, 7), (9, 1)])
+def test_expected_random_rfpp_is_the_sum_without_truncation(pairs, positives):
+    none_yet = sum(hypergeom(pairs, positives, k).pmf(0) for k in range(pairs))
+    assert ranking.expected_random_rfpp(pairs, positives) == pytest.approx(none_yet)
     assert ranking.expected_random_rfpp(pairs, 0) is None
 
 
-def test_of_equal_scores_true_pairs_come_last():
+def test_positives_come_last_of_equal_scores():
     order = ranking.pessimistic_order([0.5, 0.9, 0.5, 0.5, 0.1], [True, False, False, True, True])
     assert order.tolist() == [1, 2, 0, 3, 4]
 
@@ -174,22 +174,22 @@ def test_accuracy_order_ncpd_and_percentiles():
 
 def test_a_summary_by_hand():
     def result(code, rfpp, order, random, auroc, precision):
-        return ranking.DimerResult(code, 100, 2, rfpp, order, random, auroc, precision)
+        return metrics.Metrics(code, 100, 2, rfpp, order, random, auroc, precision)
 
-    whole = ranking.summary(
+    whole = metrics.summarise(
         [
             result("A", 1, 0.5, 40.0, 0.9, 1.0),
             result("B", 10, 2.0, 30.0, 0.5, 0.0),
             result("C", 40, 32.0, 10.0, 0.6, 0.5),
             result("all true", 1, 1.0, 1.0, None, 1.0),
-            ranking.DimerResult("none", 100, 0, None, None, None, None, None),
+            metrics.Metrics("none", 100, 0, None, None, None, None, None),
         ]
     )
-    assert (whole.dimers, whole.ranked, whole.ncpd) == (5, 4, 2)
+    assert (whole.complexes, whole.ranked, whole.ncpd) == (5, 4, 2)
     assert whole.median_rfpp == 5.5
     assert whole.median_accuracy_order == 1.5
     assert whole.median_expected_random_rfpp == 20.0
-    assert whole.geometric_mean_accuracy_order == pytest.approx(gmean([0.5, 2.0, 32.0, 1.0]))
+    assert whole.geometric_mean_rank == pytest.approx(gmean([0.5, 2.0, 32.0, 1.0]))
     assert whole.median_auroc == pytest.approx(0.6)
     assert whole.mean_auroc == pytest.approx(2 / 3)
     assert whole.mean_precision_top_l5 == pytest.approx(0.625)
@@ -198,7 +198,7 @@ def test_a_summary_by_hand():
 
 
 def test_a_dimer_whose_pairs_are_all_true():
-    result = ranking.dimer_result("X", [1.0, 2.0], [True, True], 5)
+    result = metrics.metrics_of("X", [1.0, 2.0], [True, True], 5)
     assert (result.rfpp, result.accuracy_order, result.expected_random_rfpp) == (1, 500.0, 1.0)
     assert result.auroc is None
     assert result.precision_top_l5 == 1.0

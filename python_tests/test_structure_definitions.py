@@ -44,7 +44,7 @@ def test_features_are_as_defined(fast_and_slow):
 
 
 def test_the_documentation_names_every_radius_and_group():
-    text = (Path(structure.__file__).parents[2] / "docs" / "features.md").read_text()
+    text = (Path(__file__).parents[1] / "docs" / "features.md").read_text()
     assert f"`extended`: {len(COLUMNS)}" in text
     sets = {
         "neighbours": "(6: 6, 8, 10, 12, 14, 18)",

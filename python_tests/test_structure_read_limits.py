@@ -239,7 +239,7 @@ def test_a_modified_residue_lacks_nothing(tmp_path):
 
 
 def test_limits_are_those_of_the_documentation():
-    text = (Path(read.__file__).parents[2] / "docs" / "features.md").read_text()
+    text = (Path(__file__).parents[1] / "docs" / "features.md").read_text()
     assert f"more than {pka.MAX_RESIDUES:,} residues" in text
     assert read.MAX_ATOMS == 250_000
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ _DAMAGED: Final = (
     TypeError,
     KeyError,
     EOFError,
+    SyntaxError,  # a header is a Python literal
+    tokenize.TokenError,
     RuntimeError,  # an entry marked as encrypted, or packed in an unknown way
     zipfile.BadZipFile,
     zlib.error,
