@@ -165,7 +165,7 @@ def test_two_residues_are_enough(tmp_path):
 
 def test_the_digest_is_of_what_features_depend_on(tmp_path):
     base = made(tmp_path, helix("AMKA"))
-    residues = tuple(replace(r, number=r.number + 7, insertion_code="B", name="XXX") for r in base.residues)
+    residues = tuple(replace(r, number=r.number + 7, insertion_code="B", name="NEW") for r in base.residues)
     assert replace(base, path="elsewhere", residues=residues).digest == base.digest
     first, *rest = base.residues
     others = [

@@ -42,6 +42,15 @@ def test_a_file_without_a_statement_states_nothing(tmp_path):
     assert (partner.sequence_index == -1).all()
 
 
+@pytest.mark.parametrize(
+    "record", ["SEQRES", "SEQRES   1", "SEQRES   1 A\nDBREF", "SEQRES   1 A    3  MET\nDBREF  1ABC"]
+)
+def test_damaged_records_state_nothing_and_refuse_nothing(record, tmp_path):
+    path = with_records(write(tmp_path / "x.pdb", helix(ALL_TYPES)), [record])
+    assert len(read_partner(path)) == len(ALL_TYPES)
+    assert stated_sequences("data_x\n_pdbx_poly_seq_scheme.mon_id 'ALA\n", mmcif=True) == {}
+
+
 def test_residues_are_found_in_the_stated_sequence(tmp_path):
     """The file shows neither the first three residues nor a loop in the middle; the other chain it shows whole."""
     whole = "GSM" + ALL_TYPES

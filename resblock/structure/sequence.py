@@ -20,13 +20,18 @@ _SCHEME: Final = "_pdbx_poly_seq_scheme"
 def stated_sequences(text: str, mmcif: bool) -> dict[str, str]:
     """One-letter sequence of every chain, by the author's chain name, from SEQRES or pdbx_poly_seq_scheme.
 
-    Modified residues stand as their parents, unknown ones as X; chains without a statement are not in it.
+    Modified residues stand as their parents, unknown ones as X; chains without a statement are not in it, and none is
+    where the records are damaged.
     """
     if (_SCHEME if mmcif else "SEQRES") not in text:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BiopythonWarning)
-        return _from_mmcif(text) if mmcif else _from_pdb(text)
+        try:
+            return _from_mmcif(text) if mmcif else _from_pdb(text)
+        # The parsers meet damaged records with whatever their next step raises; the atoms are as good without them.
+        except Exception:
+            return {}
 
 
 def _from_pdb(text: str) -> dict[str, str]:
