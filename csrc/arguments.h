@@ -51,6 +51,18 @@ inline bool is_one_zero(const Tensor& t) {
   return std::all_of(bytes, bytes + t.element_size(), [](char byte) { return byte == 0; });
 }
 
+// The type that numbers are computed in.
+inline ScalarType arithmetic_type(ScalarType type) {
+  return type == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+}
+
+// A tensor in another type: itself where it has that type.
+inline Tensor converted(const Tensor& t, ScalarType type) {
+  return t.scalar_type() == type ? t : torch::stable::to(t, type);
+}
+
+inline Tensor converted_state(const Tensor& t, ScalarType type) { return is_one_zero(t) ? t : converted(t, type); }
+
 // The arguments that forward and backward share, checked and made contiguous, but for states of one zero.
 struct Arguments {
   Tensor input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0;
@@ -181,8 +193,11 @@ struct Arguments {
     return {size, options.dropout > 0, find_schedule<Schedule>(schedule, schedule_names)};
   }
 
-  ScalarType arithmetic_type() const {
-    return input.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+  ScalarType arithmetic_type() const { return resblock::arithmetic_type(input.scalar_type()); }
+
+  void convert_weights_and_states(ScalarType type) {
+    for (Tensor* t : {&weight_ih_first, &weight_ih, &weight_hh, &weight_peephole, &bias}) *t = converted(*t, type);
+    for (Tensor* t : {&h_0, &c_0}) *t = converted_state(*t, type);
   }
 };
 
@@ -219,19 +234,15 @@ Inputs<S> inputs(const Arguments& a) {
           a.lengths ? a.lengths->const_data_ptr<int64_t>() : nullptr};
 }
 
-// Calls body with a value of the storage type.
-template <class Body>
+// Calls body with a value of the storage type, which is one of the half types only where `stores_halves`.
+template <bool stores_halves, class Body>
 void dispatch(ScalarType type, const Body& body) {
-  switch (type) {
-    case ScalarType::Double:
-      return body(double());
-    case ScalarType::BFloat16:
-      return body(bfloat16());
-    case ScalarType::Half:
-      return body(float16());
-    default:
-      return body(float());
+  if (type == ScalarType::Double) return body(double());
+  if constexpr (stores_halves) {
+    if (type == ScalarType::BFloat16) return body(bfloat16());
+    if (type == ScalarType::Half) return body(float16());
   }
+  return body(float());
 }
 
 }  // namespace resblock

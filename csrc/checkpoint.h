@@ -14,9 +14,7 @@ struct Chunks {
   int64_t count;
 
   Chunks(const Arguments& a, int64_t wanted) : whole(a), count(std::max<int64_t>(std::min(wanted, a.size.T), 1)) {
-    for (Tensor* t : {&whole.weight_ih_first, &whole.weight_ih, &whole.weight_hh, &whole.weight_peephole, &whole.bias,
-                      &whole.h_0, &whole.c_0})
-      *t = torch::stable::to(*t, whole.arithmetic_type());
+    whole.convert_weights_and_states(a.arithmetic_type());
   }
 
   int64_t first_step(int64_t chunk) const { return chunk * whole.size.T / count; }
@@ -65,7 +63,8 @@ inline Tensor state_after(const Tensor& states, int64_t chunk, int64_t h_or_c) {
 template <class Device>
 void check_schedule(const Chunks& chunks) {
   const Arguments a = chunks.arguments(0, chunks.whole.h_0, chunks.whole.c_0);
-  dispatch(a.input.scalar_type(), [&](auto type) { Device::template training<decltype(type)>(a); });
+  dispatch<Device::stores_halves>(a.input.scalar_type(),
+                                  [&](auto type) { Device::template training<decltype(type)>(a); });
 }
 
 // Fills `states`; gives h_n and c_n in the arithmetic type, as new tensors.

@@ -16,6 +16,8 @@ namespace {
 
 struct OnCpu {
   static constexpr bool omits_unwanted = true;  // the kernels take null for gradients that nobody wants
+  // Kernels for each half type would take longer to compile than converting takes in any call that is worth half types.
+  static constexpr bool stores_halves = false;
 
   static cpu::Machine machine() { return {cpu::processor_isa(), int64_t(torch::stable::get_num_threads())}; }
 
@@ -51,6 +53,7 @@ struct OnCpu {
 #ifdef RESBLOCK_CUDA
 struct OnCuda {
   static constexpr bool omits_unwanted = false;
+  static constexpr bool stores_halves = true;
 
  private:
   using DeviceGuard = torch::stable::accelerator::DeviceGuard;
@@ -101,6 +104,15 @@ struct OnCuda {
 };
 #endif
 
+// Into the type that is computed in, where that is the only one the device's kernels take.
+template <class Device>
+void convert_for(Arguments& a) {
+  if (Device::stores_halves) return;
+  const ScalarType type = a.arithmetic_type();
+  a.convert_weights_and_states(type);
+  a.input = converted(a.input, type);
+}
+
 void check_saved(const Arguments& a, const Tensor& saved, const Shape& shape) {
   STD_TORCH_CHECK(a.is_beside_input(saved), "residual_lstm_backward: saved and input are on different devices");
   STD_TORCH_CHECK(shape_of(saved) == shape && saved.scalar_type() == a.arithmetic_type(),
@@ -118,10 +130,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor we
                                                          bool residual, bool output_peephole_previous,
                                                          std::optional<std::string> schedule,
                                                          std::optional<int64_t> checkpoint_chunks) {
-  const Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-                    dropout_seed, residual, output_peephole_previous, schedule);
+  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
+              dropout_seed, residual, output_peephole_previous, schedule);
   STD_TORCH_CHECK(checkpoint_chunks.value_or(0) >= 0, "residual_lstm: checkpoint_chunks is ", *checkpoint_chunks,
                   ", expected 0 (save everything) or the number of chunks");
+  const ScalarType given = a.input.scalar_type();
+  convert_for<Device>(a);
   const ForwardResults results = empty_results(a);
   Tensor saved;
   if (!checkpoint_chunks) {
@@ -135,7 +149,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor we
     saved = empty_saved(a, a.size);
     training_pass<Device>(a, results, saved);
   }
-  return {results.output, results.h_n, results.c_n, saved};
+  return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given), saved};
 }
 
 // Gradients of the input and of the states that are not wanted are empty.
@@ -145,11 +159,15 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
     Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
     double dropout_p, std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
     std::optional<std::string> schedule, Tensor saved, bool input_wanted, bool states_wanted) {
-  const Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-                    dropout_seed, residual, output_peephole_previous, schedule);
+  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
+              dropout_seed, residual, output_peephole_previous, schedule);
   const auto [T, B, I, H, L] = a.size;
-  const OutputGradients of = {a.checked("grad_output", grad_output, {T, B, H}), a.checked_state("grad_h_n", grad_h_n),
-                              a.checked_state("grad_c_n", grad_c_n)};
+  OutputGradients of = {a.checked("grad_output", grad_output, {T, B, H}), a.checked_state("grad_h_n", grad_h_n),
+                        a.checked_state("grad_c_n", grad_c_n)};
+  const ScalarType given = a.input.scalar_type();
+  convert_for<Device>(a);
+  const ScalarType type = a.input.scalar_type();
+  of = {converted(of.output, type), converted_state(of.h_n, type), converted_state(of.c_n, type)};
   saved = made_contiguous(saved);
   InputGradients to;
   if (saved.dim() == 5) {
@@ -162,9 +180,17 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
     backward_pass<Device>(a, of, saved, to);
   }
   const auto& [d_ih_first, d_ih, d_hh, d_peephole, d_bias] = to.weights;
-  const auto given = [&](bool wanted, const Tensor& gradient) { return wanted ? gradient : a.empty({0}); };
-  return {given(input_wanted, to.input), d_ih_first, d_ih, d_hh, d_peephole, d_bias, given(states_wanted, to.h_0),
-          given(states_wanted, to.c_0)};
+  const auto result = [&](const Tensor& gradient, bool wanted = true) {
+    return wanted ? converted(gradient, given) : a.empty({0}, given);
+  };
+  return {result(to.input, input_wanted),
+          result(d_ih_first),
+          result(d_ih),
+          result(d_hh),
+          result(d_peephole),
+          result(d_bias),
+          result(to.h_0, states_wanted),
+          result(to.c_0, states_wanted)};
 }
 
 // The mask that the kernels of every device draw for themselves, for whoever wants to redo their work step by step:
@@ -205,7 +231,7 @@ std::string cpu_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t 
   const cpu::Request request = {
       {steps, sequences, inputs, units, layers}, dropout, find_schedule<cpu::Schedule>(schedule, cpu::schedule_names)};
   std::string text;
-  dispatch(type, [&](auto of) {
+  dispatch<OnCpu::stores_halves>(type, [&](auto of) {
     using S = decltype(of);
     text = training ? describe(cpu::plan_training<S>(machine, request), cpu::schedule_names)
                     : describe(cpu::plan_inference<S>(machine, request), cpu::schedule_names);
@@ -222,7 +248,7 @@ std::string cuda_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t
                                  dropout,
                                  find_schedule<cuda::Schedule>(schedule, cuda::schedule_names)};
   std::string text;
-  dispatch(type, [&](auto of) {
+  dispatch<OnCuda::stores_halves>(type, [&](auto of) {
     using S = decltype(of);
     text = training ? describe(cuda::plan_training<S>(machine, request), cuda::schedule_names)
                     : describe(cuda::plan_inference<S>(machine, request), cuda::schedule_names);

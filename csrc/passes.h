@@ -1,5 +1,5 @@
-// The forward and the backward pass of one problem, from tensors to the kernels of a device. A Device offers, for every
-// storage type S,
+// The forward and the backward pass of one problem, from tensors to the kernels of a device. A Device says whether its
+// kernels take numbers that are stored in 16 bits, stores_halves, and offers, for every storage type S,
 //
 //     inference<S>(arguments) and training<S>(arguments), its plans (core/plan.h),
 //     run(arguments, plan, problem), which runs one with the problem's pass.
@@ -64,7 +64,7 @@ Forward<S> forward_problem(const Arguments& a, const ForwardResults& results, Ar
 // No backward pass can follow.
 template <class Device>
 void inference_pass(const Arguments& a, const ForwardResults& results) {
-  dispatch(a.input.scalar_type(), [&](auto type) {
+  dispatch<Device::stores_halves>(a.input.scalar_type(), [&](auto type) {
     using S = decltype(type);
     Device::run(a, Device::template inference<S>(a), forward_problem<S>(a, results, nullptr));
   });
@@ -72,7 +72,7 @@ void inference_pass(const Arguments& a, const ForwardResults& results) {
 
 template <class Device>
 void training_pass(const Arguments& a, const ForwardResults& results, const Tensor& saved) {
-  dispatch(a.input.scalar_type(), [&](auto type) {
+  dispatch<Device::stores_halves>(a.input.scalar_type(), [&](auto type) {
     using S = decltype(type);
     Device::run(a, Device::template training<S>(a).forward,
                 forward_problem<S>(a, results, write<Arithmetic<S>>(saved)));
@@ -81,7 +81,7 @@ void training_pass(const Arguments& a, const ForwardResults& results, const Tens
 
 template <class Device>
 void backward_pass(const Arguments& a, const OutputGradients& of, const Tensor& saved, const InputGradients& to) {
-  dispatch(a.input.scalar_type(), [&](auto type) {
+  dispatch<Device::stores_halves>(a.input.scalar_type(), [&](auto type) {
     using S = decltype(type);
     const auto& [ih_first, ih, hh, peephole, bias] = to.weights;
     Device::run(a, Device::template training<S>(a),

@@ -4,12 +4,14 @@
 
 Mutants are those of cosmic-ray (the extra `dev`); mutation.toml names the modules and the tests of each. A place in the
 code is drawn by chance, and one of its mutants. Left out is what changes no result: annotations, decorators, messages.
-The tests run in copies of the repository, so the files of this one stay as they are.
+The tests run in copies of the repository, so the files of this one stay as they are. What was found stands in a file
+beside the table (.jsonl), line by line: the same command goes on where it was interrupted.
 """
 
 import argparse
 import ast
 import importlib
+import json
 import multiprocessing
 import os
 import random
@@ -18,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -28,6 +30,7 @@ from cosmic_ray.config import load_config
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
+from rich.progress import track
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,8 +53,9 @@ IMPORTED = (
     "torch",
     "typer",
 )
-#: Exit status of pytest: a failed test, and an error while tests are collected, which a mutant may cause as well.
-NOTICED = (1, 2, 3)
+#: Exit status of pytest that no mutant causes: wrong arguments, and no tests. A failed test, an error while tests are
+#: collected and a signal are all noticed.
+MISUSED = (4, 5)
 
 
 def mutants(paths):
@@ -62,12 +66,18 @@ def mutants(paths):
     silent = {path: _silent(path) for path in {mutation.module_path for mutation in found}}
     places = defaultdict(list)
     for mutation in found:
-        if mutation.operator_name.endswith("RemoveDecorator"):
+        if mutation.operator_name.endswith("RemoveDecorator") or not _is_possible(mutation):
             continue
         if not any(start <= mutation.start_pos <= end for start, end in silent[mutation.module_path]):
             kind = mutation.operator_name.partition("_")[0]
             places[str(mutation.module_path), mutation.start_pos, mutation.end_pos, kind].append(mutation)
     return places
+
+
+def _is_possible(mutation):
+    """Whether cosmic-ray can make this change: it puts no other exception in the place of one with a dotted name."""
+    line = Path(mutation.module_path).read_text().splitlines()[mutation.start_pos[0] - 1]
+    return not (mutation.operator_name.endswith("ExceptionReplacer") and "." in line)
 
 
 def _silent(path):
@@ -121,7 +131,8 @@ def _run(directory, tests):
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]))
+    # In this process, which has imported what takes long: workers of pytest's own would import it anew.
+    os._exit(pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]))
 
 
 def changed_line(before, after):
@@ -145,36 +156,46 @@ def examine(directory, mutation, settings):
         ended = status(directory, tests_of(mutation.module_path, settings["tests"]), settings["cosmic-ray"]["timeout"])
     finally:
         target.write_text(before)
-    if ended not in (0, None, *NOTICED):
+    if ended in MISUSED:
         raise SystemExit(f"{mutation.module_path}: pytest ended with {ended}; do its tests exist?")
     place = f"{mutation.module_path}:{mutation.start_pos[0]}"
     return ended != 0, place, *changed_line(before, after)
 
 
-def main():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=400, help="mutants to draw")
     parser.add_argument("--seed", type=int, default=0, help="of the draw; take a new one after tests were written")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants tried at a time")
     parser.add_argument("--out", type=Path, required=True, help="table of the mutants that no test noticed")
     parser.add_argument("modules", nargs="*", help="files or folders; those of mutation.toml without")
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
-    for name in IMPORTED:
-        importlib.import_module(name)
-    os.chdir(REPOSITORY)
-    settings = tomllib.loads(CONFIG.read_text())
-    roots = arguments.modules or load_config(CONFIG)["module-path"]
+
+def draw(arguments, roots):
+    """`count` places by chance, one mutant of each, and the number of places there are."""
     paths = [p for root in map(Path, roots) for p in (sorted(root.rglob("*.py")) if root.is_dir() else [root])]
     places = mutants(paths)
     generator = random.Random(arguments.seed)
-    drawn = [
-        generator.choice(places[key]) for key in generator.sample(sorted(places), min(arguments.count, len(places)))
-    ]
+    keys = generator.sample(sorted(places), min(arguments.count, len(places)))
+    return [generator.choice(places[key]) for key in keys], len(places)
 
-    with tempfile.TemporaryDirectory() as top:
+
+def known_results(path, arguments):
+    """Results of an interrupted run, by number."""
+    if not path.exists():
+        return {}
+    head, *lines = map(json.loads, path.read_text().splitlines())
+    if head != [arguments.count, arguments.seed]:
+        raise SystemExit(f"{path} is of --count {head[0]} --seed {head[1]}: remove it, or name another --out")
+    return {number: row for number, *row in lines}
+
+
+def try_all(drawn, settings, jobs, found, record):
+    """Try the mutants that `found` lacks, each in one of the copies; record(number, result) as they come."""
+    with tempfile.TemporaryDirectory() as top, ThreadPoolExecutor(jobs) as pool:
         copies = SimpleQueue()
-        for number in range(arguments.jobs):
+        for number in range(jobs):
             copies.put(copy(Path(top) / str(number)))
 
         def with_copy(work, *given):
@@ -184,30 +205,54 @@ def main():
             finally:
                 copies.put(directory)
 
-        def fails(test):
-            return with_copy(status, [test], None) != 0
+        left = {number: mutant for number, mutant in enumerate(drawn) if number not in found}
+        tests = sorted({test for m in left.values() for test in tests_of(m.module_path, settings["tests"])})
+        failed = pool.map(lambda test: with_copy(status, [test], None) != 0, tests)
+        if failing := [test for test, wrong in zip(tests, failed, strict=True) if wrong]:
+            raise SystemExit(f"{', '.join(failing)}: fail without a mutant; run them first")
+        tried = {pool.submit(with_copy, examine, mutant, settings): number for number, mutant in left.items()}
+        try:
+            for future in track(as_completed(tried), total=len(tried), description="mutants"):
+                record(tried[future], future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
-        survivors = []
-        with ThreadPoolExecutor(arguments.jobs) as pool:
-            tests = sorted({test for mutant in drawn for test in tests_of(mutant.module_path, settings["tests"])})
-            failing = [test for test, failed in zip(tests, pool.map(fails, tests), strict=True) if failed]
-            if failing:
-                raise SystemExit(f"{', '.join(failing)}: fail without a mutant; run them first")
-            tried = pool.map(lambda mutant: with_copy(examine, mutant, settings), drawn)
-            for number, (noticed, *row) in enumerate(tried, start=1):
-                if not noticed:
-                    survivors.append((*row, reason(*row[1:], settings["unnoticeable"])))
-                    print(f"{number}/{len(drawn)}:", *survivors[-1], sep="\n    ", file=sys.stderr)
-    equivalent = sum(row[-1] != "" for row in survivors)
-    share = (len(drawn) - len(survivors)) / (len(drawn) - equivalent)
+
+def table(arguments, places, rows, known):
+    """What was found, as a page."""
+    survivors = [(place, old, new, reason(old, new, known)) for noticed, place, old, new in rows if not noticed]
+    equivalent = sum(why != "" for *_, why in survivors)
+    share = (len(rows) - len(survivors)) / (len(rows) - equivalent)
     title = (
-        f"{len(drawn)} mutants of {len(places)} places, seed {arguments.seed}: "
+        f"{len(rows)} mutants of {places} places, seed {arguments.seed}: "
         f"{len(survivors)} not noticed, {equivalent} of them for a reason; {share:.1%} of the others noticed"
     )
-    rows = [f"| {place} | `{old}` | `{new}` | {why} |" for place, old, new, why in sorted(survivors)]
-    head = ["| place | line | mutant | reason |", "|---|---|---|---|"]
-    arguments.out.write_text("\n".join([title, "", *head, *rows, ""]))
-    print(title)
+    lines = [f"| {place} | `{old}` | `{new}` | {why} |" for place, old, new, why in sorted(survivors)]
+    return "\n".join([title, "", "| place | line | mutant | reason |", "|---|---|---|---|", *lines, ""])
+
+
+def main():
+    arguments = parse()
+    for name in IMPORTED:
+        importlib.import_module(name)
+    os.chdir(REPOSITORY)
+    settings = tomllib.loads(CONFIG.read_text())
+    drawn, places = draw(arguments, arguments.modules or load_config(CONFIG)["module-path"])
+    results = arguments.out.with_suffix(".jsonl")
+    found = known_results(results, arguments)
+    with results.open("a") as file:
+
+        def record(number, row):
+            found[number] = row
+            print(json.dumps([number, *row]), file=file, flush=True)
+
+        if file.tell() == 0:
+            print(json.dumps([arguments.count, arguments.seed]), file=file, flush=True)
+        try_all(drawn, settings, arguments.jobs, found, record)
+    page = table(arguments, places, found.values(), settings["unnoticeable"])
+    arguments.out.write_text(page)
+    print(page.partition("\n")[0])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // Times the CPU schedules on one thread, without torch, to tune a kernel in seconds.
 //
-//     bench_schedules [--type f32|f64|bf16|f16] [--dropout P] [--seconds N] [--schedule NAME]
+//     bench_schedules [--type f32|f64] [--dropout P] [--seconds N] [--schedule NAME]
 //                     [--size T,B,I,H,L[,training]] [NAME...]
 //
 // Without names or sizes: every workload below. RESBLOCK_ISA chooses as everywhere. Times are the thread's CPU time,
@@ -212,12 +212,8 @@ void run_all(int argc, char** argv) {
       run<float>(work, settings);
     else if (type == "f64")
       run<double>(work, settings);
-    else if (type == "bf16")
-      run<bfloat16>(work, settings);
-    else if (type == "f16")
-      run<float16>(work, settings);
     else
-      throw std::invalid_argument("--type is '" + type + "', expected f32, f64, bf16 or f16");
+      throw std::invalid_argument("--type is '" + type + "', expected f32 or f64");
 }
 
 }  // namespace

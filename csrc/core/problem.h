@@ -1,7 +1,8 @@
 // What a kernel is given and what it must write: plain sizes, options and pointers, free of torch.
 //
 // All arrays are dense and row-major. The caller owns every one of them; a kernel writes only those that are
-// not const. S is the storage type (float, double, bfloat16, float16), Arithmetic<S> the type computed in.
+// not const. S is the storage type (float, double; on CUDA also bfloat16 and float16), Arithmetic<S> the type computed
+// in.
 #pragma once
 #include <stdint.h>
 

@@ -114,20 +114,15 @@ CpuCall cpu_call(Arguments& a) {
 CudaCall cuda_call(const Arguments& a) { return {find_schedule<cuda::Schedule>(a.schedule, cuda::schedule_names)}; }
 #endif
 
-template <class S>
-void run(Arguments a, const Forward<S>& problem) {
+template <class S, template <class> class Problem>
+void run(Arguments a, const Problem<S>& problem) {
 #if defined(RESBLOCK_TEST_CUDA)
   if (a.device == "cuda") return cuda_call(a)(problem);
 #endif
-  cpu_call(a)(problem);
-}
-
-template <class S>
-void run(Arguments a, const Backward<S>& problem) {
-#if defined(RESBLOCK_TEST_CUDA)
-  if (a.device == "cuda") return cuda_call(a)(problem);
-#endif
-  cpu_call(a)(problem);
+  if constexpr (std::is_same_v<S, Arithmetic<S>>)
+    cpu_call(a)(problem);
+  else
+    throw py::value_error("the CPU's kernels take float32 and float64");
 }
 
 // Calls visit(S{}) with the storage type of the input.

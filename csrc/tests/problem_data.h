@@ -105,6 +105,24 @@ struct ProblemData {
     }
   }
 
+  // The same numbers in a wider type.
+  template <class Narrow>
+  explicit ProblemData(const ProblemData<Narrow>& from)
+      : size(from.size),
+        options(from.options),
+        input(widened(from.input)),
+        ih_first(widened(from.ih_first)),
+        ih(widened(from.ih)),
+        hh(widened(from.hh)),
+        peephole(widened(from.peephole)),
+        bias(widened(from.bias)),
+        h_0(widened(from.h_0)),
+        c_0(widened(from.c_0)),
+        lengths(from.lengths),
+        grad_output(widened(from.grad_output)),
+        grad_h_n(widened(from.grad_h_n)),
+        grad_c_n(widened(from.grad_c_n)) {}
+
   int64_t steps(int64_t b) const { return lengths.empty() ? size.T : lengths[size_t(b)]; }
 
   resblock::Inputs<S> inputs() const {
@@ -139,6 +157,13 @@ struct ProblemData {
     std::uniform_real_distribution<double> value(-limit, limit);
     array.resize(size_t(count));
     for (S& x : array) resblock::store(&x, resblock::Arithmetic<S>(value(random)));
+  }
+
+  template <class Narrow>
+  static std::vector<S> widened(const std::vector<Narrow>& from) {
+    std::vector<S> to(from.size());
+    for (size_t k = 0; k < from.size(); ++k) to[k] = resblock::load(from[k]);
+    return to;
   }
 
   static void make_nan(S* row, int64_t count) {

@@ -37,9 +37,11 @@ Results<S> run_cuda(const ProblemData<S>& data, const CudaCall& call = the_call(
   return r;
 }
 
+// The CPU's kernels have no half types.
 template <class S>
-Results<S> run_cpu(const ProblemData<S>& data) {
-  Results<S> r(data.size);
+Results<Arithmetic<S>> run_cpu(const ProblemData<S>& given) {
+  const ProblemData<Arithmetic<S>> data(given);
+  Results<Arithmetic<S>> r(data.size);
   const CpuCall call;
   call(data.forward(r));
   call(data.backward(r));

@@ -103,16 +103,21 @@ struct BackwardTileScratch {
   }
 };
 
-// Weights and gradients (packed_size) are counted in Arithmetic<S>; `scratch` is that of the tile.
-template <class S>
+// Fewer sequences than these are not worth a lane each.
+constexpr int64_t least_batch = 6;
+
+// Whether few sequences go into half a vector: where a batch fits into half of one.
+RESBLOCK_INLINE constexpr bool has_half_tiles(int64_t lanes) { return lanes / 2 >= least_batch; }
+
+// `scratch` is that of the tile.
+template <class A>
 struct BatchedKernels {
-  using A = Arithmetic<S>;
   int64_t lanes;
-  void (*pack_forward)(const Inputs<S>&, int64_t layer, A* packed);  // UnitPairs
-  void (*pack_backward)(const Inputs<S>&, int64_t layer, A* packed);
-  void (*forward)(const Forward<S>&, const Partition&, const A* packed, const TilePart&, void* scratch);
+  void (*pack_forward)(const Inputs<A>&, int64_t layer, A* packed);  // UnitPairs
+  void (*pack_backward)(const Inputs<A>&, int64_t layer, A* packed);
+  void (*forward)(const Forward<A>&, const Partition&, const A* packed, const TilePart&, void* scratch);
   // Adds to the weight gradients, which begin with the first tile.
-  void (*backward)(const Backward<S>&, const Partition&, const A* packed, const TilePart&, bool first_tile,
+  void (*backward)(const Backward<A>&, const Partition&, const A* packed, const TilePart&, bool first_tile,
                    A* gradients, void* scratch);
 };
 

@@ -70,8 +70,8 @@ struct Running {
   V ends;
   int64_t shortest;
 
-  template <class S>
-  Running(const Inputs<S>& p, const TileWindow& w) : shortest(w.steps) {
+  template <class A>
+  Running(const Inputs<A>& p, const TileWindow& w) : shortest(w.steps) {
     A steps[V::width] = {};
     for (int64_t n = 0; n < w.used; ++n) {
       const int64_t rest = running_steps(p, w.b0 + n) - w.t0, here = rest < w.steps ? rest : w.steps;
@@ -91,9 +91,9 @@ struct Running {
 };
 
 // (T, B, width) to (steps, width, lanes). Steps past a sequence's length and idle lanes become zero.
-template <class V, class S>
-inline void gather_lanes(const S* from, const Inputs<S>& p, const TileWindow& w, const Running<V>& running,
-                         int64_t width, Arithmetic<S>* to) {
+template <class V, class A>
+inline void gather_lanes(const A* from, const Inputs<A>& p, const TileWindow& w, const Running<V>& running,
+                         int64_t width, A* to) {
   for (int64_t t = 0; t < w.steps; ++t) {
     load_lanes<V>(from + ((w.t0 + t) * p.size.B + w.b0) * width, w.used, width, to);
     for (int64_t k = 0; k < width; ++k, to += V::width)
@@ -101,15 +101,15 @@ inline void gather_lanes(const S* from, const Inputs<S>& p, const TileWindow& w,
   }
 }
 
-template <class V, class S>
-inline void scatter_lanes(const Arithmetic<S>* from, const Sizes& s, const TileWindow& w, int64_t width, S* to) {
+template <class V, class A>
+inline void scatter_lanes(const A* from, const Sizes& s, const TileWindow& w, int64_t width, A* to) {
   for (int64_t t = 0; t < w.steps; ++t)
     store_lanes<V>(from + t * width * V::width, w.used, width, to + ((w.t0 + t) * s.B + w.b0) * width, width);
 }
 
 // The states of one layer, (B, H) to (H, lanes).
-template <class V, class S>
-inline void load_lane_state(const S* from, const Sizes& s, const TileWindow& w, Arithmetic<S>* to) {
+template <class V, class A>
+inline void load_lane_state(const A* from, const Sizes& s, const TileWindow& w, A* to) {
   if (from)
     load_lanes<V>(from + w.b0 * s.H, w.used, s.H, to);
   else
@@ -117,29 +117,29 @@ inline void load_lane_state(const S* from, const Sizes& s, const TileWindow& w, 
 }
 
 // (L, B, H) <-> (L, H, lanes).
-template <class V, class S>
-inline void load_lane_states(const S* from, const Sizes& s, const TileWindow& w, Layers layers, Arithmetic<S>* to) {
+template <class V, class A>
+inline void load_lane_states(const A* from, const Sizes& s, const TileWindow& w, Layers layers, A* to) {
   for (int64_t l = layers.first; l < layers.end; ++l)
     load_lane_state<V>(state_at(from, l * s.B * s.H), s, w, to + l * s.H * V::width);
 }
 
 // Whether the states of this tile go past the caches: those of many sequences would drive everything else from them.
-template <class V, class S>
-inline bool goes_past_caches(const Sizes& s, const TileWindow& w, const S* to) {
+template <class V, class A>
+inline bool goes_past_caches(const Sizes& s, const TileWindow& w, const A* to) {
   constexpr int64_t many_bytes = int64_t(8) << 20;
   const auto is_aligned = [](auto bytes) { return bytes % sizeof(V) == 0; };
-  return sizeof(S) == sizeof(Arithmetic<S>) && s.H == transposed && w.used == V::width && is_aligned(uintptr_t(to)) &&
-         is_aligned(size_t(s.B * s.H) * sizeof(S)) && s.L * s.B * s.H * int64_t(sizeof(S)) >= many_bytes;
+  return s.H == transposed && w.used == V::width && is_aligned(uintptr_t(to)) &&
+         is_aligned(size_t(s.B * s.H) * sizeof(A)) && s.L * s.B * s.H * int64_t(sizeof(A)) >= many_bytes;
 }
 
-template <class V, class S>
-inline void store_lane_states(const Arithmetic<S>* from, const Sizes& s, const TileWindow& w, Layers layers, S* to) {
+template <class V, class A>
+inline void store_lane_states(const A* from, const Sizes& s, const TileWindow& w, Layers layers, A* to) {
   const bool past_caches = goes_past_caches<V>(s, w, to);
   for (int64_t l = layers.first; l < layers.end; ++l) {
     const auto* state = from + l * s.H * V::width;
-    S* rows = to + (l * s.B + w.b0) * s.H;
+    A* rows = to + (l * s.B + w.b0) * s.H;
     if (past_caches)
-      store_lanes_past_caches<V>(state, reinterpret_cast<Arithmetic<S>*>(rows));
+      store_lanes_past_caches<V>(state, rows);
     else
       store_lanes<V>(state, w.used, s.H, rows, s.H);
   }
@@ -147,9 +147,8 @@ inline void store_lane_states(const Arithmetic<S>* from, const Sizes& s, const T
 }
 
 // to = from times the dropout mask of the inputs of `layer`; both (steps, H, lanes).
-template <class V, class S>
-inline void drop_lanes(const Inputs<S>& p, const TileWindow& w, int64_t layer, const Arithmetic<S>* from,
-                       Arithmetic<S>* to) {
+template <class V, class A>
+inline void drop_lanes(const Inputs<A>& p, const TileWindow& w, int64_t layer, const A* from, A* to) {
   constexpr int W = V::width;
   const int64_t H = p.size.H;
   const Dropout dropout(p.options.seed, p.options.dropout);

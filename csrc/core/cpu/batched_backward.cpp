@@ -2,14 +2,14 @@
 
 namespace resblock::cpu {
 
-template <class S>
-void backward_batched(const Partition& partition, const Backward<S>& p, const Parallel& parallel, Arena arena) {
-  const BatchedKernels<S> kernels = batched_kernels<S>(partition);
-  const BatchedBackwardArrays<Arithmetic<S>> arrays(p.size, partition, arena);
+template <class A>
+void backward_batched(const Partition& partition, const Backward<A>& p, const Parallel& parallel, Arena arena) {
+  const BatchedKernels<A> kernels = batched_kernels<A>(partition);
+  const BatchedBackwardArrays<A> arrays(p.size, partition, arena);
   const int64_t all = packed_size(p.size), groups = partition.groups, tiles = partition.blocks;
-  pack_layers<S>(parallel, p, all, kernels.pack_backward, arrays.packed);
+  pack_layers<A>(parallel, p, all, kernels.pack_backward, arrays.packed);
   // Otherwise the first tile of a group zeroes them, layer by layer, just before it adds to them.
-  if (p.size.B * p.size.T == 0) std::fill_n(arrays.gradients, groups * all, Arithmetic<S>(0));
+  if (p.size.B * p.size.T == 0) std::fill_n(arrays.gradients, groups * all, A(0));
   if (partition.segments == 1)
     run_workers(parallel, partition.workers, groups, [&](int64_t group, int64_t worker) {
       const int64_t first = group * tiles / groups, end = (group + 1) * tiles / groups;

@@ -3,27 +3,27 @@
 // Columns of the transposed weights: per input of the layer, then per unit of its own h, the 4H gates it feeds.
 constexpr int column_group = 8;
 
-template <class S>
+template <class A>
 struct PackColumns {
-  const S* w;
+  const A* w;
   int64_t gates, columns;  // w is (gates, columns)
-  Arithmetic<S>* to;
+  A* to;
 
   template <int G>
   void operator()(int64_t column) const {
-    Arithmetic<S>* out = to + column * gates;
+    A* out = to + column * gates;
     for (int64_t j = 0; j < gates; ++j)
-      for (int k = 0; k < G; ++k) *out++ = load(w[j * columns + column + k]);
+      for (int k = 0; k < G; ++k) *out++ = w[j * columns + column + k];
   }
 };
 
-template <class S>
-void pack_columns(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+template <class A>
+void pack_columns(const Inputs<A>& p, int64_t layer, A* packed) {
   const PackedLayer o = packed_layer(p.size, layer);
-  const LayerSource<S> w = layer_source(p, layer);
+  const LayerSource<A> w = layer_source(p, layer);
   const int64_t H = p.size.H;
-  column_groups<column_group>(0, o.inputs, PackColumns<S>{w.ih, 4 * H, o.inputs, packed + o.ih});
-  column_groups<column_group>(0, H, PackColumns<S>{w.hh, 4 * H, H, packed + o.hh});
+  column_groups<column_group>(0, o.inputs, PackColumns<A>{w.ih, 4 * H, o.inputs, packed + o.ih});
+  column_groups<column_group>(0, H, PackColumns<A>{w.hh, 4 * H, H, packed + o.hh});
   load_small(p, layer, packed + o.bias, packed + o.peephole);
 }
 
@@ -188,9 +188,9 @@ struct TileLayerBackward {
 };
 
 // The rows before a chunk's first step. Before the sequence there are only states: c in its place, no gates.
-template <class V, class S>
-inline const Arithmetic<S>* rows_before_chunk(const Backward<S>& p, const TileWindow& w, int64_t layer,
-                                              const SavedTile<V>& saved, Arithmetic<S>* copy) {
+template <class V, class A>
+inline const A* rows_before_chunk(const Backward<A>& p, const TileWindow& w, int64_t layer, const SavedTile<V>& saved,
+                                  A* copy) {
   if (w.t0) return saved.load(layer, w.t0 - 1, 1, copy);
   zero(copy, saved_of_cell * p.size.H * V::width);
   load_lane_state<V>(state_at(p.c_0, layer * p.size.B * p.size.H), p.size, w, copy + saved_c * p.size.H * V::width);
@@ -198,11 +198,10 @@ inline const Arithmetic<S>* rows_before_chunk(const Backward<S>& p, const TileWi
 }
 
 // What the layer was fed in this chunk, as rows of sequences: its inputs, and h of the step before.
-template <class V, class S>
+template <class V, class A>
 struct LayerFed {
-  using A = Arithmetic<S>;
   static constexpr int W = V::width;
-  const Backward<S>& p;
+  const Backward<A>& p;
   const TileWindow& w;
   const Running<V>& running;
   A* lanes;  // (steps, H, lanes), to work in; what idle lanes hold stays zero
@@ -215,7 +214,7 @@ struct LayerFed {
     zero(xh, w.steps * W * row);
     for (int64_t t = 0; t < w.steps; ++t)
       for (int64_t n = 0; n < w.used; ++n)
-        if (running.lane(n, t)) load_row(p.input + ((w.t0 + t) * p.size.B + w.b0 + n) * I, I, xh + (t * W + n) * row);
+        if (running.lane(n, t)) copy(p.input + ((w.t0 + t) * p.size.B + w.b0 + n) * I, I, xh + (t * W + n) * row);
   }
 
   void load_below(int64_t layer) const {
@@ -245,10 +244,10 @@ struct LayerFed {
   }
 };
 
-template <bool previous, int fixed, class V, class S>
-void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
-                         const Arithmetic<S>* packed, const Arithmetic<S>* dy, Arithmetic<S>* dx,
-                         const BackwardTileScratch<Arithmetic<S>>& scratch, bool first, Arithmetic<S>* gradients) {
+template <bool previous, int fixed, class V, class A>
+void tile_layer_backward(const Backward<A>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
+                         const A* packed, const A* dy, A* dx, const BackwardTileScratch<A>& scratch, bool first,
+                         A* gradients) {
   constexpr int W = V::width;
   const int64_t H = p.size.H;
   const PackedLayer o = packed_layer(p.size, layer), below = packed_layer(p.size, layer ? layer - 1 : 0);
@@ -282,7 +281,7 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
                                         scratch.tanh_c,
                                         scratch.dpeephole}
       .run();
-  const LayerFed<V, S> fed = {p, w, running, scratch.saved, scratch.xh};
+  const LayerFed<V, A> fed = {p, w, running, scratch.saved, scratch.xh};
   fed.load(layer, scratch.h_before);
   if (first) zero(gradients + o.ih, values);
   products<W>(w.steps, 4 * H, fed.width(layer), scratch.dz, scratch.xh, scratch.products);
@@ -291,16 +290,16 @@ void tile_layer_backward(const Backward<S>& p, const TileWindow& w, const Runnin
   add_row_sums<V>(1, 3 * H, scratch.dpeephole, gradients + o.peephole);
 }
 
-template <bool previous, class V, class S>
-void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
-                         const BackwardPlanes<Arithmetic<S>>& planes, bool first, Arithmetic<S>* gradients) {
+template <bool previous, class V, class A>
+void backward_tile_chunk(const Backward<A>& p, const TileWindow& w, const A* packed, const BackwardPlanes<A>& planes,
+                         bool first, A* gradients) {
   const Running<V> running(p, w);
   const int64_t L = p.size.L, H = p.size.H;
   if (planes.layers.end == L) gather_lanes<V>(p.grad_output, p, w, running, H, planes.dy(L - 1));
   for (int64_t layer = planes.layers.end - 1; layer >= planes.layers.first; --layer) {
-    Arithmetic<S>* dx = layer || p.grad_input ? planes.dy(layer - 1) : nullptr;
-    const auto run = layer && H == unrolled_units<V> ? tile_layer_backward<previous, unrolled_units<V>, V, S>
-                                                     : tile_layer_backward<previous, 0, V, S>;
+    A* dx = layer || p.grad_input ? planes.dy(layer - 1) : nullptr;
+    const auto run = layer && H == unrolled_units<V> ? tile_layer_backward<previous, unrolled_units<V>, V, A>
+                                                     : tile_layer_backward<previous, 0, V, A>;
     run(p, w, running, layer, packed, planes.dy(layer), dx, planes.scratch, first, gradients);
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
     if (shortcut_passes(p.size, p.options, layer)) add(planes.dy(layer + 1), w.steps * H * V::width, dx);
@@ -308,11 +307,11 @@ void backward_tile_chunk(const Backward<S>& p, const TileWindow& w, const Arithm
   if (planes.layers.first == 0 && p.grad_input) scatter_lanes<V>(planes.scratch.dx, p.size, w, p.size.I, p.grad_input);
 }
 
-template <class V, class S>
-void backward_tile(const Backward<S>& p, const Partition& partition, const Arithmetic<S>* packed, const TilePart& part,
-                   bool first_tile, Arithmetic<S>* gradients, void* workspace) {
+template <class V, class A>
+void backward_tile(const Backward<A>& p, const Partition& partition, const A* packed, const TilePart& part,
+                   bool first_tile, A* gradients, void* workspace) {
   Arena arena{workspace};
-  const BackwardTileScratch<Arithmetic<S>> scratch(p.size, partition, part.segment, arena);
+  const BackwardTileScratch<A> scratch(p.size, partition, part.segment, arena);
   const Layers layers = layers_of(p.size, partition.segments - 1 - part.segment, partition.segments);
   const TileWindow w = tile_window(p.size, partition, part.tile, partition.chunks - 1 - part.chunk);
   if (part.chunk == 0) {
@@ -323,9 +322,9 @@ void backward_tile(const Backward<S>& p, const Partition& partition, const Arith
     load_lane_states<V>(p.grad_h_n, p.size, w, layers, scratch.dh);
     load_lane_states<V>(p.grad_c_n, p.size, w, layers, scratch.dc);
   }
-  const BackwardPlanes<Arithmetic<S>> planes = {scratch, layers, part.segment > 0,
-                                                part.segment + 1 < partition.segments, part.chunk % 2};
-  const auto chunk = with_output_peephole(p.options, [](auto previous) { return backward_tile_chunk<previous, V, S>; });
+  const BackwardPlanes<A> planes = {scratch, layers, part.segment > 0, part.segment + 1 < partition.segments,
+                                    part.chunk % 2};
+  const auto chunk = with_output_peephole(p.options, [](auto previous) { return backward_tile_chunk<previous, V, A>; });
   if (w.steps) chunk(p, w, packed, planes, first_tile && part.chunk == 0, gradients);
   if (part.chunk == partition.chunks - 1 && p.grad_h_0) {
     store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);

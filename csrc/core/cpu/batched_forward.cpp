@@ -2,11 +2,11 @@
 
 namespace resblock::cpu {
 
-template <class S>
-void forward_batched(const Partition& partition, const Forward<S>& p, const Parallel& parallel, Arena arena) {
-  const BatchedKernels<S> kernels = batched_kernels<S>(partition);
-  const BatchedForwardArrays<Arithmetic<S>> arrays(p.size, partition, arena);
-  pack_layers<S>(parallel, p, UnitPairs::of_all_layers(p.size), kernels.pack_forward, arrays.packed);
+template <class A>
+void forward_batched(const Partition& partition, const Forward<A>& p, const Parallel& parallel, Arena arena) {
+  const BatchedKernels<A> kernels = batched_kernels<A>(partition);
+  const BatchedForwardArrays<A> arrays(p.size, partition, arena);
+  pack_layers<A>(parallel, p, UnitPairs::of_all_layers(p.size), kernels.pack_forward, arrays.packed);
   if (partition.segments == 1)
     return run_workers(parallel, partition.workers, partition.blocks, [&](int64_t tile, int64_t worker) {
       for (int64_t chunk = 0; chunk < partition.chunks; ++chunk)

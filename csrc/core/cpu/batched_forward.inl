@@ -1,17 +1,16 @@
 // The forward pass of one tile.
 
-template <class S>
-void pack_unit_pairs(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
-  using A = Arithmetic<S>;
+template <class A>
+void pack_unit_pairs(const Inputs<A>& p, int64_t layer, A* packed) {
   const int64_t H = p.size.H, inputs = layer ? H : p.size.I;
-  const LayerSource<S> w = layer_source(p, layer);
+  const LayerSource<A> w = layer_source(p, layer);
   A* out = packed + UnitPairs::of_layer(p.size, layer);
   for (int64_t pair = 0; pair < H; pair += UnitPairs::units) {
-    const auto both = [&](const S* values, int64_t stride, double scale, int64_t row) {
+    const auto both = [&](const A* values, int64_t stride, double scale, int64_t row) {
       for (int64_t u = pair; u < pair + UnitPairs::units; ++u)
-        *out++ = u < H ? load(values[(row * H + u) * stride]) * A(scale) : A(0);
+        *out++ = u < H ? values[(row * H + u) * stride] * A(scale) : A(0);
     };
-    const auto gates = [&](const S* values, int64_t stride) {
+    const auto gates = [&](const A* values, int64_t stride) {
       for (int gate = 0; gate < gates_of_cell; ++gate) both(values, stride, base_two_scale(gate), gate);
     };
     gates(w.bias, 1);
@@ -195,15 +194,15 @@ struct TileLayerForward {
   int64_t last_pair() const { return (H() - 1) / 2 * 2; }
 };
 
-template <bool previous, bool saves, int fixed, class V, class S>
-TileLayerForward<previous, saves, fixed, V> tile_layer_forward(const Forward<S>& p, const TileWindow& w,
+template <bool previous, bool saves, int fixed, class V, class A>
+TileLayerForward<previous, saves, fixed, V> tile_layer_forward(const Forward<A>& p, const TileWindow& w,
                                                                const Running<V>& running, int64_t layer,
-                                                               const Arithmetic<S>* packed, const Arithmetic<S>* x,
-                                                               const ForwardPlanes<Arithmetic<S>>& planes) {
+                                                               const A* packed, const A* x,
+                                                               const ForwardPlanes<A>& planes) {
   const auto& scratch = planes.scratch;
   const int64_t H = p.size.H, row = H * V::width;
   const auto* shortcut = has_shortcut(p.options, layer) ? planes.y(layer - 2) : nullptr;
-  Arithmetic<S>* saved = nullptr;
+  A* saved = nullptr;
   if constexpr (saves) saved = SavedTile<V>(p.saved, p.size, w).begin(layer, w.t0, scratch.saved);
   return {w,
           running,
@@ -227,11 +226,10 @@ struct NextLayer {
   bool begun = false;
 };
 
-template <bool previous, bool saves, int fixed, class V, class S>
-void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
-                        const Arithmetic<S>* packed, const Arithmetic<S>* x, const ForwardPlanes<Arithmetic<S>>& planes,
-                        NextLayer<V>& next) {
-  const auto of = [&](int64_t which, const Arithmetic<S>* from) {
+template <bool previous, bool saves, int fixed, class V, class A>
+void forward_tile_layer(const Forward<A>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
+                        const A* packed, const A* x, const ForwardPlanes<A>& planes, NextLayer<V>& next) {
+  const auto of = [&](int64_t which, const A* from) {
     return tile_layer_forward<previous, saves, fixed, V>(p, w, running, which, packed, from, planes);
   };
   const auto forward = of(layer, x);
@@ -250,33 +248,32 @@ void forward_tile_layer(const Forward<S>& p, const TileWindow& w, const Running<
   if constexpr (saves) SavedTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, planes.scratch.saved);
 }
 
-template <bool previous, bool saves, class V, class S>
-void forward_tile_chunk(const Forward<S>& p, const TileWindow& w, const Arithmetic<S>* packed,
-                        const ForwardPlanes<Arithmetic<S>>& planes) {
+template <bool previous, bool saves, class V, class A>
+void forward_tile_chunk(const Forward<A>& p, const TileWindow& w, const A* packed, const ForwardPlanes<A>& planes) {
   const Running<V> running(p, w);
-  Arithmetic<S>* own_x = planes.scratch.x;
+  A* own_x = planes.scratch.x;
   if (planes.layers.first == 0) gather_lanes<V>(p.input, p, w, running, p.size.I, own_x);
   NextLayer<V> next;
   for (int64_t layer = planes.layers.first; layer < planes.layers.end; ++layer) {
     const bool drops = layer && p.options.dropout > 0;
     if (drops) drop_lanes<V>(p, w, layer, planes.y(layer - 1), own_x);
     const auto run = layer && p.size.H == unrolled_units<V>
-                         ? forward_tile_layer<previous, saves, unrolled_units<V>, V, S>
-                         : forward_tile_layer<previous, saves, 0, V, S>;
+                         ? forward_tile_layer<previous, saves, unrolled_units<V>, V, A>
+                         : forward_tile_layer<previous, saves, 0, V, A>;
     run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes, next);
   }
   if (planes.layers.end == p.size.L) scatter_lanes<V>(planes.y(p.size.L - 1), p.size, w, p.size.H, p.output);
 }
 
-template <class V, class S>
-void forward_tile(const Forward<S>& p, const Partition& partition, const Arithmetic<S>* packed, const TilePart& part,
+template <class V, class A>
+void forward_tile(const Forward<A>& p, const Partition& partition, const A* packed, const TilePart& part,
                   void* workspace) {
   Arena arena{workspace};
-  const ForwardTileScratch<Arithmetic<S>> scratch(p.size, partition, part.segment, arena);
+  const ForwardTileScratch<A> scratch(p.size, partition, part.segment, arena);
   const Layers layers = layers_of(p.size, part.segment, partition.segments);
   const TileWindow w = tile_window(p.size, partition, part.tile, part.chunk);
   const auto chunk = with_output_peephole(p.options, [&](auto previous) {
-    return p.saved ? forward_tile_chunk<previous, true, V, S> : forward_tile_chunk<previous, false, V, S>;
+    return p.saved ? forward_tile_chunk<previous, true, V, A> : forward_tile_chunk<previous, false, V, A>;
   });
   if (part.chunk == 0) {
     load_lane_states<V>(p.h_0, p.size, w, layers, scratch.h);

@@ -41,23 +41,22 @@ RESBLOCK_INLINE void store_transposed(const V* v, typename V::Scalar* to, int64_
 }
 
 // (used, width) to (width, lanes). Idle lanes become zero.
-template <class V, class S>
-inline void load_lanes(const S* from, int64_t used, int64_t width, Arithmetic<S>* to) {
-  using A = Arithmetic<S>;
+template <class V, class A>
+inline void load_lanes(const A* from, int64_t used, int64_t width, A* to) {
   constexpr int W = V::width;
-  const bool one_piece = sizeof(S) == sizeof(A) && used == W && width == transposed;
+  const bool one_piece = used == W && width == transposed;
   for (int64_t first = 0; first < width; first += transposed) {
     const int64_t count = width - first < transposed ? width - first : transposed;
-    A copy[W * transposed];
-    if (used < W || count < transposed) zero(copy, W * transposed);
+    A gathered[W * transposed];
+    if (used < W || count < transposed) zero(gathered, W * transposed);
     for (int64_t n = 0; n < used && !one_piece; ++n) {
-      const S* row = from + n * width + first;
+      const A* row = from + n * width + first;
       if (count == transposed)  // a length the compiler knows
-        load_row(row, transposed, copy + n * transposed);
+        copy(row, transposed, gathered + n * transposed);
       else
-        load_row(row, count, copy + n * transposed);
+        copy(row, count, gathered + n * transposed);
     }
-    const A* rows = one_piece ? reinterpret_cast<const A*>(from) : copy;
+    const A* rows = one_piece ? from : gathered;
     V v[transposed];
     RESBLOCK_UNROLL
     for (int k = 0; k < transposed; ++k) v[k] = V::load(rows + k * W);
@@ -67,9 +66,8 @@ inline void load_lanes(const S* from, int64_t used, int64_t width, Arithmetic<S>
 }
 
 // (width, lanes) to rows of the sequences in use, which begin every `stride` values.
-template <class V, class S>
-inline void store_lanes(const Arithmetic<S>* from, int64_t used, int64_t width, S* to, int64_t stride) {
-  using A = Arithmetic<S>;
+template <class V, class A>
+inline void store_lanes(const A* from, int64_t used, int64_t width, A* to, int64_t stride) {
   constexpr int W = V::width;
   for (int64_t first = 0; first < width; first += transposed) {
     const int64_t count = width - first < transposed ? width - first : transposed;
@@ -77,13 +75,13 @@ inline void store_lanes(const Arithmetic<S>* from, int64_t used, int64_t width, 
     RESBLOCK_UNROLL
     for (int k = 0; k < transposed; ++k) v[k] = V::load(from + (first + (k < count ? k : 0)) * W);
     lanes_to_rows(v);
-    if (sizeof(S) == sizeof(A) && used == W && count == transposed) {
-      store_transposed(v, reinterpret_cast<A*>(to + first), stride);
+    if (used == W && count == transposed) {
+      store_transposed(v, to + first, stride);
       continue;
     }
-    A copy[W * transposed];
-    store_transposed(v, copy, transposed);
-    for (int64_t n = 0; n < used; ++n) store_row(copy + n * transposed, count, to + n * stride + first);
+    A rows[W * transposed];
+    store_transposed(v, rows, transposed);
+    for (int64_t n = 0; n < used; ++n) copy(rows + n * transposed, count, to + n * stride + first);
   }
 }
 

@@ -4,8 +4,8 @@ namespace resblock::cpu {
 
 #define RESBLOCK_DECLARE_ISA(name) \
   namespace name {                 \
-  template <class S>               \
-  Kernels<S> kernels();            \
+  template <class A>               \
+  Kernels<A> kernels();            \
   }
 RESBLOCK_DECLARE_ISA(portable)
 #if defined(__x86_64__)
@@ -13,18 +13,16 @@ RESBLOCK_DECLARE_ISA(x86_64_v3)
 RESBLOCK_DECLARE_ISA(x86_64_v4)
 #endif
 
-template <class S>
-Kernels<S> kernels() {
+template <class A>
+Kernels<A> kernels() {
 #if defined(__x86_64__)
-  if (processor_isa() == Isa::x86_64_v4) return x86_64_v4::kernels<S>();
-  if (processor_isa() == Isa::x86_64_v3) return x86_64_v3::kernels<S>();
+  if (processor_isa() == Isa::x86_64_v4) return x86_64_v4::kernels<A>();
+  if (processor_isa() == Isa::x86_64_v3) return x86_64_v3::kernels<A>();
 #endif
-  return portable::kernels<S>();
+  return portable::kernels<A>();
 }
 
 template Kernels<float> kernels<float>();
 template Kernels<double> kernels<double>();
-template Kernels<bfloat16> kernels<bfloat16>();
-template Kernels<float16> kernels<float16>();
 
 }  // namespace resblock::cpu

@@ -7,17 +7,17 @@
 
 namespace resblock::cpu {
 
-template <class S>
+template <class A>
 struct Kernels {
-  LayerwiseKernels<S> layerwise;
-  BatchedKernels<S> batched, batched_half;  // in full and in half vectors
-  WavefrontKernels<S> wavefront[4];         // of wave_layers
+  LayerwiseKernels<A> layerwise;
+  BatchedKernels<A> batched, batched_half;  // in full and in half vectors
+  WavefrontKernels<A> wavefront[4];         // of wave_layers
   // Adds the gradients (groups, packed_size) of one layer in the order of the groups, in place, and stores the sum.
-  void (*store_gradients)(const Backward<S>&, int64_t groups, Arithmetic<S>* gradients, int64_t layer);
+  void (*store_gradients)(const Backward<A>&, int64_t groups, A* gradients, int64_t layer);
 };
 
 // Those of the processor's instruction set.
-template <class S>
-Kernels<S> kernels();
+template <class A>
+Kernels<A> kernels();
 
 }  // namespace resblock::cpu

@@ -28,33 +28,31 @@ constexpr int vector_lanes = vector_bytes(Isa::RESBLOCK_ISA) / int(sizeof(A));
 #include "core/cpu/layerwise.inl"
 #include "core/cpu/wavefront.inl"
 
-template <class V, class S>
-BatchedKernels<S> batched_kernels() {
-  return {V::width, pack_unit_pairs<S>, pack_columns<S>, forward_tile<V, S>, backward_tile<V, S>};
+template <class V, class A>
+BatchedKernels<A> batched_kernels() {
+  return {V::width, pack_unit_pairs<A>, pack_columns<A>, forward_tile<V, A>, backward_tile<V, A>};
 }
 
-template <class S>
-LayerwiseKernels<S> layerwise_kernels() {
-  return {pack_forward<S>, pack_backward<S>, forward_block<S>, backward_group<S>};
+template <class A>
+LayerwiseKernels<A> layerwise_kernels() {
+  return {pack_forward<A>, pack_backward<A>, forward_block<A>, backward_group<A>};
 }
 
 }  // namespace
 
-template <class S>
-Kernels<S> kernels() {
-  using A = Arithmetic<S>;
-  using V = Lanes<A, vector_lanes<A>>;
-  return {layerwise_kernels<S>(),
-          batched_kernels<V, S>(),
-          batched_kernels<Lanes<A, vector_lanes<A> / 2>, S>(),
-          {wavefront_kernels<V, 0, S>(), wavefront_kernels<V, 1, S>(), wavefront_kernels<V, 2, S>(),
-           wavefront_kernels<V, 3, S>()},
-          store_gradients<S>};
+template <class A>
+Kernels<A> kernels() {
+  constexpr int W = vector_lanes<A>;
+  using V = Lanes<A, W>;
+  return {layerwise_kernels<A>(),
+          batched_kernels<V, A>(),
+          batched_kernels<Lanes<A, has_half_tiles(W) ? W / 2 : W>, A>(),
+          {wavefront_kernels<V, 0, A>(), wavefront_kernels<V, 1, A>(), wavefront_kernels<V, 2, A>(),
+           wavefront_kernels<V, 3, A>()},
+          store_gradients<A>};
 }
 
 template Kernels<float> kernels<float>();
 template Kernels<double> kernels<double>();
-template Kernels<bfloat16> kernels<bfloat16>();
-template Kernels<float16> kernels<float16>();
 
 }  // namespace resblock::cpu::RESBLOCK_ISA

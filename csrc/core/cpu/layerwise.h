@@ -68,18 +68,17 @@ struct BackwardBlockScratch {
   }
 };
 
-// Weights and gradients are counted in Arithmetic<S>. The threads given share the products of the block, or of the
+// The threads given share the products of the block, or of the
 // group; `packed` is null but for weights packed ahead.
-template <class S>
+template <class A>
 struct LayerwiseKernels {
-  using A = Arithmetic<S>;
-  void (*pack_forward)(const Inputs<S>&, int64_t layer, A* packed);
-  void (*pack_backward)(const Inputs<S>&, int64_t layer, A* packed);
-  void (*forward_block)(const Forward<S>&, const Parallel&, const Partition&, const A* packed, int64_t block,
+  void (*pack_forward)(const Inputs<A>&, int64_t layer, A* packed);
+  void (*pack_backward)(const Inputs<A>&, int64_t layer, A* packed);
+  void (*forward_block)(const Forward<A>&, const Parallel&, const Partition&, const A* packed, int64_t block,
                         void* scratch);
-  // Sums the weight gradients of the group's blocks into `gradients` (packed_size), or, where that is null and S is
-  // Arithmetic<S>, into those of the problem.
-  void (*backward_group)(const Backward<S>&, const Parallel&, const Partition&, const A* packed, int64_t group,
+  // Sums the weight gradients of the group's blocks into `gradients` (packed_size), or, where that is null,
+  // into those of the problem.
+  void (*backward_group)(const Backward<A>&, const Parallel&, const Partition&, const A* packed, int64_t group,
                          A* gradients, void* scratch);
 };
 

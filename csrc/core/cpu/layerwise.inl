@@ -1,10 +1,6 @@
 // The layerwise schedule: what its forward and its backward pass share. Compiled once per instruction set, inside its
 // namespace.
 
-// Whether the weights of the problem can be read, and their gradients written, in place.
-template <class S>
-constexpr bool stored_as_computed = sizeof(S) == sizeof(Arithmetic<S>);
-
 // The rows (t, b) of a chunk and block within an array of (time, sequence, width).
 template <class A>
 struct Plane {
@@ -29,22 +25,21 @@ RESBLOCK_INLINE Plane<A> dense(A* scratch, const Window& w, int64_t width) {
   return {scratch, w.sequences * width, width};
 }
 
-template <class S>
-RESBLOCK_INLINE bool valid(const Inputs<S>& p, const Window& w, int64_t t, int64_t b) {
+template <class A>
+RESBLOCK_INLINE bool valid(const Inputs<A>& p, const Window& w, int64_t t, int64_t b) {
   return !p.lengths || p.options.first_step + w.t0 + t < p.lengths[w.b0 + b];
 }
 
 // (L, B, H) <-> (L, sequences, H): the states of the block's sequences.
-template <class S>
-inline void load_states(const S* from, const Sizes& s, const Window& w, Arithmetic<S>* to) {
+template <class A>
+inline void load_states(const A* from, const Sizes& s, const Window& w, A* to) {
   for (int64_t l = 0; l < s.L; ++l)
     load_state(state_at(from, (l * s.B + w.b0) * s.H), w.sequences * s.H, to + l * w.sequences * s.H);
 }
 
-template <class S>
-inline void store_states(const Arithmetic<S>* from, const Sizes& s, const Window& w, S* to) {
-  for (int64_t l = 0; l < s.L; ++l)
-    store_row(from + l * w.sequences * s.H, w.sequences * s.H, to + (l * s.B + w.b0) * s.H);
+template <class A>
+inline void store_states(const A* from, const Sizes& s, const Window& w, A* to) {
+  for (int64_t l = 0; l < s.L; ++l) copy(from + l * w.sequences * s.H, w.sequences * s.H, to + (l * s.B + w.b0) * s.H);
 }
 
 // Calls body(first, count) for neighbouring units of the cells of a step, side by side if there are so many. Sums over
@@ -62,8 +57,8 @@ inline void zero_gates(A* gates, int64_t H, int64_t count) {
 }
 
 // Multiplies the rows of an input of `layer`, or of its gradient, by the dropout mask.
-template <class S, class A>
-inline void drop(const Inputs<S>& p, const Window& w, int64_t layer, A* rows) {
+template <class A>
+inline void drop(const Inputs<A>& p, const Window& w, int64_t layer, A* rows) {
   if (p.options.dropout <= 0 || layer == 0) return;
   const int64_t H = p.size.H;
   const Dropout dropout(p.options.seed, p.options.dropout);
@@ -78,17 +73,17 @@ inline void drop(const Inputs<S>& p, const Window& w, int64_t layer, A* rows) {
 
 // The inputs of a layer as dense rows: the problem's own for the first, else y of the layer before, dropped out.
 // Rows past a sequence's length are zero, whatever the caller's padding holds.
-template <class S, class Y>
-inline void gather_inputs(const Inputs<S>& p, const Window& w, int64_t layer, Plane<Y> y_before, Arithmetic<S>* x) {
+template <class A, class Y>
+inline void gather_inputs(const Inputs<A>& p, const Window& w, int64_t layer, Plane<Y> y_before, A* x) {
   const int64_t width = layer ? p.size.H : p.size.I;
-  const Plane<const S> input = at(p.input, p.size, w, p.size.I);
+  const Plane<const A> input = at(p.input, p.size, w, p.size.I);
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t b = 0; b < w.sequences; ++b) {
-      Arithmetic<S>* row = x + (t * w.sequences + b) * width;
+      A* row = x + (t * w.sequences + b) * width;
       if (layer)
         copy(y_before.row(t, b), width, row);
       else if (valid(p, w, t, b))
-        load_row(input.row(t, b), width, row);
+        copy(input.row(t, b), width, row);
       else
         zero(row, width);
     }
@@ -96,13 +91,11 @@ inline void gather_inputs(const Inputs<S>& p, const Window& w, int64_t layer, Pl
 }
 
 // The inputs of a layer as dense rows: where they stand if they are, else gathered.
-template <class S, class Y>
-inline const Arithmetic<S>* dense_inputs(const Inputs<S>& p, const Window& w, int64_t layer, Plane<Y> y_before,
-                                         Arithmetic<S>* x) {
+template <class A, class Y>
+inline const A* dense_inputs(const Inputs<A>& p, const Window& w, int64_t layer, Plane<Y> y_before, A* x) {
   const bool drops = layer && p.options.dropout > 0;
   if (layer && !drops && y_before.step == w.sequences * y_before.width) return y_before.data;
-  if constexpr (stored_as_computed<S>)
-    if (!layer && !p.lengths && w.sequences == p.size.B) return at(p.input, p.size, w, p.size.I).data;
+  if (!layer && !p.lengths && w.sequences == p.size.B) return at(p.input, p.size, w, p.size.I).data;
   gather_inputs(p, w, layer, y_before, x);
   return x;
 }
@@ -113,9 +106,9 @@ struct LayerWeights {
   const A *bias, *peephole;
 };
 
-template <class S>
-RESBLOCK_INLINE LayerWeights<Arithmetic<S>> weights_in_place(const Inputs<S>& p, int64_t layer) {
-  const LayerSource<S> w = layer_source(p, layer);
+template <class A>
+RESBLOCK_INLINE LayerWeights<A> weights_in_place(const Inputs<A>& p, int64_t layer) {
+  const LayerSource<A> w = layer_source(p, layer);
   return {{w.ih, packed_layer(p.size, layer).inputs, false}, {w.hh, p.size.H, false}, w.bias, w.peephole};
 }
 
@@ -128,49 +121,48 @@ RESBLOCK_INLINE LayerWeights<A> packed_weights(const Sizes& s, int64_t layer, co
 
 // For z = x W^T: the products run over the inputs, the columns are the gates.
 struct ForGates {
-  template <class S>
-  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const S* w, Arithmetic<S>* packed) const {
+  template <class A>
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const A* w, A* packed) const {
     pack_right_transposed(parallel, inputs, gates, w, packed);
   }
 };
 
 // For dx = dz W: the products run over the gates, the columns are the inputs.
 struct ForInputs {
-  template <class S>
-  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const S* w, Arithmetic<S>* packed) const {
+  template <class A>
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const A* w, A* packed) const {
     pack_right(parallel, gates, inputs, w, packed);
   }
 };
 
-template <class Pack, class S>
-void pack_layer(const Parallel& parallel, const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+template <class Pack, class A>
+void pack_layer(const Parallel& parallel, const Inputs<A>& p, int64_t layer, A* packed) {
   const int64_t H = p.size.H;
   const PackedLayer o = packed_layer(p.size, layer);
-  const LayerSource<S> w = layer_source(p, layer);
+  const LayerSource<A> w = layer_source(p, layer);
   Pack()(parallel, 4 * H, o.inputs, w.ih, packed);
   Pack()(parallel, 4 * H, H, w.hh, packed + o.hh - o.ih);
   load_small(p, layer, packed + o.bias - o.ih, packed + o.peephole - o.ih);
 }
 
-template <class S>
-void pack_forward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+template <class A>
+void pack_forward(const Inputs<A>& p, int64_t layer, A* packed) {
   pack_layer<ForGates>(serial, p, layer, packed + packed_layer(p.size, layer).ih);
 }
 
-template <class S>
-void pack_backward(const Inputs<S>& p, int64_t layer, Arithmetic<S>* packed) {
+template <class A>
+void pack_backward(const Inputs<A>& p, int64_t layer, A* packed) {
   pack_layer<ForInputs>(serial, p, layer, packed + packed_layer(p.size, layer).ih);
 }
 
 // The weights of a layer as its products want them: packed ahead, or now, or in place.
-template <class Pack, class S>
-inline LayerWeights<Arithmetic<S>> layer_weights(const Parallel& parallel, const Inputs<S>& p, int64_t layer,
-                                                 const Arithmetic<S>* packed, Arithmetic<S>* room) {
+template <class Pack, class A>
+inline LayerWeights<A> layer_weights(const Parallel& parallel, const Inputs<A>& p, int64_t layer, const A* packed,
+                                     A* room) {
   if (packed) return packed_weights(p.size, layer, packed + packed_layer(p.size, layer).ih);
-  if constexpr (stored_as_computed<S>)
-    if (!room) return weights_in_place(p, layer);
+  if (!room) return weights_in_place(p, layer);
   pack_layer<Pack>(parallel, p, layer, room);
-  return packed_weights(p.size, layer, static_cast<const Arithmetic<S>*>(room));
+  return packed_weights(p.size, layer, static_cast<const A*>(room));
 }
 
 inline Window block_window(const Sizes& s, const Partition& partition, int64_t block) {

@@ -2,15 +2,15 @@
 
 namespace resblock::cpu {
 
-template <class S>
-void backward_layerwise(const Partition& partition, const Backward<S>& p, const Parallel& parallel, Arena arena) {
-  const LayerwiseKernels<S> kernels = cpu::kernels<S>().layerwise;
-  const LayerwiseBackwardArrays<S> arrays(p.size, partition, arena);
+template <class A>
+void backward_layerwise(const Partition& partition, const Backward<A>& p, const Parallel& parallel, Arena arena) {
+  const LayerwiseKernels<A> kernels = cpu::kernels<A>().layerwise;
+  const LayerwiseBackwardArrays<A> arrays(p.size, partition, arena);
   const int64_t all = packed_size(p.size);
-  if (arrays.packed) pack_layers<S>(parallel, p, all, kernels.pack_backward, arrays.packed);
+  if (arrays.packed) pack_layers<A>(parallel, p, all, kernels.pack_backward, arrays.packed);
   run_sharing(
       parallel, partition.workers, partition.groups, [&](int64_t group, int64_t worker, const Parallel& within) {
-        Arithmetic<S>* gradients = arrays.gradients ? arrays.gradients + group * all : nullptr;
+        A* gradients = arrays.gradients ? arrays.gradients + group * all : nullptr;
         kernels.backward_group(p, within, partition, arrays.packed, group, gradients, arrays.scratch.of(worker));
       });
   if (arrays.gradients) store_gradients(p, partition.groups, arrays.gradients);

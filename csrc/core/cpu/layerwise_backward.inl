@@ -24,14 +24,13 @@ inline void cells_backward(int64_t count, int64_t H, const A* peephole, const A*
 }
 
 // The saved activations of one layer, and the state before its first step.
-template <class S>
+template <class A>
 struct Activations {
-  using A = Arithmetic<S>;
   SavedLayer<const A> saved;
-  const S *h_0, *c_0;
+  const A *h_0, *c_0;
   Sizes s;
 
-  Activations(const Backward<S>& p, int64_t layer)
+  Activations(const Backward<A>& p, int64_t layer)
       : saved(saved_layer(p.saved, p.size, layer)),
         h_0(state_at(p.h_0, layer * p.size.B * p.size.H)),
         c_0(state_at(p.c_0, layer * p.size.B * p.size.H)),
@@ -68,9 +67,9 @@ inline void through_weights(const Parallel& parallel, bool back, int64_t rows, i
 }
 
 // The cells of one step: dz, and dc of the step before.
-template <bool previous, class S, class A>
-inline void step_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t t,
-                          const Activations<S>& activations, const A* peephole, const A* dy, const A* dh, A* dc,
+template <bool previous, class A>
+inline void step_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t t,
+                          const Activations<A>& activations, const A* peephole, const A* dy, const A* dh, A* dc,
                           const BackwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H, first_row = t * w.sequences;
   in_units<A>(parallel, w, H, [&](int64_t first, int64_t count) {
@@ -91,11 +90,11 @@ inline void step_backward(const Parallel& parallel, const Backward<S>& p, const 
 }
 
 // One layer over one chunk: dz of all its rows, dh and dc carried to the step before the chunk.
-template <bool previous, class S, class A>
-inline void recur_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t layer,
+template <bool previous, class A>
+inline void recur_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t layer,
                            const LayerWeights<A>& weights, const A* dy, const BackwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H, states = w.sequences * H;
-  const Activations<S> activations(p, layer);
+  const Activations<A> activations(p, layer);
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
   for (int64_t t = w.steps - 1; t >= 0; --t) {
     step_backward<previous>(parallel, p, w, t, activations, weights.peephole, dy, dh, dc, scratch);
@@ -108,9 +107,9 @@ inline void recur_backward(const Parallel& parallel, const Backward<S>& p, const
 }
 
 // h[t-1] of every row; zero past a sequence's length, where dz is zero too and a NaN must not meet it.
-template <class S, class A>
-inline void gather_h_before(const Backward<S>& p, const Window& w, int64_t layer, A* to) {
-  const Activations<S> activations(p, layer);
+template <class A>
+inline void gather_h_before(const Backward<A>& p, const Window& w, int64_t layer, A* to) {
+  const Activations<A> activations(p, layer);
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t b = 0; b < w.sequences; ++b, to += p.size.H) {
       if (valid(p, w, t, b))
@@ -127,16 +126,13 @@ struct LayerGradients {
 };
 
 // Without an array to sum in, the problem's own.
-template <class S>
-RESBLOCK_INLINE LayerGradients<Arithmetic<S>> layer_gradients(const Backward<S>& p, Arithmetic<S>* gradients,
-                                                              int64_t layer) {
+template <class A>
+RESBLOCK_INLINE LayerGradients<A> layer_gradients(const Backward<A>& p, A* gradients, int64_t layer) {
   const int64_t H = p.size.H;
-  if constexpr (stored_as_computed<S>) {
-    const Weights<S>& to = p.grad_weights;
-    if (!gradients)
-      return {layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first, to.hh + layer * 4 * H * H, to.bias + layer * 4 * H,
-              to.peephole + layer * 3 * H};
-  }
+  const Weights<A>& to = p.grad_weights;
+  if (!gradients)
+    return {layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first, to.hh + layer * 4 * H * H, to.bias + layer * 4 * H,
+            to.peephole + layer * 3 * H};
   const PackedLayer o = packed_layer(p.size, layer);
   return {gradients + o.ih, gradients + o.hh, gradients + o.bias, gradients + o.peephole};
 }
@@ -171,27 +167,26 @@ inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t
   });
 }
 
-template <class S>
-inline void store_grad_input(const Backward<S>& p, const Window& w, const Arithmetic<S>* dx) {
-  const Plane<S> to = at(p.grad_input, p.size, w, p.size.I);
-  for (int64_t t = 0; t < w.steps; ++t)
-    store_row(dx + t * w.sequences * p.size.I, w.sequences * p.size.I, to.row(t, 0));
+template <class A>
+inline void store_grad_input(const Backward<A>& p, const Window& w, const A* dx) {
+  const Plane<A> to = at(p.grad_input, p.size, w, p.size.I);
+  for (int64_t t = 0; t < w.steps; ++t) copy(dx + t * w.sequences * p.size.I, w.sequences * p.size.I, to.row(t, 0));
 }
 
-template <class S>
-inline void load_grad_output(const Backward<S>& p, const Window& w, Arithmetic<S>* dy) {
-  const Plane<const S> from = at(p.grad_output, p.size, w, p.size.H);
+template <class A>
+inline void load_grad_output(const Backward<A>& p, const Window& w, A* dy) {
+  const Plane<const A> from = at(p.grad_output, p.size, w, p.size.H);
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t b = 0; b < w.sequences; ++b, dy += p.size.H) {
       if (valid(p, w, t, b))
-        load_row(from.row(t, b), p.size.H, dy);
+        copy(from.row(t, b), p.size.H, dy);
       else
         zero(dy, p.size.H);
     }
 }
 
-template <bool previous, class S, class A>
-void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window& w, int64_t layer, const A* packed,
+template <bool previous, class A>
+void layer_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t layer, const A* packed,
                     const A* dy, A* dx, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   const int64_t H = p.size.H;
   const LayerGradients<A> sums = layer_gradients(p, gradients, layer);
@@ -204,7 +199,7 @@ void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window
   gather_h_before(p, w, layer, scratch.h_before);
   const Plane<const A> y_before =
       layer ? at(saved_layer(p.saved, p.size, layer - 1).y, p.size, w, H) : Plane<const A>{};
-  const A* x = dense_inputs<S>(p, w, layer, y_before, scratch.x);
+  const A* x = dense_inputs<A>(p, w, layer, y_before, scratch.x);
   add_weight_gradients(parallel, w.rows(), o.inputs, H, fed(parallel, w.rows(), o.inputs, H, x, scratch), scratch,
                        first, sums);
   const A one = 1;
@@ -215,23 +210,22 @@ void layer_backward(const Parallel& parallel, const Backward<S>& p, const Window
   drop(p, w, layer, dx);
 }
 
-template <bool previous, class S>
-void backward_chunk(const Parallel& parallel, const Backward<S>& p, const Window& w, const Arithmetic<S>* packed,
-                    const BackwardBlockScratch<Arithmetic<S>>& scratch, bool first, Arithmetic<S>* gradients) {
+template <bool previous, class A>
+void backward_chunk(const Parallel& parallel, const Backward<A>& p, const Window& w, const A* packed,
+                    const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   const int64_t L = p.size.L;
   load_grad_output(p, w, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
-    Arithmetic<S>* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
+    A* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
     layer_backward<previous>(parallel, p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
     if (shortcut_passes(p.size, p.options, layer)) add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
   }
   if (p.grad_input) store_grad_input(p, w, scratch.dx);
 }
 
-template <class S>
-void backward_block(const Parallel& parallel, const Backward<S>& p, const Partition& partition,
-                    const Arithmetic<S>* packed, int64_t block, const BackwardBlockScratch<Arithmetic<S>>& scratch,
-                    bool first, Arithmetic<S>* gradients) {
+template <class A>
+void backward_block(const Parallel& parallel, const Backward<A>& p, const Partition& partition, const A* packed,
+                    int64_t block, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   Window w = block_window(p.size, partition, block);
   load_states(p.grad_h_n, p.size, w, scratch.dh);
   load_states(p.grad_c_n, p.size, w, scratch.dc);
@@ -248,11 +242,11 @@ void backward_block(const Parallel& parallel, const Backward<S>& p, const Partit
 }
 
 // Where nothing is summed.
-template <class S>
-inline void zero_gradients(const Backward<S>& p, Arithmetic<S>* gradients) {
+template <class A>
+inline void zero_gradients(const Backward<A>& p, A* gradients) {
   const int64_t H = p.size.H;
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
-    const LayerGradients<Arithmetic<S>> sums = layer_gradients(p, gradients, layer);
+    const LayerGradients<A> sums = layer_gradients(p, gradients, layer);
     zero(sums.ih, 4 * H * packed_layer(p.size, layer).inputs);
     zero(sums.hh, 4 * H * H);
     zero(sums.bias, 4 * H);
@@ -260,11 +254,11 @@ inline void zero_gradients(const Backward<S>& p, Arithmetic<S>* gradients) {
   }
 }
 
-template <class S>
-void backward_group(const Backward<S>& p, const Parallel& parallel, const Partition& partition,
-                    const Arithmetic<S>* packed, int64_t group, Arithmetic<S>* gradients, void* workspace) {
+template <class A>
+void backward_group(const Backward<A>& p, const Parallel& parallel, const Partition& partition, const A* packed,
+                    int64_t group, A* gradients, void* workspace) {
   Arena arena{workspace};
-  const BackwardBlockScratch<Arithmetic<S>> scratch(p.size, partition, arena);
+  const BackwardBlockScratch<A> scratch(p.size, partition, arena);
   const int64_t first = group * partition.blocks / partition.groups,
                 end = (group + 1) * partition.blocks / partition.groups;
   if (first == end || p.size.T == 0) zero_gradients(p, gradients);

@@ -7,12 +7,12 @@ struct LayerPlanes {
 
 // Where a layer writes in this chunk: the saved activations, or scratch. Three planes of y alternate,
 // because the shortcut reaches two layers back.
-template <class S>
-inline LayerPlanes<Arithmetic<S>> layer_planes(const Forward<S>& p, const Window& w, int64_t layer,
-                                               const ForwardBlockScratch<Arithmetic<S>>& scratch) {
+template <class A>
+inline LayerPlanes<A> layer_planes(const Forward<A>& p, const Window& w, int64_t layer,
+                                   const ForwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H;
   if (!p.saved) return {dense(scratch.gates, w, 4 * H), {}, dense(scratch.y[layer % 3], w, H)};
-  const SavedLayer<Arithmetic<S>> saved = saved_layer(p.saved, p.size, layer);
+  const SavedLayer<A> saved = saved_layer(p.saved, p.size, layer);
   return {at(saved.gates, p.size, w, 4 * H), at(saved.c, p.size, w, H), at(saved.y, p.size, w, H)};
 }
 
@@ -72,8 +72,8 @@ inline void cells_forward(int64_t count, int64_t H, const A* peephole, A* z, con
 }
 
 // The cells of one step. Past a sequence's length its state stays.
-template <bool previous, class S, class A>
-inline void step_forward(const Parallel& parallel, const Forward<S>& p, const Window& w, int64_t t, const A* peephole,
+template <bool previous, class A>
+inline void step_forward(const Parallel& parallel, const Forward<A>& p, const Window& w, int64_t t, const A* peephole,
                          const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
   const int64_t H = p.size.H;
   in_units<A>(parallel, w, H, [&](int64_t first, int64_t count) {
@@ -95,8 +95,8 @@ inline void step_forward(const Parallel& parallel, const Forward<S>& p, const Wi
 }
 
 // One layer over one chunk. h and c hold the layer's state of every sequence.
-template <bool previous, class S, class A>
-inline void recur(const Parallel& parallel, const Forward<S>& p, const Window& w, const LayerWeights<A>& weights,
+template <bool previous, class A>
+inline void recur(const Parallel& parallel, const Forward<A>& p, const Window& w, const LayerWeights<A>& weights,
                   const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
   const int64_t H = p.size.H;
   for (int64_t t = 0; t < w.steps; ++t) {
@@ -107,31 +107,30 @@ inline void recur(const Parallel& parallel, const Forward<S>& p, const Window& w
   }
 }
 
-template <bool previous, class S>
-void forward_chunk(const Parallel& parallel, const Forward<S>& p, const Window& w, const Arithmetic<S>* packed,
-                   const ForwardBlockScratch<Arithmetic<S>>& scratch) {
-  using A = Arithmetic<S>;
+template <bool previous, class A>
+void forward_chunk(const Parallel& parallel, const Forward<A>& p, const Window& w, const A* packed,
+                   const ForwardBlockScratch<A>& scratch) {
   const int64_t states = w.sequences * p.size.H;
   LayerPlanes<A> before = {}, two_before = {};
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
     const LayerWeights<A> weights = layer_weights<ForGates>(parallel, p, layer, packed, scratch.weights);
     const LayerPlanes<A> now = layer_planes(p, w, layer, scratch);
-    const A* x = dense_inputs<S>(p, w, layer, before.y, scratch.x);
+    const A* x = dense_inputs<A>(p, w, layer, before.y, scratch.x);
     project(parallel, w, packed_layer(p.size, layer).inputs, x, weights, now.gates);
     recur<previous>(parallel, p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
                     scratch.h + layer * states, scratch.c + layer * states);
     two_before = before;
     before = now;
   }
-  const Plane<S> output = at(p.output, p.size, w, p.size.H);
-  for (int64_t t = 0; t < w.steps; ++t) store_row(before.y.row(t, 0), w.sequences * p.size.H, output.row(t, 0));
+  const Plane<A> output = at(p.output, p.size, w, p.size.H);
+  for (int64_t t = 0; t < w.steps; ++t) copy(before.y.row(t, 0), w.sequences * p.size.H, output.row(t, 0));
 }
 
-template <class S>
-void forward_block(const Forward<S>& p, const Parallel& parallel, const Partition& partition,
-                   const Arithmetic<S>* packed, int64_t block, void* workspace) {
+template <class A>
+void forward_block(const Forward<A>& p, const Parallel& parallel, const Partition& partition, const A* packed,
+                   int64_t block, void* workspace) {
   Arena arena{workspace};
-  const ForwardBlockScratch<Arithmetic<S>> scratch(p.size, partition, arena);
+  const ForwardBlockScratch<A> scratch(p.size, partition, arena);
   Window w = block_window(p.size, partition, block);
   load_states(p.h_0, p.size, w, scratch.h);
   load_states(p.c_0, p.size, w, scratch.c);

@@ -3,43 +3,38 @@
 // Included by the per-instruction-set files only, inside their namespace.
 
 // Packs a panel of the right side from dense rows (K, N).
-template <class S>
+template <class A>
 struct PackPanel {
   int64_t K, N;
-  const S* from;
-  Arithmetic<S>* to;
+  const A* from;
+  A* to;
 
   template <int W, int V>
   inline void operator()(int64_t n, int64_t) const {
     constexpr int64_t width = W * V;
-    for (int64_t k = 0; k < K; ++k) load_row(from + k * N + n, width, to + n * K + k * width);
+    for (int64_t k = 0; k < K; ++k) copy(from + k * N + n, width, to + n * K + k * width);
   }
 };
 
 // And from dense rows (N, K), in squares of as many vectors as a vector has lanes, which are transposed.
-template <class S>
+template <class A>
 struct PackPanelTransposed {
-  using A = Arithmetic<S>;
   int64_t K;
-  const S* from;
+  const A* from;
   A* to;
 
   template <int W>
-  inline void columns(const S* source, int64_t width, A* out) const {
+  inline void columns(const A* source, int64_t width, A* out) const {
     using Vec = Lanes<A, W>;
     int64_t k = 0;
     for (; k + W <= K; k += W) {
       Vec v[W];
-      for (int j = 0; j < W; ++j) {
-        A row[W];
-        load_row(source + j * K + k, W, row);
-        v[j] = Vec::load(row);
-      }
+      for (int j = 0; j < W; ++j) v[j] = Vec::load(source + j * K + k);
       rows_to_lanes<W>(v);
       for (int j = 0; j < W; ++j) v[j].store(out + (k + j) * width);
     }
     for (; k < K; ++k)
-      for (int j = 0; j < W; ++j) out[k * width + j] = load(source[j * K + k]);
+      for (int j = 0; j < W; ++j) out[k * width + j] = source[j * K + k];
   }
 
   template <int W, int V>
@@ -76,12 +71,12 @@ inline void pack_panels(const Parallel& parallel, int64_t K, int64_t N, const Pa
 }
 
 // Packs a right side (K, N) that stands in dense rows, or whose transpose does.
-template <class S>
-inline void pack_right(const Parallel& parallel, int64_t K, int64_t N, const S* from, Arithmetic<S>* to) {
-  pack_panels<Arithmetic<S>>(parallel, K, N, PackPanel<S>{K, N, from, to});
+template <class A>
+inline void pack_right(const Parallel& parallel, int64_t K, int64_t N, const A* from, A* to) {
+  pack_panels<A>(parallel, K, N, PackPanel<A>{K, N, from, to});
 }
 
-template <class S>
-inline void pack_right_transposed(const Parallel& parallel, int64_t K, int64_t N, const S* from, Arithmetic<S>* to) {
-  pack_panels<Arithmetic<S>>(parallel, K, N, PackPanelTransposed<S>{K, from, to});
+template <class A>
+inline void pack_right_transposed(const Parallel& parallel, int64_t K, int64_t N, const A* from, A* to) {
+  pack_panels<A>(parallel, K, N, PackPanelTransposed<A>{K, from, to});
 }

@@ -14,8 +14,8 @@ int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Whether the batch goes into the lanes. Where it pays was measured: lanes must not idle, and in training the gradient
 // of every weight is summed over lanes once per chunk of time, which grows with the square of the units.
 bool pays_batched(const Sizes& s, bool training) {
-  if (!training) return s.H <= 16 ? s.B >= 6 : s.H <= 64 && s.B >= 8;
-  if (s.H <= 12) return s.B >= 6 && s.T > 1;
+  if (!training) return s.H <= 16 ? s.B >= least_batch : s.H <= 64 && s.B >= 8;
+  if (s.H <= 12) return s.B >= least_batch && s.T > 1;
   const int64_t lanes = 16, idle = (lanes - s.B % lanes) % lanes;
   return s.H <= 64 && s.T >= 16 && s.B >= (s.H <= 16 ? 16 : 32) && 8 * idle <= s.B;
 }
@@ -39,7 +39,7 @@ template <class A>
 Partition batched_partition(const Machine& machine, const Sizes& s) {
   const int64_t lanes = lanes_of<A>(machine);
   Partition p;
-  p.sequences = s.B <= lanes / 2 ? lanes / 2 : lanes;
+  p.sequences = has_half_tiles(lanes) && s.B <= lanes / 2 ? lanes / 2 : lanes;
   p.blocks = ceil_divide(s.B, p.sequences);
   p.steps = std::clamp<int64_t>(s.T, 1, std::max<int64_t>(256 / p.sequences, 16));
   p.chunks = std::max<int64_t>(ceil_divide(s.T, p.steps), 1);
@@ -52,10 +52,9 @@ Partition batched_partition(const Machine& machine, const Sizes& s) {
 
 // ---- layerwise
 
-template <class S>
 Packing layerwise_packing(const Sizes& s, bool backward) {
   const int64_t rows = s.B * s.T, worth = std::min<int64_t>(48, backward ? 16 + s.H / 8 : s.H * s.H / 1024);
-  if (sizeof(S) == sizeof(Arithmetic<S>) && rows < worth) return Packing::none;
+  if (rows < worth) return Packing::none;
   return s.H >= 256 && rows <= 512 ? Packing::by_layer : Packing::ahead;
 }
 
@@ -64,14 +63,14 @@ Packing layerwise_packing(const Sizes& s, bool backward) {
 // rows, and short in the backward pass, which reads what it wrote there several times. Smaller batches are split into
 // `parts` for threads, but not far in wide layers: few rows leave the processor waiting for weights. A group's
 // gradients cost a pass over an array as large as the weights, which its rows must be worth.
-template <class S>
+template <class A>
 Partition layerwise_partition(const Sizes& s, bool backward, int64_t parts) {
   const int64_t second_level = int64_t(1) << 21, worth_group = 256;
   Partition p;
-  p.far_weights = gates_of_cell * s.H * s.H * int64_t(sizeof(Arithmetic<S>)) > second_level;
+  p.far_weights = gates_of_cell * s.H * s.H * int64_t(sizeof(A)) > second_level;
   const int64_t most = p.far_weights ? 64 : backward ? 16 : 32, rows = backward ? 8 * most : 512;
   const int64_t least = s.H < 256 ? 4 : p.far_weights ? most : 16;
-  p.packing = layerwise_packing<S>(s, backward);
+  p.packing = layerwise_packing(s, backward);
   if (p.packing == Packing::by_layer) {
     p.sequences = std::max<int64_t>(s.B, 1);
     p.steps = std::max<int64_t>(s.T, 1);
@@ -117,7 +116,7 @@ Schedule inference_schedule(const Machine& machine, const Request& r) {
   if (r.schedule == Schedule::wavefront && !can)
     throw impossible_schedule("wavefront", "calls without dropout, of layers as narrow as its vectors allow");
   if (r.schedule) return *r.schedule;
-  if (can && r.size.B < 6) return Schedule::wavefront;
+  if (can && r.size.B < least_batch) return Schedule::wavefront;
   return pays_batched(r.size, false) ? Schedule::batched : Schedule::layerwise;
 }
 
@@ -128,9 +127,8 @@ Schedule training_schedule(const Request& r) {
   return pays_batched(r.size, true) ? Schedule::batched : Schedule::layerwise;
 }
 
-template <class S>
+template <class A>
 Plan plan_forward(const Machine& machine, const Sizes& s, Schedule schedule) {
-  using A = Arithmetic<S>;
   Plan plan = {schedule, {}, 0, 0};
   Partition& p = plan.partition;
   if (schedule == Schedule::batched) {
@@ -139,7 +137,7 @@ Plan plan_forward(const Machine& machine, const Sizes& s, Schedule schedule) {
     p.groups = 1;
     plan.workspace = bytes_of<BatchedForwardArrays<A>>(s, p);
   } else if (schedule == Schedule::layerwise) {
-    p = layerwise_partition<S>(s, false, machine.threads);
+    p = layerwise_partition<A>(s, false, machine.threads);
     p.workers = layerwise_workers(p, machine.threads, p.blocks);
     p.groups = 1;
     plan.workspace = bytes_of<LayerwiseForwardArrays<A>>(s, p);
@@ -151,9 +149,8 @@ Plan plan_forward(const Machine& machine, const Sizes& s, Schedule schedule) {
   return plan;
 }
 
-template <class S>
+template <class A>
 Plan plan_backward(const Machine& machine, const Sizes& s, Schedule schedule) {
-  using A = Arithmetic<S>;
   Plan plan = {schedule, {}, 0, 0};
   Partition& p = plan.partition;
   if (schedule == Schedule::batched) {
@@ -162,35 +159,32 @@ Plan plan_backward(const Machine& machine, const Sizes& s, Schedule schedule) {
     plan.workspace = bytes_of<BatchedBackwardArrays<A>>(s, p);
   } else {
     const int64_t parts = 4;  // not the threads: what is summed apart rounds apart
-    p = layerwise_partition<S>(s, true, parts);
+    p = layerwise_partition<A>(s, true, parts);
     p.workers = layerwise_workers(p, machine.threads, p.groups);
-    plan.workspace = bytes_of<LayerwiseBackwardArrays<S>>(s, p);
+    plan.workspace = bytes_of<LayerwiseBackwardArrays<A>>(s, p);
   }
   return plan;
 }
 
 }  // namespace
 
-template <class S>
+template <class A>
 Plan plan_inference(const Machine& machine, const Request& r) {
-  return plan_forward<S>(machine, r.size, inference_schedule<Arithmetic<S>>(machine, r));
+  return plan_forward<A>(machine, r.size, inference_schedule<A>(machine, r));
 }
 
-template <class S>
+template <class A>
 Training plan_training(const Machine& machine, const Request& r) {
   const Schedule schedule = training_schedule(r);
-  Training training = {plan_forward<S>(machine, r.size, schedule), plan_backward<S>(machine, r.size, schedule)};
-  training.forward.saved = training.backward.saved =
-      r.size.L * saved_per_layer(r.size) * int64_t(sizeof(Arithmetic<S>));
+  Training training = {plan_forward<A>(machine, r.size, schedule), plan_backward<A>(machine, r.size, schedule)};
+  training.forward.saved = training.backward.saved = r.size.L * saved_per_layer(r.size) * int64_t(sizeof(A));
   return training;
 }
 
-#define RESBLOCK_INSTANTIATE(S)                                    \
-  template Plan plan_inference<S>(const Machine&, const Request&); \
-  template Training plan_training<S>(const Machine&, const Request&);
+#define RESBLOCK_INSTANTIATE(A)                                    \
+  template Plan plan_inference<A>(const Machine&, const Request&); \
+  template Training plan_training<A>(const Machine&, const Request&);
 RESBLOCK_INSTANTIATE(float)
 RESBLOCK_INSTANTIATE(double)
-RESBLOCK_INSTANTIATE(bfloat16)
-RESBLOCK_INSTANTIATE(float16)
 
 }  // namespace resblock::cpu

@@ -19,9 +19,9 @@ using Plan = resblock::Plan<Schedule, Partition>;
 using Training = resblock::Training<Plan>;
 
 // Both throw std::invalid_argument where the schedule that is asked for does not take the request.
-template <class S>
+template <class A>
 Plan plan_inference(const Machine& machine, const Request& request);
-template <class S>
+template <class A>
 Training plan_training(const Machine& machine, const Request& request);
 
 }  // namespace resblock::cpu

@@ -2,15 +2,14 @@
 //
 // Included by the per-instruction-set files only, inside their namespace.
 
-template <class S>
-inline void load_row(const S* from, int64_t n, Arithmetic<S>* to) {
-  RESBLOCK_INDEPENDENT
-  for (int64_t k = 0; k < n; ++k) to[k] = load(from[k]);
+template <class A>
+inline void copy(const A* from, int64_t n, A* to) {
+  memcpy(to, from, size_t(n) * sizeof(A));
 }
 
 // A place in states (L, B, H), which may be null for zeros.
-template <class S>
-inline const S* state_at(const S* states, int64_t offset) {
+template <class A>
+inline const A* state_at(const A* states, int64_t offset) {
   return states ? states + offset : nullptr;
 }
 
@@ -19,18 +18,12 @@ inline void zero(A* row, int64_t n) {
   memset(row, 0, size_t(n) * sizeof(A));
 }
 
-template <class S>
-inline void load_state(const S* from, int64_t n, Arithmetic<S>* to) {
+template <class A>
+inline void load_state(const A* from, int64_t n, A* to) {
   if (from)
-    load_row(from, n, to);
+    copy(from, n, to);
   else
     zero(to, n);
-}
-
-template <class S>
-inline void store_row(const Arithmetic<S>* from, int64_t n, S* to) {
-  RESBLOCK_INDEPENDENT
-  for (int64_t k = 0; k < n; ++k) store(to + k, from[k]);
 }
 
 // Into the second-level cache: the saved activations of a chunk would drive everything else from the first.
@@ -41,11 +34,6 @@ RESBLOCK_INLINE void prefetch_line(const A* from) {
 template <class A>
 inline void prefetch(const A* from, int64_t n) {
   for (int64_t k = 0; k < n; k += cache_line / int64_t(sizeof(A))) prefetch_line(from + k);
-}
-
-template <class A>
-inline void copy(const A* from, int64_t n, A* to) {
-  memcpy(to, from, size_t(n) * sizeof(A));
 }
 
 template <class A>
@@ -106,34 +94,34 @@ RESBLOCK_INLINE void for_units(int64_t H, const Visit& visit) {
 }
 
 // The weights of one layer as the caller has them.
-template <class S>
+template <class A>
 struct LayerSource {
-  const S *ih, *hh, *bias, *peephole;
+  const A *ih, *hh, *bias, *peephole;
 };
 
-template <class S>
-RESBLOCK_INLINE LayerSource<S> layer_source(const Inputs<S>& p, int64_t layer) {
+template <class A>
+RESBLOCK_INLINE LayerSource<A> layer_source(const Inputs<A>& p, int64_t layer) {
   const int64_t H = p.size.H;
-  const Weights<const S>& w = p.weights;
+  const Weights<const A>& w = p.weights;
   return {layer ? w.ih + (layer - 1) * 4 * H * H : w.ih_first, w.hh + layer * 4 * H * H, w.bias + layer * 4 * H,
           w.peephole + layer * 3 * H};
 }
 
 // Biases and peepholes.
-template <class S>
-void load_small(const Inputs<S>& p, int64_t layer, Arithmetic<S>* bias, Arithmetic<S>* peephole) {
-  load_row(layer_source(p, layer).bias, 4 * p.size.H, bias);
-  load_row(layer_source(p, layer).peephole, 3 * p.size.H, peephole);
+template <class A>
+void load_small(const Inputs<A>& p, int64_t layer, A* bias, A* peephole) {
+  copy(layer_source(p, layer).bias, 4 * p.size.H, bias);
+  copy(layer_source(p, layer).peephole, 3 * p.size.H, peephole);
 }
 
-template <class S>
-void store_gradients(const Backward<S>& p, int64_t groups, Arithmetic<S>* gradients, int64_t layer) {
+template <class A>
+void store_gradients(const Backward<A>& p, int64_t groups, A* gradients, int64_t layer) {
   const int64_t H = p.size.H, all = packed_size(p.size);
   const PackedLayer o = packed_layer(p.size, layer), end = packed_layer(p.size, layer + 1);
   for (int64_t group = 1; group < groups; ++group) add(gradients + group * all + o.ih, end.ih - o.ih, gradients + o.ih);
-  const Weights<S>& to = p.grad_weights;
-  store_row(gradients + o.ih, 4 * H * o.inputs, layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first);
-  store_row(gradients + o.hh, 4 * H * H, to.hh + layer * 4 * H * H);
-  store_row(gradients + o.bias, 4 * H, to.bias + layer * 4 * H);
-  store_row(gradients + o.peephole, 3 * H, to.peephole + layer * 3 * H);
+  const Weights<A>& to = p.grad_weights;
+  copy(gradients + o.ih, 4 * H * o.inputs, layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first);
+  copy(gradients + o.hh, 4 * H * H, to.hh + layer * 4 * H * H);
+  copy(gradients + o.bias, 4 * H, to.bias + layer * 4 * H);
+  copy(gradients + o.peephole, 3 * H, to.peephole + layer * 3 * H);
 }

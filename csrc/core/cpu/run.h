@@ -7,9 +7,9 @@ namespace resblock::cpu {
 
 // The plan is one for this processor and the problem's sizes. The workspace is as large as it says and begins at a
 // cache line; what it holds does not matter.
-template <class S>
-void run(const Plan& plan, const Forward<S>& problem, const Parallel& parallel, void* workspace);
-template <class S>
-void run(const Training& plan, const Backward<S>& problem, const Parallel& parallel, void* workspace);
+template <class A>
+void run(const Plan& plan, const Forward<A>& problem, const Parallel& parallel, void* workspace);
+template <class A>
+void run(const Training& plan, const Backward<A>& problem, const Parallel& parallel, void* workspace);
 
 }  // namespace resblock::cpu

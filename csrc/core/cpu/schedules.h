@@ -7,22 +7,20 @@
 
 namespace resblock::cpu {
 
-template <class S>
-void forward_batched(const Partition& partition, const Forward<S>& problem, const Parallel& parallel, Arena arena);
-template <class S>
-void backward_batched(const Partition& partition, const Backward<S>& problem, const Parallel& parallel, Arena arena);
-template <class S>
-void forward_layerwise(const Partition& partition, const Forward<S>& problem, const Parallel& parallel, Arena arena);
-template <class S>
-void backward_layerwise(const Partition& partition, const Backward<S>& problem, const Parallel& parallel, Arena arena);
-template <class S>
-void forward_wavefront(const Partition& partition, const Forward<S>& problem, const Parallel& parallel, Arena arena);
+template <class A>
+void forward_batched(const Partition& partition, const Forward<A>& problem, const Parallel& parallel, Arena arena);
+template <class A>
+void backward_batched(const Partition& partition, const Backward<A>& problem, const Parallel& parallel, Arena arena);
+template <class A>
+void forward_layerwise(const Partition& partition, const Forward<A>& problem, const Parallel& parallel, Arena arena);
+template <class A>
+void backward_layerwise(const Partition& partition, const Backward<A>& problem, const Parallel& parallel, Arena arena);
+template <class A>
+void forward_wavefront(const Partition& partition, const Forward<A>& problem, const Parallel& parallel, Arena arena);
 
-#define RESBLOCK_INSTANTIATE_SCHEDULE(function, Problem)                                      \
-  template void function(const Partition&, const Problem<float>&, const Parallel&, Arena);    \
-  template void function(const Partition&, const Problem<double>&, const Parallel&, Arena);   \
-  template void function(const Partition&, const Problem<bfloat16>&, const Parallel&, Arena); \
-  template void function(const Partition&, const Problem<float16>&, const Parallel&, Arena);
+#define RESBLOCK_INSTANTIATE_SCHEDULE(function, Problem)                                   \
+  template void function(const Partition&, const Problem<float>&, const Parallel&, Arena); \
+  template void function(const Partition&, const Problem<double>&, const Parallel&, Arena);
 
 template <class Body>
 void run_tasks(const Parallel& parallel, int64_t tasks, const Body& body) {
@@ -60,25 +58,25 @@ void run_diagonals(const Parallel& parallel, int64_t items, const Partition& par
 }
 
 // Packing is a few microseconds of work per layer: threads are woken for `size` values of wide layers only.
-template <class S>
-void pack_layers(const Parallel& parallel, const Inputs<S>& problem, int64_t size,
-                 void (*pack)(const Inputs<S>&, int64_t layer, Arithmetic<S>*), Arithmetic<S>* packed) {
+template <class A>
+void pack_layers(const Parallel& parallel, const Inputs<A>& problem, int64_t size,
+                 void (*pack)(const Inputs<A>&, int64_t layer, A*), A* packed) {
   const int64_t worth_threads = int64_t(1) << 18;
   run_tasks(size < worth_threads ? serial : parallel, problem.size.L,
             [&](int64_t layer) { pack(problem, layer, packed); });
 }
 
 // Adds up the gradients of the groups, and stores them as those of the problem.
-template <class S>
-void store_gradients(const Backward<S>& problem, int64_t groups, Arithmetic<S>* gradients) {
-  const Kernels<S> all = kernels<S>();
+template <class A>
+void store_gradients(const Backward<A>& problem, int64_t groups, A* gradients) {
+  const Kernels<A> all = kernels<A>();
   for (int64_t layer = 0; layer < problem.size.L; ++layer) all.store_gradients(problem, groups, gradients, layer);
 }
 
 // The kernels whose vectors have as many lanes as a tile has sequences.
-template <class S>
-BatchedKernels<S> batched_kernels(const Partition& partition) {
-  const Kernels<S> all = kernels<S>();
+template <class A>
+BatchedKernels<A> batched_kernels(const Partition& partition) {
+  const Kernels<A> all = kernels<A>();
   return all.batched.lanes == partition.sequences ? all.batched : all.batched_half;
 }
 

@@ -125,14 +125,13 @@ struct WaveScratch {
   }
 };
 
-template <class S>
+template <class A>
 struct WavefrontKernels {
-  using A = Arithmetic<S>;
   int64_t units;  // of a layer, at most
-  void (*pack)(const Inputs<S>&, void* weights);
+  void (*pack)(const Inputs<A>&, void* weights);
   // Chunk 0 of segment 0 comes first: it sets the sequence up. Then chunk c of segment s wants chunk c of segment s-1
   // and chunk c-1 of segment s to be done.
-  void (*forward)(const Forward<S>&, const Partition&, const void* weights, int64_t sequence, int64_t segment,
+  void (*forward)(const Forward<A>&, const Partition&, const void* weights, int64_t sequence, int64_t segment,
                   int64_t chunk, void* scratch);
 };
 

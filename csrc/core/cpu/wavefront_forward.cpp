@@ -4,12 +4,11 @@
 
 namespace resblock::cpu {
 
-template <class S>
-void forward_wavefront(const Partition& partition, const Forward<S>& p, const Parallel& parallel, Arena arena) {
-  using A = Arithmetic<S>;
+template <class A>
+void forward_wavefront(const Partition& partition, const Forward<A>& p, const Parallel& parallel, Arena arena) {
   const WaveShape shape = wave_shape(vector_bytes(processor_isa()) / int64_t(sizeof(A)), p.size.H);
-  const Kernels<S> all = kernels<S>();
-  const WavefrontKernels<S> kernels = *std::find_if(std::begin(all.wavefront), std::end(all.wavefront),
+  const Kernels<A> all = kernels<A>();
+  const WavefrontKernels<A> kernels = *std::find_if(std::begin(all.wavefront), std::end(all.wavefront),
                                                     [&](const auto& one) { return one.units == shape.units(); });
   const WavefrontArrays<A> arrays(shape, p.size, partition, arena);
   kernels.pack(p, arrays.weights);

@@ -1,31 +1,29 @@
 // The forward pass of one segment of layers over one chunk of time.
 
 // Unit u of a layer stands in vector u / U, lane u % U of the layer's.
-template <class Wave, class S>
-void pack_wave_layer(const Inputs<S>& p, int64_t layer, typename Wave::Weights& to) {
-  using A = Arithmetic<S>;
+template <class Wave, class A>
+void pack_wave_layer(const Inputs<A>& p, int64_t layer, typename Wave::Weights& to) {
   constexpr int U = Wave::lanes_of_layer;
   const int64_t H = p.size.H, lane0 = layer % Wave::G * U;
-  const LayerSource<S> w = layer_source(p, layer);
+  const LayerSource<A> w = layer_source(p, layer);
   for (int64_t u = 0; u < H; ++u) {
     const int64_t v = u / U, lane = lane0 + u % U;
     for (int64_t gate = 0; gate < 4; ++gate) {
       const int64_t row = gate * H + u;
       const A scale = A(base_two_scale(gate));
       for (int64_t k = 0; k < H; ++k) {
-        if (layer) to.x[k][gate][v][lane] = load(w.ih[row * H + k]) * scale;
-        to.h[k][gate][v][lane] = load(w.hh[row * H + k]) * scale;
+        if (layer) to.x[k][gate][v][lane] = w.ih[row * H + k] * scale;
+        to.h[k][gate][v][lane] = w.hh[row * H + k] * scale;
       }
-      to.bias[gate][v][lane] = load(w.bias[row]) * scale;
+      to.bias[gate][v][lane] = w.bias[row] * scale;
     }
-    for (int64_t row = 0; row < 3; ++row) to.peephole[row][v][lane] = load(w.peephole[row * H + u]) * A(sigmoid_scale);
+    for (int64_t row = 0; row < 3; ++row) to.peephole[row][v][lane] = w.peephole[row * H + u] * A(sigmoid_scale);
   }
   for (int64_t u = 0; u < U; ++u) to.shortcut[lane0 + u] = has_shortcut(p.options, layer);
 }
 
-template <class Wave, class S>
-void pack_wave(const Inputs<S>& p, void* packed) {
-  using A = Arithmetic<S>;
+template <class Wave, class A>
+void pack_wave(const Inputs<A>& p, void* packed) {
   constexpr int64_t units = Wave::units, columns = Wave::columns;
   const int64_t H = p.size.H, I = p.size.I;
   Arena arena{packed};
@@ -37,16 +35,15 @@ void pack_wave(const Inputs<S>& p, void* packed) {
     for (int64_t u = 0; u < H; ++u) {
       const int64_t row = gate * H + u, column = gate * units + u;
       const A scale = A(base_two_scale(gate));
-      to.first_bias[column] = load(p.weights.bias[row]) * scale;
-      for (int64_t k = 0; k < I; ++k) to.first[k * columns + column] = load(p.weights.ih_first[row * I + k]) * scale;
+      to.first_bias[column] = p.weights.bias[row] * scale;
+      for (int64_t k = 0; k < I; ++k) to.first[k * columns + column] = p.weights.ih_first[row * I + k] * scale;
     }
 }
 
-template <class Wave, class S>
+template <class Wave, class A>
 struct WaveSegment {
-  using A = Arithmetic<S>;
   static constexpr int W = Wave::W, U = Wave::lanes_of_layer;
-  const Forward<S>& p;
+  const Forward<A>& p;
   const Partition& partition;
   WaveWeights<A> weights;
   WaveScratch<A> scratch;
@@ -92,15 +89,15 @@ struct WaveSegment {
       for (int64_t n = 0; n < W; ++n) state.position[n] = A(pairs.position(pair, group) + n / U);
     }
     each_state(pair, [&](typename Wave::State& s, int64_t v, int64_t lane, int64_t at) {
-      if (p.h_0) s.h[v][lane] = load(p.h_0[at]);
-      if (p.c_0) s.c[v][lane] = load(p.c_0[at]);
+      if (p.h_0) s.h[v][lane] = p.h_0[at];
+      if (p.c_0) s.c[v][lane] = p.c_0[at];
     });
   }
 
   void store_states(int64_t pair) const {
     each_state(pair, [&](const typename Wave::State& s, int64_t v, int64_t lane, int64_t at) {
-      store(p.h_n + at, s.h[v][lane]);
-      store(p.c_n + at, s.c[v][lane]);
+      p.h_n[at] = s.h[v][lane];
+      p.c_n[at] = s.c[v][lane];
     });
   }
 
@@ -108,7 +105,7 @@ struct WaveSegment {
   // in other layers' with their bias.
   void project(int64_t d0, int64_t d1) const {
     const int64_t I = p.size.I, columns = Wave::columns, rows = (d1 < T ? d1 : T) - d0;
-    for (int64_t t = 0; t < rows; ++t) load_row(p.input + ((d0 + t) * p.size.B + sequence) * I, I, scratch.x + t * I);
+    for (int64_t t = 0; t < rows; ++t) copy(p.input + ((d0 + t) * p.size.B + sequence) * I, I, scratch.x + t * I);
     matmul<A>(rows, columns, I, {scratch.x, I, 1}, {weights.first, columns, false}, {weights.first_bias, 0},
               {scratch.projected, columns});
     for (int64_t t = 0; t < d1 - d0; ++t) {
@@ -121,8 +118,8 @@ struct WaveSegment {
 
   void store_output(int64_t t0, int64_t t1) const {
     for (int64_t t = t0; t < t1; ++t)
-      store_row(scratch.outputs[(pairs.count - 1) % 2] + t * Wave::units, p.size.H,
-                p.output + (t * p.size.B + sequence) * p.size.H);
+      copy(scratch.outputs[(pairs.count - 1) % 2] + t * Wave::units, p.size.H,
+           p.output + (t * p.size.B + sequence) * p.size.H);
   }
 
   template <bool previous>
@@ -168,7 +165,7 @@ struct WaveSegment {
       if (!Wave::paired)
         for (A* outputs : scratch.outputs) zero(outputs, T * Wave::units);
       for (int64_t t = T; t < p.size.T; ++t)
-        for (int64_t u = 0; u < p.size.H; ++u) store(p.output + (t * p.size.B + sequence) * p.size.H + u, A(0));
+        for (int64_t u = 0; u < p.size.H; ++u) p.output[(t * p.size.B + sequence) * p.size.H + u] = 0;
     }
     const int64_t first = segment * pairs.count / partition.segments,
                   after = (segment + 1) * pairs.count / partition.segments;
@@ -180,12 +177,11 @@ struct WaveSegment {
   }
 };
 
-template <class Wave, class S>
-void wave_forward(const Forward<S>& p, const Partition& partition, const void* packed, int64_t sequence,
+template <class Wave, class A>
+void wave_forward(const Forward<A>& p, const Partition& partition, const void* packed, int64_t sequence,
                   int64_t segment, int64_t chunk, void* workspace) {
-  using A = Arithmetic<S>;
   Arena weights{const_cast<void*>(packed)}, scratch{workspace};
-  const WaveSegment<Wave, S> part = {p,
+  const WaveSegment<Wave, A> part = {p,
                                      partition,
                                      WaveWeights<A>(Wave::shape, p.size, weights),
                                      WaveScratch<A>(Wave::shape, p.size, partition, scratch),
@@ -197,13 +193,13 @@ void wave_forward(const Forward<S>& p, const Partition& partition, const void* p
   part.run();
 }
 
-template <class V, int layer, class S>
-WavefrontKernels<S> wavefront_kernels() {
+template <class V, int layer, class A>
+WavefrontKernels<A> wavefront_kernels() {
   constexpr int U = wave_layers[layer].lanes, P = wave_layers[layer].vectors;
   if constexpr (U > V::width) {
     return {};
   } else {
     using W = Wave<V, U, P>;
-    return {W::units, pack_wave<W, S>, wave_forward<W, S>};
+    return {W::units, pack_wave<W, A>, wave_forward<W, A>};
   }
 }

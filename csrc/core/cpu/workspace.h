@@ -62,16 +62,15 @@ struct LayerwiseForwardArrays {
         scratch(partition.workers, bytes_of<ForwardBlockScratch<A>>(s, partition), arena) {}
 };
 
-// The gradients of a single group are summed in those of the problem, where these are of the type computed in.
-template <class S>
+// The gradients of a single group are summed in those of the problem.
+template <class A>
 struct LayerwiseBackwardArrays {
-  using A = Arithmetic<S>;
   A *packed, *gradients;  // gradients: (groups, packed_size)
   Scratch scratch;
 
   LayerwiseBackwardArrays(const Sizes& s, const Partition& partition, Arena& arena)
       : packed(partition.packing == Packing::ahead ? arena.take<A>(packed_size(s)) : nullptr),
-        gradients(partition.groups == 1 && sizeof(S) == sizeof(A) ? nullptr
+        gradients(partition.groups == 1 && sizeof(A) == sizeof(A) ? nullptr
                                                                   : arena.take<A>(partition.groups * packed_size(s))),
         scratch(partition.workers, bytes_of<BackwardBlockScratch<A>>(s, partition), arena) {}
 };
