@@ -60,3 +60,9 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         files.write_atomically(tmp_path / "file", fail)
     assert (tmp_path / "file").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    (tmp_path / "list").write_bytes(b"1GL1\n\xff\xfe")
+    with pytest.raises(InputError, match="list: cannot be read"):
+        files.read_text(tmp_path / "list")

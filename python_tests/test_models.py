@@ -192,6 +192,40 @@ def test_a_configuration_comes_back_from_toml(kind, tmp_path):
         config.updated({"model": {"dropout": 1.5}})
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "least", "refused"),
+    [
+        ("windows", "hidden_size", 1, 0),
+        ("windows", "num_layers", 1, 0),
+        ("windows", "window", 1, -1),
+        ("windows", "input_dropout", 0.0, -0.5),
+        ("windows", "dropout", 0.0, -0.5),
+        ("windows", "closest_per_positive", 0.5, 0.0),
+        ("windows", "negatives_per_positive", 0.5, 0.0),
+        ("windows", "positive_weight", 0.0, -0.5),
+        ("residues", "size", 2, 0),
+        ("residues", "lstm_layers", 1, 0),
+        ("residues", "pair_size", 2, 1),
+        ("residues", "input_dropout", 0.0, -0.5),
+        ("residues", "dropout", 0.0, -0.5),
+        ("residues", "negatives_per_complex", 1, 0),
+    ],
+)
+def test_the_least_value_of_a_field_is_taken_and_less_is_refused(kind, name, least, refused):
+    config = TrainingConfig().updated({"model": {"kind": kind}})
+    assert getattr(config.updated({"model": {name: least}}).model, name) == least
+    with pytest.raises(InputError, match=rf"model\.{name} is "):
+        config.updated({"model": {name: refused}})
+
+
+def test_the_card_of_one_model_is_its_ensembles_and_of_several_none(complex):
+    one, other = made_model("residues", complex), made_model("windows", complex)
+    one.card, other.card = {"trained on": 1}, {"trained on": 2}
+    assert Ensemble([one]).card == {"trained on": 1}
+    assert Ensemble([one, other]).card == {}
+    assert Ensemble([one, other], {"own": 3}).card == {"own": 3}
+
+
 # Training
 
 

@@ -133,3 +133,22 @@ def test_joined_neighbours_and_edges_are_those_of_each_partner(model):
         here = slice(start, start + len(partner))
         np.testing.assert_array_equal(residues.neighbours[here], np.where(neighbours < 0, -1, neighbours + start))
         np.testing.assert_array_equal(residues.edges[here], edges)
+
+
+def test_log_odds_in_training_are_those_of_the_pairs():
+    """Each pair of a batch of several complexes is scored as the complex by itself scores it."""
+    complexes = [made_complex(4), made_complex(2, "B", (7, 5)), made_complex(3, "C", (11, 6))]
+    model = made_model("residues", complexes[0]).eval()
+    (batch,) = ResidueExamples(model, complexes, Drawing(3))
+    with torch.no_grad():
+        found = model.calibrated(model(*batch.inputs)).numpy()
+    lengths, rows = batch.inputs[0].lengths.numpy(), batch.inputs[1].numpy()
+    starts = np.cumsum([0, *lengths])[:-1].reshape(-1, 2)
+    place = np.searchsorted(starts[:, 0], rows[0], side="right") - 1
+    for k, (start, length) in enumerate(zip(starts, lengths[::2], strict=True)):
+        one = next(c for c in complexes if len(c.receptor) == length)
+        expected = np.full((len(one.receptor), len(one.ligand)), np.nan, np.float32)
+        pairs = one.surface_pairs()
+        expected[tuple(pairs.T)] = model.pair_log_odds(*map(model.encode, one.partners), pairs)
+        receptor, ligand = rows[:, place == k] - start[:, None]
+        np.testing.assert_allclose(found[place == k], expected[receptor, ligand], rtol=0, atol=1e-5)

@@ -192,3 +192,18 @@ def test_memory_of_a_large_complex_stays_small():
         cwd=Path(__file__).parent,
     )
     assert int(done.stdout) < 100_000  # kilobytes
+
+
+def test_pairs_in_training_are_those_of_their_complex(complexes):
+    """Rows of the joined encoding, of which either partner may come first, with the label of the pair."""
+    for selection in ("closest", "random"):
+        examples = WindowExamples(made_model("windows", complexes[0], selection=selection), complexes, Drawing(8))
+        rows, labels = examples.draw(0)
+        starts = np.cumsum([0, *(len(partner) for one in complexes for partner in one.partners)])
+        side = np.searchsorted(starts, rows, side="right") - 1
+        assert (side[:, 0] // 2 == side[:, 1] // 2).all(), "both of one complex"
+        assert (side.sum(axis=1) % 2 == 1).all(), "a receptor and a ligand"
+        assert 0.3 < (side[:, 0] % 2).mean() < 0.7
+        for row, which, label in zip(rows, side, labels, strict=True):
+            receptor, ligand = (row - starts[which])[np.argsort(which)]
+            assert (complexes[which[0] // 2].contact_area[receptor, ligand] > 0) == label

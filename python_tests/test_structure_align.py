@@ -202,3 +202,13 @@ def test_coverage_is_of_the_shorter_chain(read):
     half = tuple(replace(atom, chain="K") for atom in base if atom.number <= 11)
     far = moved(base, shift=(0.0, 40.0, 0.0), chain="M")
     assert map_residues(read(base), read(far, half)).tolist() == [*range(22, 33), *range(11, 22)]
+
+
+def test_nearness_is_of_alpha_carbons(read):
+    """A copy whose other atoms lie elsewhere is as near as its alpha carbons are."""
+    base = helix(SEQUENCE)
+    odd = tuple(
+        atom if atom.name == "CA" else replace(atom, xyz=(atom.xyz[0], atom.xyz[1] + 9.0, atom.xyz[2]))
+        for atom in moved(base, chain="B")
+    )
+    assert map_residues(read(base), read(moved(base, shift=(0.0, 4.0, 0.0)), odd)).tolist() == list(range(22, 44))

@@ -134,3 +134,14 @@ def test_a_plane_is_flat():
     assert max(spread.max(), ratio.max()) < 1e-5
     curved = flat + np.column_stack([np.zeros((len(flat), 2)), -((flat - 18.0)[:, :2] ** 2).sum(axis=1) / 40])
     assert flatness(distances(curved), curved, np.ones(len(flat)), (10,))[:, 0].min() > 0.05
+
+
+def test_a_vector_without_length_stays_zero():
+    np.testing.assert_array_equal(unit(np.array([[0.0, 0, 0], [0, 3, 4]])), [[0.0, 0, 0], [0, 0.6, 0.8]])
+
+
+def test_points_that_coincide_far_away_have_no_distance():
+    points = np.repeat(np.random.default_rng(0).normal(scale=1e3, size=(200, 3)), 2, axis=0)
+    found = distances(points)
+    assert np.isfinite(found).all()
+    assert found[::2, 1::2].diagonal().max() < 1e-2

@@ -1,3 +1,4 @@
+import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -115,6 +116,12 @@ def test_unknown_feature_set(bundle):
         residue_features(bundle, "papre")
 
 
+def as_bytes(table):
+    stream = io.BytesIO()
+    np.save(stream, table)
+    return stream.getvalue()
+
+
 class TestCache:
     @pytest.fixture
     def computed(self, monkeypatch):
@@ -136,11 +143,20 @@ class TestCache:
         residue_features(bundle)
         assert len(computed) == 3
 
-    @pytest.mark.parametrize("damage", [b"", b"not an array", None])
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda content: b"",
+            lambda content: b"not an array",
+            lambda content: content[:-9],
+            lambda content: as_bytes(np.load(io.BytesIO(content))[:, 1:]),
+            lambda content: as_bytes(np.load(io.BytesIO(content)).astype(np.float32)),
+        ],
+    )
     def test_a_damaged_entry_is_computed_again(self, cache, bundle, computed, damage):
         first = residue_features(bundle)
         (entry,) = (cache / "features").iterdir()
-        entry.write_bytes(entry.read_bytes()[:-9] if damage is None else damage)
+        entry.write_bytes(damage(entry.read_bytes()))
         np.testing.assert_array_equal(residue_features(bundle), first)
         np.testing.assert_array_equal(residue_features(bundle), first)
         assert len(computed) == 2

@@ -25,9 +25,12 @@ def test_only_titratable_types_have_a_pka(helix_pair):
     assert np.nanmax(np.abs(predicted - model)) > 0.05
 
 
-def test_nothing_is_printed(helix_pair, capfd):
+def test_nothing_is_printed_or_written(helix_pair, capfd, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
     pka.propka_pka(helix_pair)
     assert capfd.readouterr() == ("", "")
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_a_disulphide_does_not_titrate(tmp_path):

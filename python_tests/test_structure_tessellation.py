@@ -61,3 +61,8 @@ def test_accessible_area_agrees_with_points_on_spheres(tmp_path):
 def test_what_would_stop_the_interpreter_is_refused(coordinates, radii):
     with pytest.raises(ValueError, match="atoms"):
         tessellate(np.array(coordinates), np.array(radii))
+
+
+def test_small_atoms_are_taken():
+    small = tessellate(np.array([[0.0, 0, 0], [3, 0, 0]]), np.array([0.5, 0.5]))
+    assert small is not None

@@ -64,9 +64,9 @@ def random_split(codes: Sequence[str], seed: int) -> Split:
     shuffled = np.random.default_rng(seed).permutation(sorted(codes)).tolist()
     train, validation, test = SHARES
     total = train + validation + test
-    # At least one in each part, however few there are.
-    first = min(max(round(len(codes) * train / total), 1), len(codes) - 2)
-    second = min(max(round(len(codes) * (train + validation) / total), first + 1), len(codes) - 1)
+    # At least one in each part, however few there are: of three, rounding leaves none to the last two.
+    first = min(round(len(codes) * train / total), len(codes) - 2)
+    second = min(round(len(codes) * (train + validation) / total), len(codes) - 1)
     parts = ["train"] * first + ["validation"] * (second - first) + ["test"] * (len(codes) - second)
     return dict(zip(shuffled, cast("list[Part]", parts), strict=True))
 
