@@ -9,7 +9,13 @@ from made_complexes import made_complex, save_complexes
 
 from resblock.errors import InputError
 from resblock.evaluation import evaluate
-from resblock.evaluation.homologues import find_homologues, read_homologues, write_homologues
+from resblock.evaluation.homologues import (
+    LocalAlignment,
+    best_local,
+    find_homologues,
+    read_homologues,
+    write_homologues,
+)
 from resblock.evaluation.splits import find_list, read_folds, read_split
 from resblock.models import Ensemble, load_ensemble
 from resblock.models.residues import ResidueModel
@@ -204,3 +210,7 @@ def test_models_of_different_features_make_an_ensemble(prepared, config, lists, 
     assert [row.name for row in rows] == ["small, seed 1", "windows, seed 1", ENSEMBLE]
     for name, features in {"small": "extended", "windows": "paper"}.items():
         assert load_ensemble(tmp_path / f"cv/{name}/seed-1/fold-1/weights.safetensors").feature_set == features
+
+
+def test_sequences_without_a_letter_alike_have_no_alignment():
+    assert best_local(["A" * 30], ["W" * 30]) == LocalAlignment(0.0, 0, 0.0)

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_complexes import made_complex, made_model
 from scipy.stats import gmean, hypergeom
 from sklearn.metrics import roc_auc_score
 
-from resblock.evaluation import metrics, ranking
+from resblock.evaluation import evaluate, metrics, rank, ranking
 
 
 def sorted_rank(scores, labels):
@@ -104,11 +105,11 @@ def test_summary():
     labels = np.zeros(2000, dtype=bool)
     labels[0] = True
     results = []
-    for rank in (1, 2, 3, 100, 1000):
+    for place in (1, 2, 3, 100, 1000):
         scores = np.zeros(2000)
-        scores[1:rank] = 2.0
+        scores[1:place] = 2.0
         scores[0] = 1.0
-        results.append(metrics.metrics_of(str(rank), scores, labels, 10))
+        results.append(metrics.metrics_of(str(place), scores, labels, 10))
     whole = metrics.summarise(results)
     assert whole.ncpd == 2  # ranks 1 and 2 of 2000 are within 1 per mille
     assert whole.median_rfpp == 3
@@ -207,3 +208,19 @@ def test_a_dimer_whose_pairs_are_all_true():
 def test_tables_are_refused():
     with pytest.raises(ValueError, match="equal lengths"):
         ranking.auroc([[1.0], [2.0]], [[True], [False]])
+
+
+def test_the_order_is_of_scores_unless_the_diverse_one_is_asked_for():
+    complex = made_complex(4)
+    scores = np.random.default_rng(1).normal(size=complex.surface_shape)
+    by_score = metrics.metrics_of(complex.code, scores.reshape(-1), complex.labels(), min(complex.surface_shape))
+    assert rank(complex, scores) == by_score
+    assert rank(complex, scores, diverse=True) != by_score
+
+
+def test_every_result_is_shown_as_it_comes():
+    complexes = [made_complex(k, f"D{k}") for k in range(3)]
+    seen = []
+    results = evaluate(made_model("residues", complexes[0]), complexes, progress=seen.append)
+    assert seen == results
+    assert [result.code for result in seen] == ["D0", "D1", "D2"]

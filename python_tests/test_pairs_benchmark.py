@@ -95,7 +95,7 @@ def test_formats_can_be_mixed(tmp_path):
 
 
 def test_one_failure_stops_nothing_and_a_second_run_does_what_is_left(complexes, tmp_path):
-    out = tmp_path / "out"
+    out = tmp_path / "new" / "out"
     seen = []
     first = prepare_benchmark(complexes, out, jobs=2, progress=lambda entry, total: seen.append((entry.code, total)))
     assert [entry.code for entry in first.done] == ["GOOD", "SMALL"]
