@@ -10,6 +10,8 @@ from made_complexes import made_complex, save_complexes
 from resblock.errors import InputError
 from resblock.evaluation import evaluate
 from resblock.evaluation.homologues import (
+    COLUMNS,
+    SCORE,
     LocalAlignment,
     best_local,
     find_homologues,
@@ -214,3 +216,18 @@ def test_models_of_different_features_make_an_ensemble(prepared, config, lists, 
 
 def test_sequences_without_a_letter_alike_have_no_alignment():
     assert best_local(["A" * 30], ["W" * 30]) == LocalAlignment(0.0, 0, 0.0)
+
+
+def test_an_alignment_of_few_columns_makes_no_homologues():
+    """Tryptophans score 11 each: what is alike to the end scores enough, and counts from `COLUMNS` columns on."""
+    for shared, homologous in ((COLUMNS, True), (COLUMNS - 1, False)):
+        first, second = "W" * shared + "G" * 40, "W" * shared + "P" * 40
+        best = best_local([first], [second])
+        assert (best.columns, best.score, best.homologous) == (shared, 11.0 * shared, homologous)
+        assert best.score > SCORE
+        names = {"W": "TRP", "G": "GLY", "P": "PRO"}
+        dimers = [
+            with_sequence(made_complex(k, code), [names[letter] for letter in letters])
+            for k, (code, letters) in enumerate({"A": first, "B": second}.items())
+        ]
+        assert find_homologues(dimers)["A"] == ({"B"} if homologous else set())

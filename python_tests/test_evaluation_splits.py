@@ -1,12 +1,23 @@
 """Splits: by chance, and by lists."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resblock.errors import InputError
-from resblock.evaluation.splits import PARTS, codes_of, find_list, part_of, random_split, read_split, write_split
+from resblock.evaluation.splits import (
+    PARTS,
+    codes_of,
+    find_list,
+    part_of,
+    random_split,
+    read_folds,
+    read_split,
+    write_split,
+)
 
 
 @given(st.sets(st.text("ABC123", min_size=1), min_size=3), st.integers(0, 2**32 - 1), st.randoms())
@@ -68,3 +79,17 @@ def test_the_included_lists_agree():
     assert sorted(without) == part_of(find_list("all"), "train")
     assert codes_of(without, "test") == part_of(find_list("paper_test"), "test")
     assert len(codes_of(without, "train")) == 164
+
+
+def test_a_file_goes_before_an_included_list_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_list("paper_test").is_file()
+    assert find_list("absent") == Path("absent")
+    (tmp_path / "paper_test").write_text("1ABC\n")
+    assert part_of(find_list("paper_test"), "test") == ["1ABC"]
+
+
+def test_a_bad_line_of_folds_is_named(tmp_path):
+    (tmp_path / "folds").write_text("1ABC 1\n2ABC one\n")
+    with pytest.raises(InputError, match="folds, line 2: '2ABC one'"):
+        read_folds(tmp_path / "folds")

@@ -207,3 +207,21 @@ def test_pairs_in_training_are_those_of_their_complex(complexes):
         for row, which, label in zip(rows, side, labels, strict=True):
             receptor, ligand = (row - starts[which])[np.argsort(which)]
             assert (complexes[which[0] // 2].contact_area[receptor, ligand] > 0) == label
+
+
+def test_inputs_in_training_are_the_windows_of_the_pairs(complexes):
+    model = made_model("windows", complexes[0])
+    examples = WindowExamples(model, complexes, Drawing(64))
+    rows, _ = examples.draw(0)
+    windows, lengths = zip(*(batch.inputs for batch in examples), strict=True)
+    encodings = [model.encode(partner) for one in complexes for partner in one.partners]
+    starts = np.cumsum([0, *(len(one.around) for one in encodings)])
+    side = np.searchsorted(starts, rows, side="right") - 1
+    found, length = torch.cat(windows, dim=1), torch.cat(lengths)
+    for k in range(0, len(rows), 37):
+        first, second = side[k]
+        pair = (rows[k] - starts[side[k]])[None]
+        expected, steps = windows_around(encodings[first], encodings[second], pair)
+        assert length[k] == steps[0]
+        torch.testing.assert_close(found[: steps[0], k], expected[: steps[0], 0], rtol=0, atol=0)
+        assert (found[steps[0] :, k] == 0).all()
