@@ -8,6 +8,7 @@ from command_line import assert_refused, contents
 from synthetic import helix, write
 
 import resblock
+from resblock.cli.directory import written_whole
 from resblock.report.tables import PAIR_COLUMNS
 
 EXAMPLE = Path(resblock.__file__).parent / "example"
@@ -160,6 +161,27 @@ def test_an_earlier_prediction_is_replaced(run, tmp_path):
     before = contents(out)
     assert run("predict", "--example", "--out", out)[0] == 0
     assert len((out / "pairs.csv").read_text()) > len(before["pairs.csv"])
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_directory_is_exchanged_in_one_step(tmp_path, monkeypatch):
+    """There is no moment at which a killed process leaves nothing in its place."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").touch()
+    monkeypatch.setattr("resblock.cli.directory.os.rename", None)
+    with written_whole(out) as new:
+        (new / "new").touch()
+    assert [p.name for p in out.iterdir()] == ["new"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_directory_is_replaced_where_none_can_be_exchanged(tmp_path, monkeypatch):
+    monkeypatch.setattr("resblock.cli.directory._exchanged", lambda one, other: False)
+    (tmp_path / "out").mkdir()
+    with written_whole(tmp_path / "out") as new:
+        (new / "new").touch()
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["new"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 

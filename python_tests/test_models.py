@@ -315,3 +315,13 @@ def test_complexes_without_contacts_are_refused_or_left_out(model, complex):
         model.examples([unknown], Drawing(4))
     without = dataclasses.replace(complex, contact_area=np.zeros_like(complex.contact_area))
     assert model.examples([without], Drawing(4)).batches == 0
+
+
+def test_log_odds_that_are_no_numbers_are_refused(model, complex):
+    """Finite weights can be too large for the numbers they make."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1e38)
+    model.eval()
+    with pytest.raises(InputError, match="log-odds that are not finite"):
+        model.complex_log_odds(complex)

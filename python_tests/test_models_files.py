@@ -78,6 +78,16 @@ def changed(path, tensors=None, **changes):
     safetensors.torch.save_file(held, path, {"resblock": json.dumps(description | changes)})
 
 
+def put(path, name, value, dtype=None):
+    """Rewrite a file with one number of a tensor changed, and perhaps its type."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        held = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    held[name] = held[name].to(dtype)
+    held[name].view(-1)[-1] = value
+    safetensors.torch.save_file(held, path, metadata)
+
+
 ONE = {"a": torch.ones(2)}
 BROKEN = {
     "missing": lambda path: path.unlink(),
@@ -102,6 +112,12 @@ BROKEN = {
     "no config": lambda path: changed(path, models={"config": None}),
     "a name short": lambda path: changed(path, models={"feature_names": ["IC"]}),
     "a tensor short": lambda path: changed(path, tensors=["0.mean", "0.scale"]),
+    "a number that is none": lambda path: put(path, "0.network.lstm.weight_hh", torch.nan),
+    "an infinite bias": lambda path: put(path, "0.network.lstm.bias", -torch.inf),
+    "an infinite mean": lambda path: put(path, "0.mean", torch.inf),
+    "a scale of zero": lambda path: put(path, "0.scale", 0.0),
+    "a shift that is none": lambda path: put(path, "0.log_odds_shift", torch.nan),
+    "half precision": lambda path: put(path, "0.network.lstm.weight_hh", 0.0, torch.float16),
 }
 
 

@@ -1,6 +1,7 @@
 """Complexes, and the files that hold prepared ones."""
 
 import io
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -230,3 +231,44 @@ def test_two_chains_on_a_side_are_no_dimer(made):
 def test_what_is_not_said_is_not_known(made):
     bare = Complex("BARE", made.receptor, made.ligand)
     assert (bare.contact_area, bare.distance, bare.lost_contacts, bare.key) == (None, None, 0, "")
+
+
+INCONSISTENT = {
+    "rows": ("receptor_features", lambda v: v[:-1]),
+    "columns": ("ligand_features", lambda v: v[:, 1:]),
+    "a type": ("receptor_surface", lambda v: v.astype(np.int64)),
+    "turned pairs": ("contact_area", lambda v: v.T.copy()),
+    "negative areas": ("contact_area", lambda v: -v - 1),
+    "doubled": ("distance", lambda v: v.astype(np.float64)),
+    "a flat backbone": ("ligand_backbone", lambda v: v.reshape(len(v), -1)),
+    "centres of others": ("receptor_centres", lambda v: v[:, :2]),
+    "links": ("ligand_linked", lambda v: v[:1]),
+    "sequences": ("receptor_sequence", lambda v: np.append(v, "M")),
+    "names": ("ligand_name", lambda v: v[:-1]),
+}
+
+
+@pytest.mark.parametrize("how", INCONSISTENT)
+def test_arrays_that_do_not_fit_together_are_refused(how, made, tmp_path):
+    save_complex(tmp_path / "x.npz", made)
+    entry, change = INCONSISTENT[how]
+    arrays = dict(np.load(tmp_path / "x.npz"))
+    arrays[entry] = change(arrays[entry])
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InputError, match=r"x\.npz: not a usable prepared complex"):
+        load_complex(tmp_path / "x.npz")
+
+
+def test_an_entry_larger_than_its_bytes_takes_no_memory(made, tmp_path):
+    save_complex(tmp_path / "x.npz", made)
+    arrays = dict(np.load(tmp_path / "x.npz"))
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for name, array in arrays.items():
+            stream = io.BytesIO()
+            np.save(stream, array)
+            content = stream.getvalue()
+            if name == "distance":
+                content = content.replace(b"(20, 6), }", b"(20000, 600000000), }", 1)
+            archive.writestr(f"{name}.npy", content)
+    with pytest.raises(InputError, match="not a usable prepared complex"):
+        load_complex(tmp_path / "x.npz")

@@ -1,8 +1,12 @@
 """The files of a prediction: read back, they say what was predicted, under the author's numbers."""
 
+import ast
 import csv
 import io
+import os
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from rich.console import Console
 from resblock.pairs.tables import RankedPair
 from resblock.report import pairs_table, write_report, write_scored_structure
 from resblock.report.tables import PAIR_COLUMNS, write_pairs_csv
+from resblock.report.viewers import chimerax_string, pymol_string
 from resblock.structure import Partner, Residue, read_partner
 
 BACKBONE = np.array([[0.0, 0.0, 0.0], [1.46, 0.0, 0.0], [2.0, 0.7, 0.0]])  # N, CA, C
@@ -232,10 +237,10 @@ def test_chimerax_script_selects_the_residues(report):
     assert "open ligand.cif id 2" in text
     pairs = re.findall(r"^name (pair_\d+) (.*)$", text, flags=re.MULTILINE)
     assert pairs == [
-        # A blank chain has no name in ChimeraX: everything but the other chain.
-        ("pair_1", "(#1:52A & ~#1/H) | #2/B:7B"),
-        ("pair_2", "(#1:52 & ~#1/H) | #2/B:1"),
-        ("pair_3", "(#1:-5 & ~#1/H) | #2/B:7B"),
+        # A blank chain has no name in ChimeraX: the atoms' numbers.
+        ("pair_1", "(#1@@serial_number>=10 & #1@@serial_number<=12) | #2/B:7B"),
+        ("pair_2", "(#1@@serial_number>=7 & #1@@serial_number<=9) | #2/B:1"),
+        ("pair_3", "(#1@@serial_number>=1 & #1@@serial_number<=3) | #2/B:7B"),
     ]
     assert text.count("show #2/B:7B atoms") == 1
     assert "color #2/B:7B #b2182b" in text
@@ -269,7 +274,47 @@ def test_one_pair_alone_can_be_shown(tmp_path):
     assert "0xb2182b" in (tmp_path / "view.pml").read_text()
 
 
-def test_blank_chain_alone_needs_no_exclusion(tmp_path):
-    alone = partner("r.pdb", [r for r in RECEPTOR.residues if not r.chain])
-    write_report(tmp_path, RANKED[:1], alone, LIGAND, receptor_scores=RECEPTOR_SCORES[:4], ligand_scores=LIGAND_SCORES)
-    assert "name pair_1 #1:52A | #2/B:7B\n" in (tmp_path / "view.cxc").read_text()
+EVIL = 'X"+str(open("INJECTED","w"))+"'
+
+
+@pytest.mark.parametrize(
+    ("chain", "name"), [("A", EVIL), (EVIL, "ALA"), ("A\nquit\n", "ALA"), ("A;quit", "ALA"), ("A-2", "ALA")]
+)
+def test_names_run_nothing_in_pymol_and_select_one_residue(tmp_path, chain, name):
+    residues = [Residue(chain, 1, "", name, "ALA"), Residue("A", 1, "", "GLY", "GLY")]
+    odd = partner("odd.cif", residues, linked=[False, False])
+    pairs = [RankedPair(1, 0.5, odd.residues[0], LIGAND.residues[0])]
+    write_report(tmp_path, pairs, odd, LIGAND, receptor_scores=np.zeros(2), ligand_scores=LIGAND_SCORES)
+    for script in ("view.pml", "view.cxc"):
+        text = (tmp_path / script).read_text()
+        assert '"+str(' not in text
+        assert ";quit" not in text
+        assert "\nquit" not in text
+    plain = chain == "A"
+    assert ("(receptor and id 1-3)" in (tmp_path / "view.pml").read_text()) != plain
+    assert ("(#1@@serial_number>=1 & #1@@serial_number<=3)" in (tmp_path / "view.cxc").read_text()) != plain
+    pymol = shutil.which("pymol")
+    if pymol is None:
+        return
+    # What PyMOL itself makes of it: the script runs to its end, and selects the residue alone.
+    with (tmp_path / "view.pml").open("a") as script:
+        script.write("select chosen, pair_1 and receptor\npython\ncmd.save('chosen.pdb', 'chosen')\npython end\n")
+    # With the system's own Python, for which it was made.
+    environment = {"PATH": os.defpath, "HOME": str(tmp_path)}
+    command = [pymol, "-cq", "view.pml"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=120)
+    assert not (tmp_path / "INJECTED").exists()
+    if not set(chain + name) & set('\n";'):  # a file that holds these is another than was meant
+        assert len(biopython_residues(tmp_path / "chosen.pdb")) == (2 if plain else 1)
+
+
+@pytest.mark.parametrize("quote", [pymol_string, chimerax_string])
+@given(text=st.text())
+def test_a_quoted_text_is_one_word_of_its_language(quote, text):
+    quoted = quote(text)
+    assert quoted[0] == quoted[-1] == '"'
+    assert len(quoted) == len(text) + 2
+    assert not set(quoted[1:-1]) & set('"\\;\n\r#$%`{}[]<>|&')
+    assert ast.literal_eval(quoted) == quoted[1:-1]
+    kept = "MSE 52A (1, 3)"
+    assert quote(kept) == f'"{kept}"'

@@ -6,7 +6,7 @@ import pytest
 from synthetic import ALL_TYPES, helix, modified, moved, write
 
 from resblock.errors import InputError
-from resblock.structure import pka, read_partner
+from resblock.structure import notes, pka, read_partner
 from resblock.structure.frame import canonical_frame
 
 
@@ -131,3 +131,13 @@ def test_impossible_geometry_is_refused(helix_pair, monkeypatch):
 def test_a_partner_of_the_largest_size_is_predicted(helix_pair, monkeypatch):
     monkeypatch.setattr(pka, "MAX_RESIDUES", 40)
     assert np.nanmax(np.abs(pka.propka_pka(helix_pair) - pka.model_pka(helix_pair))) > 0.05
+
+
+def test_atoms_that_lie_on_others_are_not_shown_to_propka(helix_pair, monkeypatch):
+    """PROPKA's search for rings takes hours among bonds that are none."""
+    assert pka.is_beyond(helix_pair) == ""
+    crowded = replace(helix_pair, coordinates=helix_pair.coordinates * 0.4)
+    assert "atoms lie on others (chain A residue" in pka.is_beyond(crowded)
+    monkeypatch.setattr(pka.propka.run, "single", None)
+    np.testing.assert_array_equal(pka.propka_pka(crowded), pka.model_pka(crowded))
+    assert any("model pKa in place of PROPKA's" in line for line in notes(crowded))

@@ -8,7 +8,7 @@ import pytest
 from synthetic import helix, mmcif, modified, moved, pdb, write
 
 from resblock.errors import InputError
-from resblock.structure import notes, pka, read, read_partner
+from resblock.structure import PartnerFeatures, notes, pka, read, read_partner
 
 EDGE_CASES = Path(__file__).parent / "edge_cases"
 
@@ -288,3 +288,46 @@ def test_insertion_codes_and_numbers_tell_residues_apart(tmp_path):
     twice = tuple(replace(a, number=5, insertion_code="A") if a.number == 7 else a for a in atoms)
     with pytest.raises(InputError, match="chain A residue ALA 5A atom N: this chain"):
         made(tmp_path, twice)
+
+
+# What no protein looks like
+
+
+@pytest.mark.parametrize("shift", [0.3, 0.9])
+def test_chains_that_lie_on_one_another_are_refused(tmp_path, shift):
+    base = helix("MKTAYIAKQRQISF")
+    atoms = base + moved(base, shift=(shift, 0.0, 0.0), chain="B")
+    with pytest.raises(InputError, match=r"chains A and B lie on one another .*; choose one"):
+        made(tmp_path, atoms)
+    assert len(read_partner(tmp_path / "made.pdb", ["B"])) == 14
+
+
+def test_a_few_clashes_are_no_copies(tmp_path):
+    """A helix across another meets it in one residue."""
+    base = helix("MKTAYIAKQRQISF")
+    across = moved(base, rotation=np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]]), chain="B")
+    here, there = (next(np.array(a.xyz) for a in atoms if a.name == "CA" and a.number == 7) for atoms in (base, across))
+    shifted = moved(across, shift=tuple(here - there + 0.5))
+    assert made(tmp_path, base + shifted).chains == ("A", "B")
+
+
+@pytest.mark.parametrize("name", ['X"+1+"', "A;B", "A\\B", "\x07", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+@pytest.mark.parametrize("field", ["chain", "residue"])
+def test_names_have_an_alphabet(tmp_path, field, name):
+    text = mmcif([replace(atom, **{field: "QQQ"}) if atom.number == 2 else atom for atom in helix("AAAA")])
+    (tmp_path / "odd.cif").write_text(text.replace("QQQ", f"'{name}'"), encoding="utf-8")
+    with pytest.raises(InputError, match=rf"odd\.cif: {field} name .* has signs that no name has"):
+        read_partner(tmp_path / "odd.cif")
+
+
+def test_coordinates_in_another_unit_are_refused_by_name(tmp_path, cache):
+    far = [replace(atom, xyz=tuple(30.0 * x for x in atom.xyz)) for atom in helix("MKTAYIAK")]
+    with pytest.raises(InputError, match=r"made\.pdb: .* are the coordinates in Angstrom\?"):
+        PartnerFeatures.of(made(tmp_path, far))
+
+
+@pytest.mark.parametrize("written", ["   nan", "   inf", "  -inf"])
+def test_an_occupancy_that_is_no_number_counts_as_full(tmp_path, written):
+    lines = pdb(helix("AAAA")).splitlines()
+    (tmp_path / "odd.pdb").write_text("\n".join(line[:54] + written + line[60:] for line in lines))
+    assert read_partner(tmp_path / "odd.pdb").digest == made(tmp_path, helix("AAAA")).digest

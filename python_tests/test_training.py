@@ -5,6 +5,7 @@ import gc
 import json
 import math
 import shutil
+import tempfile
 import weakref
 
 import numpy as np
@@ -23,6 +24,7 @@ from resblock.training.config import TrainingConfig, read_toml, resolve_config
 from resblock.training.data import TrainingData, ValidationComplex
 from resblock.training.module import Training
 from resblock.training.run import new_model, train
+from resblock.training.trainer import WholeCheckpoints
 
 SMALL = (
     "model.negatives_per_positive=3",
@@ -335,3 +337,24 @@ def test_training_flushes_denormals_and_leaves_the_setting_as_it_was(prepared, c
     train(prepared, tmp_path / "run", config)
     assert set(seen) == {True}
     assert not is_flushed()
+
+
+def test_checkpoints_need_no_directory_of_temporary_files(prepared, config, finished, tmp_path, monkeypatch):
+    """What another file system holds cannot be put in place in one step."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    assert train(prepared, tmp_path / "run", config).weights.read_bytes() == finished[1].weights.read_bytes()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    WholeCheckpoints().save_checkpoint({"epoch": 1}, path)
+
+    def fail(checkpoint, stream):
+        stream.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match="No space"):
+        WholeCheckpoints().save_checkpoint({"epoch": 2}, path)
+    assert torch.load(path) == {"epoch": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]

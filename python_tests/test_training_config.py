@@ -68,6 +68,18 @@ def test_a_bad_configuration_names_file_and_field(text, tmp_path):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "text", ["[optimisation]\nseed = " + "9" * 10_000, "[model]\nkind = " + "[" * 100_000], ids=["digits", "nested"]
+)
+def test_what_cannot_be_read_as_toml_is_refused(text, tmp_path):
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(InputError, match="is no TOML"):
+        resolve_config("paper", tmp_path / "config.toml")
+    name, _, value = text.partition("\n")[2].partition(" = ")
+    with pytest.raises(InputError):
+        resolve_config(settings=(f"{text[1 : text.index(']')]}.{name}={value}",))
+
+
 @pytest.mark.parametrize("setting", ["hidden_size=8", "model.hidden_size", "=", "model.=3", "a.b=1"])
 def test_a_bad_setting_is_named(setting):
     with pytest.raises(InputError, match="setting '"):

@@ -22,6 +22,7 @@ from resblock.models import Ensemble, Progress, probability
 from resblock.pairs import Complex
 from resblock.pairs.diverse import diverse_order
 from resblock.pairs.tables import RankedPair
+from resblock.processes import end_with_parent
 from resblock.report import write_report
 from resblock.structure import Partner, PartnerFeatures, notes, read_partner
 
@@ -188,7 +189,8 @@ def _features(
     if processes > 1 and min(len(receptor), len(ligand)) >= WORTH_A_PROCESS:
         try:
             # Spawned, because forking a process that holds torch's threads can hang.
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(1, context, initializer=end_with_parent) as pool:
                 other = pool.submit(PartnerFeatures.of, ligand, features)
                 return PartnerFeatures.of(receptor, features), other.result()
         except (BrokenProcessPool, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -10,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from resblock.errors import InputError
+
+#: Of Linux's renameat2: paths are relative to the working directory, and the two are exchanged.
+_WORKING_DIRECTORY, _EXCHANGE = -100, 2
 
 
 def check_replaceable(directory: Path, sign: Collection[str], own: Collection[str], inputs: Sequence[Path]) -> None:
@@ -66,8 +70,23 @@ def written_whole(directory: Path) -> Iterator[Path]:
         new = temporary / "new"
         new.mkdir()
         yield new
-        if target.exists():
-            os.rename(target, temporary / "old")
-        os.rename(new, target)
+        _put_in_place(new, target, temporary / "old")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(new: Path, target: Path, old: Path) -> None:
+    """Let `new` take the place of `target`, which goes to `old` if it exists."""
+    if not target.exists() or not _exchanged(new, target):
+        if target.exists():
+            os.rename(target, old)
+        os.rename(new, target)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two directories in one step, where the system can: a process killed between two renames leaves none."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    paths = os.fsencode(one), os.fsencode(other)
+    return bool(rename(_WORKING_DIRECTORY, paths[0], _WORKING_DIRECTORY, paths[1], _EXCHANGE) == 0)

@@ -89,12 +89,23 @@ class PairScorer(ABC, Generic[E]):
         """(P,) log-odds that (P, 2) residues of receptor and ligand touch."""
 
     def blocks(self, receptor: E, ligand: E) -> Iterator[NDArray[np.float32]]:
-        """Log-odds of all surface pairs, row by row, (P,) at most `block_size` at a time."""
+        """Log-odds of all surface pairs, row by row, (P,) at most `block_size` at a time.
+
+        Raises
+        ------
+        InputError
+            If one is not finite.
+        """
         n, m = len(receptor.surface), len(ligand.surface)
         for start in range(0, n * m, self.block_size):
             row, column = np.divmod(np.arange(start, min(start + self.block_size, n * m)), m)
             pairs = np.stack([receptor.surface[row], ligand.surface[column]], axis=1)
-            yield self.pair_log_odds(receptor, ligand, pairs)
+            block = self.pair_log_odds(receptor, ligand, pairs)
+            if not np.isfinite(block).all():
+                raise InputError(
+                    "log-odds that are not finite: the network's weights are out of range; use other weights"
+                )
+            yield block
 
     def log_odds(self, receptor: E, ligand: E, progress: Progress | None = None) -> NDArray[np.float32]:
         """Log-odds of all pairs of surface residues; the same weights, partners and device give the same bits.

@@ -99,5 +99,17 @@ def _model(entry: Mapping[str, Any], state: Mapping[str, Tensor]) -> Model[Any]:
         raise ValueError(f"version {entry['version']} of the kind {kind.kind!r}, wanted {kind.version}")
     scaling = Scaling(tuple(entry["feature_names"]), state["mean"].numpy(), state["scale"].numpy())
     model = kind(kind.Config(**entry["config"]), scaling, entry["card"])
+    _check_tensors(state, model.state_dict())
     model.load_state_dict(state)
     return model
+
+
+def _check_tensors(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Refuse numbers that would score pairs without an error, and wrongly."""
+    for name, tensor in state.items():
+        if name in own and tensor.dtype != own[name].dtype:
+            raise ValueError(f"{name} is {tensor.dtype}, wanted {own[name].dtype}")
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+    if not (state["scale"] > 0).all():
+        raise ValueError("scale holds numbers that are not positive")

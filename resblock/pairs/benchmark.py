@@ -23,6 +23,7 @@ from resblock.files import read_bytes
 from resblock.pairs.complex import Complex
 from resblock.pairs.labels import LABEL_VERSION, label_pairs
 from resblock.pairs.prepared import FORMAT_VERSION, save_complex, stored_key
+from resblock.processes import end_with_parent
 from resblock.structure.features import FEATURE_VERSION, PartnerFeatures
 from resblock.structure.read import read_partner
 
@@ -217,7 +218,8 @@ def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[Prepared]:
         return
     # Spawned, because forking a process that holds torch's threads can hang.
     context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(min(jobs, len(tasks)), context) as pool:
+    workers = min(jobs, len(tasks))
+    with _one_thread_each(), ProcessPoolExecutor(workers, context, initializer=end_with_parent) as pool:
         futures = {pool.submit(_prepare, *task): task[0].name for task in tasks}
         try:
             for future in as_completed(futures):

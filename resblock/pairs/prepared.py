@@ -8,6 +8,7 @@ for each partner, with ``receptor_`` or ``ligand_`` before the name, every attri
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tokenize
 import zipfile
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from resblock.errors import InputError
 from resblock.files import write_atomically
@@ -25,6 +26,7 @@ from resblock.pairs.complex import Complex
 from resblock.structure.backbone import Backbone
 from resblock.structure.features import PartnerFeatures
 from resblock.structure.partner import Residue
+from resblock.structure.scales import BACKBONE_ATOMS
 
 #: Raise it whenever the meaning of a stored array changes.
 FORMAT_VERSION: Final = 4
@@ -74,12 +76,14 @@ def load_complex(path: str | os.PathLike[str]) -> Complex:
         The file is missing, damaged, of another kind or of another format version.
     """
     with _open(path) as arrays:
+        receptor, ligand = (_partner_from(arrays, role) for role in ("receptor", "ligand"))
+        pairs = (len(receptor), len(ligand))
         return Complex(
             code=str(arrays["code"]),
-            receptor=_partner_from(arrays, "receptor"),
-            ligand=_partner_from(arrays, "ligand"),
-            contact_area=_known(arrays["contact_area"]),
-            distance=_known(arrays["distance"]),
+            receptor=receptor,
+            ligand=ligand,
+            contact_area=_known(arrays, "contact_area", pairs),
+            distance=_known(arrays, "distance", pairs),
             lost_contacts=int(arrays["lost_contacts"]),
             key=str(arrays["key"]),
         )
@@ -122,9 +126,10 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Mapping[str, NDArray[Any]]]:
     """The archive's arrays, each read when asked for; what goes wrong meanwhile is the file's fault."""
     try:
         archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
+        if not isinstance(archive, np.lib.npyio.NpzFile) or archive.zip is None:
             raise ValueError("not an .npz archive")
         with archive:
+            _check_sizes(archive.zip)
             version = int(archive["format_version"])
             if version != FORMAT_VERSION:
                 raise ValueError(f"format version {version}, this program reads {FORMAT_VERSION}")
@@ -136,8 +141,32 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Mapping[str, NDArray[Any]]]:
         raise InputError(f"{path}: not a usable prepared complex ({reason}); run `resblock prepare`") from None
 
 
-def _known(table: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    return table if table.size else None
+def _checked(arrays: Mapping[str, NDArray[Any]], name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """An array of a known type and shape."""
+    array = arrays[name]
+    if array.dtype != dtype or array.shape != shape:
+        raise ValueError(f"{name} is {array.dtype} of shape {array.shape}, which does not fit the rest")
+    return array
+
+
+def _check_sizes(archive: zipfile.ZipFile) -> None:
+    """Refuse entries that say they hold more numbers than bytes, before memory is taken for these."""
+    for entry in archive.infolist():
+        with archive.open(entry) as stream:
+            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, _, dtype = read_header[np.lib.format.read_magic(stream)](stream)
+            if math.prod(shape) * dtype.itemsize != entry.file_size - stream.tell():
+                raise ValueError(f"{entry.filename} is not as long as it says")
+
+
+def _known(arrays: Mapping[str, NDArray[Any]], name: str, pairs: tuple[int, int]) -> NDArray[np.float32] | None:
+    """A pair table, which may be unknown."""
+    if arrays[name].size == 0:
+        return None
+    table = _checked(arrays, name, np.float32, pairs)
+    if (table < 0).any():
+        raise ValueError(f"{name} holds negative numbers")
+    return table
 
 
 def _partner_arrays(partner: PartnerFeatures) -> dict[str, NDArray[Any]]:
@@ -157,12 +186,23 @@ def _partner_arrays(partner: PartnerFeatures) -> dict[str, NDArray[Any]]:
 
 def _partner_from(arrays: Mapping[str, NDArray[Any]], role: str) -> PartnerFeatures:
     columns = [arrays[f"{role}_{field}"].tolist() for field in _RESIDUE_FIELDS]
+    residues = tuple(Residue(*values) for values in zip(*columns, strict=True))
     texts: dict[str, Any] = {name: tuple(arrays[f"{role}_{name}"].tolist()) for name in _TEXTS}
-    tables: dict[str, Any] = {name: arrays[f"{role}_{name}"] for name in _ARRAYS}
-    return PartnerFeatures(
+    n, columns_of_features = len(residues), len(texts["feature_names"])
+
+    def table(name: str, dtype: DTypeLike, *shape: int) -> NDArray[Any]:
+        return _checked(arrays, f"{role}_{name}", dtype, (n, *shape))
+
+    partner = PartnerFeatures(
         path=str(arrays[f"{role}_path"]),
-        residues=tuple(Residue(*values) for values in zip(*columns, strict=True)),
-        backbone=Backbone(arrays[f"{role}_backbone"], arrays[f"{role}_linked"]),
+        residues=residues,
+        backbone=Backbone(table("backbone", np.float64, len(BACKBONE_ATOMS), 3), table("linked", np.bool_)),
+        features=table("features", np.float32, columns_of_features),
+        centres=table("centres", np.float32, 3),
+        surface=table("surface", np.bool_),
+        sequence_index=table("sequence_index", np.int64),
         **texts,
-        **tables,
     )
+    if len(partner.sequence) != len(partner.chains):
+        raise ValueError(f"{role}_sequence has {len(partner.sequence)} chains, not {len(partner.chains)}")
+    return partner

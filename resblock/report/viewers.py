@@ -71,6 +71,9 @@ def write_pymol_script(path: Path, view: View) -> None:
 
     def select(partner: Partner, residue: Residue) -> str:
         name = "receptor" if partner is view.receptor else "ligand"
+        if not _is_plain(residue):
+            first, last = _serial_numbers(partner, residue)
+            return f"({name} and id {first}-{last})"
         number = residue.label.replace("-", "\\-")  # a bare minus would mean a range
         return f'({name} and chain "{residue.chain}" and resi {number})'
 
@@ -103,7 +106,7 @@ def write_pymol_script(path: Path, view: View) -> None:
         lines += [
             f"show sticks, {chosen}",
             f"color 0x{view.colour(ranks[0])}, {chosen}",
-            f'label {chosen} and name CA, "{_label(residue, ranks)}"',
+            f"label {chosen} and name CA, {pymol_string(_label(residue, ranks))}",
         ]
     lines += ["", "# Each pair as a selection, to click on in the panel."]
     lines += [
@@ -125,12 +128,11 @@ def write_chimerax_script(path: Path, view: View) -> None:
 
     def select(partner: Partner, residue: Residue) -> str:
         model = "#1" if partner is view.receptor else "#2"
-        if _can_be_written(residue.chain):
+        # ChimeraX has no way to write a blank chain.
+        if residue.chain and _is_plain(residue):
             return f"{model}/{residue.chain}:{residue.label}"
-        # ChimeraX has no way to write a blank chain: name the others and leave them out.
-        others = [chain for chain in partner.chains if _can_be_written(chain)]
-        number = f"{model}:{residue.label}"
-        return f"({number} & ~{model}/{','.join(others)})" if others else number
+        first, last = _serial_numbers(partner, residue)
+        return f"({model}@@serial_number>={first} & {model}@@serial_number<={last})"
 
     x, y, z = view.shift()
     lines = [
@@ -155,7 +157,7 @@ def write_chimerax_script(path: Path, view: View) -> None:
             f"show {chosen} atoms",
             f"style {chosen} stick",
             f"color {chosen} #{view.colour(ranks[0])}",
-            f'label {chosen} residues text "{_label(residue, ranks)}" color black',
+            f"label {chosen} residues text {chimerax_string(_label(residue, ranks))} color black",
         ]
     lines += ["", "# Each pair by name, to select with: select pair_1"]
     lines += [
@@ -187,9 +189,32 @@ def _label(residue: Residue, ranks: Sequence[int]) -> str:
     return f"{residue.name} {residue.label} ({', '.join(map(str, ranks))})"
 
 
-def _can_be_written(chain: str) -> bool:
-    """Whether a chain name needs no quoting in ChimeraX, where there is none."""
-    return re.fullmatch(r"[A-Za-z0-9_]+", chain) is not None
+def pymol_string(text: str) -> str:
+    """A text as PyMOL's label command takes it: a literal of Python, which runs what else stands there.
+
+    PyMOL splits a line at semicolons before it looks at quotes, so what is no word or harmless sign becomes ``?``.
+    """
+    return f'"{_harmless(text)}"'
+
+
+def chimerax_string(text: str) -> str:
+    """A text as one argument of a ChimeraX command: in quotes, and without what would end it; that becomes ``?``."""
+    return f'"{_harmless(text)}"'
+
+
+def _harmless(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9 _+*.,()'-]", "?", text)
+
+
+def _is_plain(residue: Residue) -> bool:
+    """Whether chain, number and insertion code need no quotes, which neither program has for all of them."""
+    return re.fullmatch(r"[A-Za-z0-9_]*/-?[0-9]+[A-Za-z]?", f"{residue.chain}/{residue.label}") is not None
+
+
+def _serial_numbers(partner: Partner, residue: Residue) -> tuple[int, int]:
+    """First and last serial number of a residue's atoms in the written structure."""
+    atoms = np.flatnonzero(partner.atom_residue == partner.residues.index(residue))
+    return int(atoms[0]) + 1, int(atoms[-1]) + 1
 
 
 def _middle(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:

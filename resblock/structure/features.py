@@ -230,11 +230,8 @@ def notes(partner: Partner) -> list[str]:
             few = ", ".join(str(r) for r in residues[:3]) + (", ..." if len(residues) > 3 else "")
             count = f"{len(residues)} residue{'s' if len(residues) > 1 else ''}"
             lines.append(f"{partner.path}: {count} {what} ({few})")
-    if len(partner.residues) > pka.MAX_RESIDUES:
-        lines.append(
-            f"{partner.path}: {len(partner.residues)} residues, more than {pka.MAX_RESIDUES}: "
-            "model pKa in place of PROPKA's prediction; choose chains to have it"
-        )
+    if reason := pka.is_beyond(partner):
+        lines.append(f"{partner.path}: {reason}: model pKa in place of PROPKA's prediction; choose chains to have it")
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from typing import Any, NamedTuple
 
@@ -136,9 +137,10 @@ def _atom_lines(path: str, text: str) -> list[str]:
 def _occupancy(line: str) -> str:
     """The occupancy field, full where the file has none."""
     try:
-        return f"{float(line[_OCCUPANCY]):6.2f}"[:6]
+        value = float(line[_OCCUPANCY])
     except ValueError:
-        return "  1.00"
+        value = 1.0
+    return f"{value if math.isfinite(value) else 1.0:6.2f}"[:6]
 
 
 def _element(line: str) -> str:

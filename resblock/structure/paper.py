@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from resblock.errors import InputError
 from resblock.structure import pka
 from resblock.structure.partner import Partner
 from resblock.structure.scales import EISENBERG, KYTE_DOOLITTLE, REFERENCE_AREA, atom_radius
@@ -55,7 +56,10 @@ def _residue_areas(partner: Partner) -> tuple[NDArray[np.float64], ...]:
     """IC, EC, EV and AESA, each (N,): together the whole surface of the cells of N residues."""
     xyz = partner.frame
     radii = atom_radii(partner)
-    result = tessellate(xyz, radii)
+    try:
+        result = tessellate(xyz, radii)
+    except ValueError as error:
+        raise InputError(f"{partner.path}: {error}; are the coordinates in Angstrom?") from None
     size = len(partner.residues)
     first, second = result.pairs.T
     owner = partner.atom_residue

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import propka.run
+from Bio.PDB.kdtrees import KDTree
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
@@ -20,6 +21,10 @@ from resblock.structure.scales import BACKBONE_ATOMS, MODEL_PKA, SIDE_CHAIN_ATOM
 #: PROPKA's cost grows with the square of the size: 39 s at 2,100 residues. Beyond this many the
 #: model pKa is used for every residue (`notes` says so).
 MAX_RESIDUES: Final = 2_500
+
+#: PROPKA follows bonds, which it takes from distances, ten atoms deep: where this many atoms have this many others
+#: within a bond's length, that never ends. No atom of a protein has more than four.
+_BOND, _CROWDED_NEIGHBOURS, _CROWDED_ATOMS = 2.0, 6, 10
 
 _NOT_TITRATABLE: Final = 99.0
 #: Selenium takes the place of sulphur in these.
@@ -31,12 +36,26 @@ def model_pka(partner: Partner) -> NDArray[np.float64]:
     return np.array([MODEL_PKA.get(r.parent, np.nan) for r in partner.residues])
 
 
+def is_beyond(partner: Partner) -> str:
+    """Why PROPKA is not asked about a partner: it would take hours; empty where it is."""
+    if len(partner) > MAX_RESIDUES:
+        return f"{len(partner)} residues, more than {MAX_RESIDUES}"
+    neighbours = np.zeros(len(partner.atom_names), dtype=np.int64)
+    for pair in KDTree(partner.frame, 10).neighbor_search(_BOND):
+        neighbours[[pair.index1, pair.index2]] += 1
+    crowded = np.flatnonzero(neighbours >= _CROWDED_NEIGHBOURS)
+    if len(crowded) < _CROWDED_ATOMS:
+        return ""
+    first = partner.residues[partner.atom_residue[crowded[0]]]
+    return f"{len(crowded)} atoms lie on others ({first}, ...)"
+
+
 def propka_pka(partner: Partner) -> NDArray[np.float64]:
     """(N,) side-chain pKa predicted by PROPKA 3.
 
     NaN where the residue does not titrate, by type or because it is held otherwise (a cysteine in
     a disulphide bridge). The model pKa where PROPKA cannot tell, because the side chain's atoms are
-    missing, and everywhere in partners of more than `MAX_RESIDUES` residues.
+    missing, and everywhere in partners that it `is_beyond`.
 
     Raises
     ------
@@ -44,7 +63,7 @@ def propka_pka(partner: Partner) -> NDArray[np.float64]:
         The geometry is impossible.
     """
     pka = model_pka(partner)
-    if len(pka) > MAX_RESIDUES:
+    if is_beyond(partner):
         return pka
     text = io.StringIO(_pdb_text(partner))
     try:

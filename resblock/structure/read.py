@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -25,6 +26,10 @@ MAX_RADIUS = 2_000.0
 #: Closer than any bond and wider than rounding: two such atoms are one atom written twice.
 MIN_ATOM_DISTANCE = 0.1
 #: A peptide bond is 1.33 Angstrom long; the rest is room for poor models.
+#: Alpha carbons of two chains nearer than this lie on one another, and so do the chains where this many do.
+_SUPERPOSED_DISTANCE, _SUPERPOSED_SHARE = 1.0, 0.25
+#: Names of chains, residues and atoms: visible signs but those that end a word or a text in other programs.
+_NAME = re.compile(r"[^\s\x00-\x20\x7f-\U0010ffff\"'\\;]*")
 _MAX_PEPTIDE_BOND = 2.0
 _MAX_CA_DISTANCE = 4.5
 #: Elements an amino acid can hold. `CA`, `CD`, `HG`... read as metals are names, not elements.
@@ -211,6 +216,13 @@ def _check(partner: Partner) -> None:
         where = partner.residues[partner.atom_residue[atom]]
         raise InputError(f"{partner.path}: {where} atom {partner.atom_names[atom]}: {what}")
 
+    for residue in partner.residues:
+        for what, name in (("chain", residue.chain), ("residue", residue.name), ("insertion", residue.insertion_code)):
+            if not _NAME.fullmatch(name):
+                raise InputError(f"{partner.path}: {what} name {name!r} has signs that no name has; rename it")
+    for name in dict.fromkeys(partner.atom_names):
+        if not _NAME.fullmatch(name.replace("'", "")):
+            raise InputError(f"{partner.path}: atom name {name!r} has signs that no name has; rename it")
     if len(partner.residues) < MIN_RESIDUES:
         raise InputError(
             f"{partner.path}: only one protein residue ({partner.residues[0]}); a partner needs at least two"
@@ -239,6 +251,7 @@ def _check(partner: Partner) -> None:
         raise InputError(
             f"{partner.path}: most residues lack backbone atoms (a C-alpha trace?); an all-atom structure is needed"
         )
+    _check_superposed(partner)
     twins = KDTree(xyz - xyz.mean(axis=0), 10).neighbor_search(MIN_ATOM_DISTANCE)
     if twins:
         first, second = sorted((twins[0].index1, twins[0].index2))
@@ -247,3 +260,22 @@ def _check(partner: Partner) -> None:
             first,
             f"lies on atom {partner.atom_names[second]} of {other}; remove one of the two",
         )
+
+
+def _check_superposed(partner: Partner) -> None:
+    """Refuse chains that lie on one another: models of one structure, or copies that were never moved apart."""
+    alpha = np.array([name == "CA" for name in partner.atom_names])
+    owner, positions = partner.atom_residue[alpha], partner.coordinates[alpha]
+    chain_of = np.searchsorted(partner.chain_starts, owner, side="right") - 1
+    sizes = np.bincount(chain_of, minlength=len(partner.chains))
+    on: Counter[tuple[int, int]] = Counter()
+    for pair in KDTree(positions - positions.mean(axis=0), 10).neighbor_search(_SUPERPOSED_DISTANCE):
+        first, second = sorted((int(chain_of[pair.index1]), int(chain_of[pair.index2])))
+        if first != second:
+            on[first, second] += 1
+    for (first, second), count in on.items():
+        if count >= max(_SUPERPOSED_SHARE * min(sizes[first], sizes[second]), 2):
+            a, b = (partner.chains[k] or "(blank)" for k in (first, second))
+            raise InputError(
+                f"{partner.path}: chains {a} and {b} lie on one another (copies of one structure?); choose one"
+            )

@@ -47,7 +47,7 @@ def tessellate(coordinates: NDArray[np.float64], radii: NDArray[np.float64], pro
     Raises
     ------
     ValueError
-        The arguments are such that voronotalt would abort the interpreter.
+        The arguments are such that voronotalt would abort the interpreter, or no atom meets another.
     """
     if coordinates.shape != (len(radii), 3) or len(radii) < 2:
         raise ValueError(f"coordinates {coordinates.shape} and radii {radii.shape} do not describe two or more atoms")
@@ -57,8 +57,11 @@ def tessellate(coordinates: NDArray[np.float64], radii: NDArray[np.float64], pro
     balls = [
         voronotalt.Ball(x, y, z, radius) for (x, y, z), radius in zip(centred.tolist(), radii.tolist(), strict=True)
     ]
-    # Contacts and cells are views into this object: it has to outlive the loops below.
-    result = voronotalt.RadicalTessellation(balls, probe=probe)
+    try:
+        # Contacts and cells are views into this object: it has to outlive the loops below.
+        result = voronotalt.RadicalTessellation(balls, probe=probe)
+    except RuntimeError as error:
+        raise ValueError(f"the atoms cannot be tessellated ({error})") from None
     contacts = np.array([(c.index_a, c.index_b, c.area) for c in result.contacts], dtype=np.float64).reshape(-1, 3)
     accessible = np.array([cell.sas_area for cell in result.cells], dtype=np.float64)
     if len(accessible) != len(radii):

@@ -235,7 +235,8 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     try:
         values: dict[str, Any] = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    # Beside what is no TOML: numbers of more digits than Python reads, and values nested deeper than it can follow.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is no TOML ({error})") from None
     return values
 
@@ -247,7 +248,7 @@ def _parse_setting(setting: str) -> dict[str, Any]:
         raise InputError("is not of the form section.field=value")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value.strip()
     return {section: {field: parsed}}
 

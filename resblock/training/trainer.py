@@ -14,7 +14,9 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from resblock.files import write_atomically
 from resblock.training.config import TrainingConfig
 from resblock.training.data import TrainingData
 from resblock.training.module import MONITOR, Training
@@ -37,6 +39,7 @@ def new_trainer(run: Path, batches: TrainingData, config: TrainingConfig, device
         devices=on_this_node,
         num_nodes=processes // on_this_node,
         strategy="ddp" if processes > 1 else "auto",
+        plugins=[WholeCheckpoints()],
         max_epochs=optimisation.epochs,
         limit_train_batches=batches.steps_per_epoch,
         reload_dataloaders_every_n_epochs=1,
@@ -92,6 +95,18 @@ def _flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that appear whole or leave the one before.
+
+    Lightning's own are written to the directory of temporary files and moved: to another file system that is a copy,
+    which a full disk or a killed process cuts short.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint beside its place, then put it there."""
+        write_atomically(path, lambda stream: torch.save(checkpoint, stream))
 
 
 class EpochBar(RichProgressBar):
