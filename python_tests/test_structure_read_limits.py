@@ -327,7 +327,8 @@ def test_coordinates_in_another_unit_are_refused_by_name(tmp_path, cache):
 
 
 @pytest.mark.parametrize("written", ["   nan", "   inf", "  -inf"])
-def test_an_occupancy_that_is_no_number_counts_as_full(tmp_path, written):
+def test_an_occupancy_that_is_no_number_is_refused(tmp_path, written):
     lines = pdb(helix("AAAA")).splitlines()
     (tmp_path / "odd.pdb").write_text("\n".join(line[:54] + written + line[60:] for line in lines))
-    assert read_partner(tmp_path / "odd.pdb").digest == made(tmp_path, helix("AAAA")).digest
+    with pytest.raises(InputError, match=rf"odd\.pdb: line 1: occupancy '{written}' \(columns 55-60\) is not a number"):
+        read_partner(tmp_path / "odd.pdb")

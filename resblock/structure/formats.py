@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import warnings
 from typing import Any, NamedTuple
 
@@ -117,6 +116,10 @@ def _atom_lines(path: str, text: str) -> list[str]:
                     f"{path}: line {number}: {axis} coordinate {line[columns]!r} (columns "
                     f"{columns.start + 1}-{columns.stop}) is not a number; repair the line"
                 ) from None
+        if _occupancy(line).strip() in ("nan", "inf", "-inf"):
+            raise InputError(
+                f"{path}: line {number}: occupancy {line[_OCCUPANCY]!r} (columns 55-60) is not a number; repair the line"
+            )
         if line[16] == " ":
             # The parser would drop the second copy, or add its atoms to the residue before.
             residue, name, atom = record + line[21:27], line[17:20], record + line[12:27]
@@ -137,10 +140,9 @@ def _atom_lines(path: str, text: str) -> list[str]:
 def _occupancy(line: str) -> str:
     """The occupancy field, full where the file has none."""
     try:
-        value = float(line[_OCCUPANCY])
+        return f"{float(line[_OCCUPANCY]):6.2f}"[:6]
     except ValueError:
-        value = 1.0
-    return f"{value if math.isfinite(value) else 1.0:6.2f}"[:6]
+        return "  1.00"
 
 
 def _element(line: str) -> str:
