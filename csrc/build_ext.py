@@ -66,7 +66,7 @@ def check_prerequisites() -> None:
         raise PlatformError(f"torch {torch.__version__} is too old to build resblock: install torch 2.11 or newer")
     compiler = os.environ.get("CXX", "c++").split()[0]
     if not shutil.which(compiler):
-        raise PlatformError(f"no C++ compiler: '{compiler}' was not found; install g++ or clang++ (C++17), or set CXX")
+        raise PlatformError(f"no C++ compiler: '{compiler}' was not found; install g++ or clang++ (C++20), or set CXX")
 
 
 class BuildExt(cpp_extension.BuildExtension):

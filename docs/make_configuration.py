@@ -34,13 +34,13 @@ USE: Final[Sequence[Variable]] = (
     (
         "RESBLOCK_ISA",
         "the best the processor has",
-        "Instruction set of the CPU kernels: x86-64, x86-64-v3 or x86-64-v4; one that the processor lacks is refused.",
+        "Instruction set of the CPU kernels: x86-64, x86-64-v3 or x86-64-v4; of one that the processor lacks the best it has, of an unknown name x86-64.",
     ),
 )
 
 BUILD: Final[Sequence[Variable]] = (
     ("RESBLOCK_CUDA", "auto", "1: compile the CUDA kernels, or fail; 0: do not; auto: where a toolkit is found."),
-    ("CUDA_HOME", "/usr/local/cuda", "The CUDA toolkit."),
+    ("CUDA_HOME, CUDA_PATH", "/usr/local/cuda", "The CUDA toolkit."),
     ("TORCH_CUDA_ARCH_LIST", "see `csrc/build_ext.py`", "Architectures to compile for."),
     ("CXX, MAX_JOBS", "the system's; the processors", "The compiler, and how many of it run at once."),
 )

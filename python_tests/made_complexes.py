@@ -61,5 +61,6 @@ def made_model(kind, complex, seed=2, **options):
     given = Scaling.over([complex], PAPER_FEATURES), {"seed": seed}, Calibration(shift=-3.0)
     if kind == "windows":
         return WindowModel(WindowModelConfig(**{"num_layers": 4, **options}), *given)
+    assert kind == "residues", f"made_model makes no {kind!r}"
     small = {"features": "paper", "size": 8, "pair_size": 8, "encoder": "attention lstm"}
     return ResidueModel(ResidueModelConfig(**{**small, **options}), *given)

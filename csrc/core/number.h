@@ -26,7 +26,7 @@
 
 namespace resblock {
 
-// IEEE 754 binary16 and bfloat16 as bits: the core stores them and computes in float.
+// IEEE 754 binary16 and bfloat16 as bits: the CUDA kernels store them and compute in float.
 struct float16 {
   uint16_t bits;
 };

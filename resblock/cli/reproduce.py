@@ -46,7 +46,7 @@ def reproduce(
 
     Goes on where it was stopped: a part is done again only if its data, settings or version changed.
 
-    The whole study takes 12 to 28 hours of one core, most of them for the part sweep; --quick takes under 15
+    The whole study takes about 12 hours of one core, most of them for the part sweep; --quick takes under 15
     minutes on 2 cores. docs/paper.md has the costs of all parts, and the paper claim by claim.
     """
     with extra("study"):

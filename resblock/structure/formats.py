@@ -118,7 +118,7 @@ def _atom_lines(path: str, text: str) -> list[str]:
                 ) from None
         if _occupancy(line).strip() in ("nan", "inf", "-inf"):
             raise InputError(
-                f"{path}: line {number}: occupancy {line[_OCCUPANCY]!r} (columns 55-60) is not a number; repair the line"
+                f"{path}: line {number}: occupancy {line[_OCCUPANCY]!r} (columns 55-60) is not a number; repair it"
             )
         if line[16] == " ":
             # The parser would drop the second copy, or add its atoms to the residue before.
