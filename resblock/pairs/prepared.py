@@ -2,7 +2,8 @@
 
 Entries of the complex: ``format_version``, ``key``, ``code``, ``lost_contacts``, ``contact_area``, ``distance``; and
 for each partner, with ``receptor_`` or ``ligand_`` before the name, every attribute of
-`resblock.structure.PartnerFeatures`, its residues as an entry for each field. Whatever a model may need is in it, but for what a network computes.
+`resblock.structure.PartnerFeatures`, its residues as an entry for each field. Whatever a model may need is in it, but
+for what a network computes.
 """
 
 from __future__ import annotations
