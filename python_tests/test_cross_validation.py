@@ -182,7 +182,7 @@ def test_complexes_of_more_chains_train_only_if_asked_for(prepared, lists, tmp_p
     (complex,) = load_complexes(prepared, ["D4"])
     parts = tuple(dataclasses.replace(r, chain="C") if k else r for k, r in enumerate(complex.receptor.residues))
     data = save_complexes(tmp_path / "data", 6)
-    receptor = dataclasses.replace(complex.receptor, residues=parts)
+    receptor = dataclasses.replace(complex.receptor, residues=parts, sequence=("", ""))
     save_complex(data / "D4.npz", dataclasses.replace(complex, receptor=receptor))
     (row,) = cross_validate(data, tmp_path / "cv", {"small": config}, [1], **lists)
     ensemble = load_ensemble(tmp_path / "cv/small/seed-1/fold-2/weights.safetensors")

@@ -110,7 +110,7 @@ def test_two_processes_find_the_same(example, ensemble, monkeypatch, cache):
 
 
 def test_one_process_does_where_no_second_is_to_be_had(example, ensemble, monkeypatch, cache):
-    def refused(*arguments):
+    def refused(*arguments, **options):
         raise OSError("no more processes")
 
     monkeypatch.setattr(prediction_module, "WORTH_A_PROCESS", 1)
