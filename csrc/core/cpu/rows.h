@@ -4,7 +4,7 @@
 
 template <class A>
 inline void copy(const A* from, int64_t n, A* to) {
-  memcpy(to, from, size_t(n) * sizeof(A));
+  if (n) memcpy(to, from, size_t(n) * sizeof(A));  // an array without elements may be null
 }
 
 // A place in states (L, B, H), which may be null for zeros.
