@@ -51,11 +51,6 @@ inline bool is_one_zero(const Tensor& t) {
   return std::all_of(bytes, bytes + t.element_size(), [](char byte) { return byte == 0; });
 }
 
-// The type that numbers are computed in.
-inline ScalarType arithmetic_type(ScalarType type) {
-  return type == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-}
-
 // A tensor in another type: itself where it has that type.
 inline Tensor converted(const Tensor& t, ScalarType type) {
   return t.scalar_type() == type ? t : torch::stable::to(t, type);
@@ -193,7 +188,9 @@ struct Arguments {
     return {size, options.dropout > 0, find_schedule<Schedule>(schedule, schedule_names)};
   }
 
-  ScalarType arithmetic_type() const { return resblock::arithmetic_type(input.scalar_type()); }
+  ScalarType arithmetic_type() const {
+    return input.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+  }
 
   void convert_weights_and_states(ScalarType type) {
     for (Tensor* t : {&weight_ih_first, &weight_ih, &weight_hh, &weight_peephole, &bias}) *t = converted(*t, type);

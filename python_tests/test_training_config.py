@@ -80,6 +80,11 @@ def test_what_cannot_be_read_as_toml_is_refused(text, tmp_path):
         resolve_config(settings=(f"{text[1 : text.index(']')]}.{name}={value}",))
 
 
+def test_a_missing_configuration_is_called_missing(tmp_path):
+    with pytest.raises(InputError, match=r"^\S*absent\.toml: no such file; check the path$"):
+        read_toml(tmp_path / "absent.toml")
+
+
 @pytest.mark.parametrize("setting", ["hidden_size=8", "model.hidden_size", "=", "model.=3", "a.b=1"])
 def test_a_bad_setting_is_named(setting):
     with pytest.raises(InputError, match="setting '"):

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from resblock.structure.partner import one_letter, parent_residue
 
 _SCHEME: Final = "_pdbx_poly_seq_scheme"
+#: What Biopython's parsers raise on damaged records, without which the atoms are as good.
+_DAMAGED: Final = (ValueError, LookupError, ZeroDivisionError, UnboundLocalError)
 
 
 def stated_sequences(text: str, mmcif: bool) -> dict[str, str]:
@@ -29,8 +31,7 @@ def stated_sequences(text: str, mmcif: bool) -> dict[str, str]:
         warnings.simplefilter("ignore", BiopythonWarning)
         try:
             return _from_mmcif(text) if mmcif else _from_pdb(text)
-        # The parsers meet damaged records with whatever their next step raises; the atoms are as good without them.
-        except Exception:
+        except _DAMAGED:
             return {}
 
 

@@ -233,8 +233,9 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     InputError
         If it is missing, unreadable or no TOML.
     """
+    text = read_text(path)
     try:
-        values: dict[str, Any] = tomllib.loads(read_text(path))
+        values: dict[str, Any] = tomllib.loads(text)
     # Beside what is no TOML: numbers of more digits than Python reads, and values nested deeper than it can follow.
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is no TOML ({error})") from None
