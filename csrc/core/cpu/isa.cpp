@@ -18,7 +18,7 @@ Isa detect_isa() {
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl");
-  return v4 ? Isa::x86_64_v4 : v3 ? Isa::x86_64_v3 : Isa::portable;
+  return v4 && RESBLOCK_V4 ? Isa::x86_64_v4 : v3 && RESBLOCK_V3 ? Isa::x86_64_v3 : Isa::portable;
 }
 constexpr const char* least = "x86-64";
 #else

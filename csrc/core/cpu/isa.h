@@ -2,6 +2,18 @@
 #pragma once
 #include <stdint.h>
 
+// Kernels take long to compile: builds that only check the code may leave the wider instruction sets out.
+#if defined(__x86_64__) && !defined(RESBLOCK_WITHOUT_V3)
+#define RESBLOCK_V3 1
+#else
+#define RESBLOCK_V3 0
+#endif
+#if defined(__x86_64__) && !defined(RESBLOCK_WITHOUT_V4)
+#define RESBLOCK_V4 1
+#else
+#define RESBLOCK_V4 0
+#endif
+
 namespace resblock::cpu {
 
 // Ever larger. Each has a namespace of its name with its kernels.

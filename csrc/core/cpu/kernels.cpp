@@ -8,15 +8,15 @@ namespace resblock::cpu {
   Kernels<A> kernels();            \
   }
 RESBLOCK_DECLARE_ISA(portable)
-#if defined(__x86_64__)
 RESBLOCK_DECLARE_ISA(x86_64_v3)
 RESBLOCK_DECLARE_ISA(x86_64_v4)
-#endif
 
 template <class A>
 Kernels<A> kernels() {
-#if defined(__x86_64__)
+#if RESBLOCK_V4
   if (processor_isa() == Isa::x86_64_v4) return x86_64_v4::kernels<A>();
+#endif
+#if RESBLOCK_V3
   if (processor_isa() == Isa::x86_64_v3) return x86_64_v3::kernels<A>();
 #endif
   return portable::kernels<A>();
