@@ -1,16 +1,18 @@
 """The sequence that a file states, the place of each residue in it, and what of a file is left out."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import ALL_TYPES, helix, moved, write
+from synthetic import ALL_TYPES, helix, mmcif, moved, write
 
 from resblock.structure import read_partner
+from resblock.structure.formats import read_structure
 from resblock.structure.scales import RESIDUE_NAMES
-from resblock.structure.sequence import places, stated_sequences
+from resblock.structure.sequence import places
 
 THREE = dict(zip("ARNDCQEGHILKMFPSTWYV", RESIDUE_NAMES, strict=True))
 
@@ -48,7 +50,6 @@ def test_a_file_without_a_statement_states_nothing(tmp_path):
 def test_damaged_records_state_nothing_and_refuse_nothing(record, tmp_path):
     path = with_records(write(tmp_path / "x.pdb", helix(ALL_TYPES)), [record])
     assert len(read_partner(path)) == len(ALL_TYPES)
-    assert stated_sequences("data_x\n_pdbx_poly_seq_scheme.mon_id 'ALA\n", mmcif=True) == {}
 
 
 def test_residues_are_found_in_the_stated_sequence(tmp_path):
@@ -66,8 +67,9 @@ def test_residues_are_found_in_the_stated_sequence(tmp_path):
 
 
 def test_mmcif_states_it_too():
-    assert stated_sequences(poly_seq_scheme("H", "MKWYDA"), mmcif=True) == {"H": "MKWYDA"}
-    assert stated_sequences("data_x\n#\n", mmcif=True) == {}
+    atoms = mmcif(helix("MKWY", chain="H")).partition("\n")[2]
+    for scheme, sequences in ((poly_seq_scheme("H", "MKWYDA"), {"H": "MKWYDA"}), ("data_x\n", {})):
+        assert read_structure("x.cif", f"{scheme}{atoms}".encode()).sequences == sequences
 
 
 @given(st.text("ACDEFGHIKLMNPQRSTVWY", min_size=12, max_size=60), st.data())
@@ -86,6 +88,13 @@ def test_a_mutated_residue_has_no_place():
     assert places("", "MKW").tolist() == [-1, -1, -1]
 
 
+def test_what_is_a_stretch_of_the_sequence_needs_no_alignment(monkeypatch):
+    monkeypatch.setitem(sys.modules, "Bio.Align", None)  # an import fails
+    assert places("MKWYDAGHIL", "WYDA").tolist() == [2, 3, 4, 5]
+    with pytest.raises(ImportError):
+        places("MKWYDAWYDA", "WYDA")  # in two places: which is for the aligner to say
+
+
 def test_what_is_left_out_is_said(tmp_path):
     atoms = helix("MKWYDA")
     water = tuple(
@@ -94,8 +103,8 @@ def test_what_is_left_out_is_said(tmp_path):
     )
     other = moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0), chain="B")
     path = write(tmp_path / "x.pdb", atoms + water + other)
-    assert read_partner(path, ["A"]).left_out == ("chain B", "2 HOH")
-    assert read_partner(path).left_out == ("2 HOH",)
+    assert read_partner(path, ["A"]).left_out == ("chain B", "2 waters")
+    assert read_partner(path).left_out == ("2 waters",)
 
 
 @pytest.mark.parametrize("name", ["receptor.pdb", "ligand.cif"])

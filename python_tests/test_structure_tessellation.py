@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from synthetic import ALL_TYPES, helix, write
@@ -66,3 +70,18 @@ def test_what_would_stop_the_interpreter_is_refused(coordinates, radii):
 def test_small_atoms_are_taken():
     small = tessellate(np.array([[0.0, 0, 0], [3, 0, 0]]), np.array([0.5, 0.5]))
     assert small is not None
+
+
+def test_voronotalt_brings_no_interfaces_along_and_stays_whole(tmp_path):
+    """Its package imports pandas wherever that is installed; who wants the package gets it all the same."""
+    (tmp_path / "pandas.py").write_text("raise SystemExit('pandas was imported')")
+    program = (
+        "import sys, resblock.structure.tessellation as ours\n"
+        "sys.modules['pandas'] = None\n"
+        "import voronotalt\n"
+        "assert voronotalt.MolecularRadicalTessellation.from_atoms\n"
+        "assert voronotalt.gemmi_interface\n"
+        "assert voronotalt.Ball is ours.voronotalt.Ball\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path)

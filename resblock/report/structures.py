@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gemmi
 import numpy as np
-from Bio.PDB.mmcifio import MMCIFIO
-from Bio.PDB.PDBIO import PDBIO
-from Bio.PDB.StructureBuilder import StructureBuilder
 from numpy.typing import NDArray
 
 from resblock.structure import Partner, Residue
@@ -48,88 +46,91 @@ def write_scored_structure(path: Path, partner: Partner, best_scores: NDArray[np
     with path.open("w", encoding="utf-8") as file:
         if _is_mmcif(partner):
             file.writelines(f"# {line}\n" for line in _EXPLANATION)
-            writer = MMCIFIO()
-            writer.set_dict(_mmcif_categories(partner, b_factors))
-            writer.save(file)
+            file.write(_mmcif(partner, b_factors).as_string())
         else:
             file.writelines(f"REMARK 250 {line}\n" for line in _EXPLANATION)
-            pdb_writer = PDBIO()
-            pdb_writer.set_structure(_biopython_structure(partner, b_factors))
-            pdb_writer.save(file, preserve_atom_numbering=True)
+            options = gemmi.PdbWriteOptions(
+                minimal=True, cryst1_record=False, end_record=True, ter_records=True, preserve_serial=True
+            )
+            file.write(_structure(partner, b_factors).make_pdb_string(options))
 
 
 def _is_mmcif(partner: Partner) -> bool:
-    name = Path(partner.path).name.lower().removesuffix(".gz")
-    # A PDB file has one column for the chain, whatever the file was called.
-    return name.endswith((".cif", ".mmcif")) or any(len(chain) > 1 for chain in partner.chains)
+    """Whether the partner came from mmCIF, or has names and numbers that a PDB file's columns cannot hold."""
+    return partner.format == "mmcif" or any(
+        len(residue.chain) > 1 or len(residue.name) > 3 or not -999 <= residue.number <= 9999
+        for residue in partner.residues
+    )
 
 
 def _is_modified(residue: Residue) -> bool:
     return residue.name != residue.parent
 
 
-def _biopython_structure(partner: Partner, b_factors: NDArray[np.float64]) -> object:
-    builder = StructureBuilder()
-    builder.init_structure("partner")
-    builder.init_model(0)
-    builder.init_seg("    ")
-    before = -1
-    for atom, owner in enumerate(partner.atom_residue):
-        residue = partner.residues[owner]
-        if before < 0 or partner.residues[before].chain != residue.chain:
-            builder.init_chain(residue.chain or " ")
-        if owner != before:
-            field = f"H_{residue.name}" if _is_modified(residue) else " "
-            builder.init_residue(residue.name, field, residue.number, residue.insertion_code or " ")
-            before = owner
-        builder.init_atom(
-            partner.atom_names[atom],
-            partner.coordinates[atom],
-            b_factors[owner],
-            1.0,
-            " ",
-            partner.atom_names[atom],
-            serial_number=(atom + 1) % 100_000,  # five columns; large files start again at 0
-            element=partner.elements[atom],
-        )
-    return builder.get_structure()
+def _structure(partner: Partner, b_factors: NDArray[np.float64]) -> gemmi.Structure:
+    model = gemmi.Model(1)
+    starts = np.searchsorted(partner.atom_residue, np.arange(len(partner) + 1))
+    for index, residue in enumerate(partner.residues):
+        if index in partner.chain_starts:
+            chain = model.add_chain(gemmi.Chain(residue.chain))
+        written = gemmi.Residue()
+        written.name = residue.name
+        written.seqid = gemmi.SeqId(residue.number, residue.insertion_code or " ")
+        written.het_flag = "H" if _is_modified(residue) else "A"
+        written.entity_type = gemmi.EntityType.Polymer  # ends with TER
+        for number in range(starts[index], starts[index + 1]):
+            atom = gemmi.Atom()
+            atom.name = partner.atom_names[number]
+            atom.element = gemmi.Element(partner.elements[number])
+            atom.pos = gemmi.Position(*partner.coordinates[number])
+            atom.b_iso = b_factors[index]
+            atom.serial = (number + 1) % 100_000  # five columns; large files start again at 0
+            written.add_atom(atom)
+        chain.add_residue(written)
+    structure = gemmi.Structure()
+    structure.add_model(model)
+    return structure
 
 
-def _mmcif_categories(partner: Partner, b_factors: NDArray[np.float64]) -> dict[str, str | list[str]]:
-    """Categories of an mmCIF file, for `Bio.PDB.MMCIFIO.set_dict`."""
+def _mmcif(partner: Partner, b_factors: NDArray[np.float64]) -> gemmi.cif.Document:
+    entity = {chain: str(number) for number, chain in enumerate(partner.chains, start=1)}
     # Viewers bond residues with consecutive label_seq_id: a gap in the chain leaves one out.
-    sequence_id = np.cumsum(np.where(partner.linked, 1, 2))
-    residues = [
-        {
-            "group_PDB": "HETATM" if _is_modified(residue) else "ATOM",
-            "label_alt_id": ".",
-            "label_comp_id": residue.name,
-            "label_asym_id": residue.chain or ".",
-            "label_entity_id": str(partner.chains.index(residue.chain) + 1),
-            "label_seq_id": str(sequence_id[index]),
-            "pdbx_PDB_ins_code": residue.insertion_code or "?",
-            "occupancy": "1.00",
-            "B_iso_or_equiv": f"{b_factors[index]:.2f}",
-            "auth_seq_id": str(residue.number),
-            "auth_comp_id": residue.name,
-            "auth_asym_id": residue.chain or ".",
-            "pdbx_PDB_model_num": "1",
-        }
-        for index, residue in enumerate(partner.residues)
-    ]
-    owners = partner.atom_residue.tolist()
-    atom_site: dict[str, str | list[str]] = {
-        "_atom_site.id": [str(atom) for atom in range(1, len(owners) + 1)],
-        "_atom_site.type_symbol": list(partner.elements),
-        "_atom_site.label_atom_id": list(partner.atom_names),
-        "_atom_site.auth_atom_id": list(partner.atom_names),
-    }
-    for axis, values in zip("xyz", partner.coordinates.T, strict=True):
-        atom_site[f"_atom_site.Cartn_{axis}"] = [f"{value:.3f}" for value in values]
-    for item in residues[0]:
-        atom_site[f"_atom_site.{item}"] = [residues[owner][item] for owner in owners]
-    return {
-        "data_": "resblock_scored_structure",
-        "_pdbx_database_remark.id": "250",
-        "_pdbx_database_remark.text": "\n".join(_EXPLANATION),
-    } | atom_site
+    sequence_id = np.cumsum(np.where(partner.linked, 1, 2)).tolist()
+    rows = []
+    for index, owner in enumerate(partner.atom_residue.tolist()):
+        residue = partner.residues[owner]
+        atom, name = gemmi.cif.quote(partner.atom_names[index]), gemmi.cif.quote(residue.name)
+        chain = gemmi.cif.quote(residue.chain) if residue.chain else "."
+        x, y, z = (f"{value:.3f}" for value in partner.coordinates[index].tolist())
+        rows.append(
+            {
+                "group_PDB": "HETATM" if _is_modified(residue) else "ATOM",
+                "id": str(index + 1),
+                "type_symbol": gemmi.cif.quote(partner.elements[index]),
+                "label_atom_id": atom,
+                "label_alt_id": ".",
+                "label_comp_id": name,
+                "label_asym_id": chain,
+                "label_entity_id": entity[residue.chain],
+                "label_seq_id": str(sequence_id[owner]),
+                "pdbx_PDB_ins_code": gemmi.cif.quote(residue.insertion_code) if residue.insertion_code else "?",
+                "Cartn_x": x,
+                "Cartn_y": y,
+                "Cartn_z": z,
+                "occupancy": "1.00",
+                "B_iso_or_equiv": f"{b_factors[owner]:.2f}",
+                "auth_seq_id": str(residue.number),
+                "auth_comp_id": name,
+                "auth_asym_id": chain,
+                "auth_atom_id": atom,
+                "pdbx_PDB_model_num": "1",
+            }
+        )
+    document = gemmi.cif.Document()
+    block = document.add_new_block("resblock_scored_structure")
+    block.set_pair("_pdbx_database_remark.id", "250")
+    block.set_pair("_pdbx_database_remark.text", gemmi.cif.quote("\n".join(_EXPLANATION)))
+    loop = block.init_loop("_atom_site.", list(rows[0]))
+    for row in rows:
+        loop.add_row(list(row.values()))
+    return document

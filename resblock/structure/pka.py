@@ -11,15 +11,16 @@ from typing import Final
 
 import numpy as np
 import propka.run
-from Bio.PDB.kdtrees import KDTree
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
+from resblock.structure.geometry import pairs_within
 from resblock.structure.partner import Partner
+from resblock.structure.propka_neighbours import neighbour_search
 from resblock.structure.scales import BACKBONE_ATOMS, MODEL_PKA, SIDE_CHAIN_ATOMS
 
-#: PROPKA's cost grows with the square of the size: 39 s at 2,100 residues. Beyond this many the
-#: model pKa is used for every residue (`notes` says so).
+#: With a neighbour search, too, parts of PROPKA grow with the square of the size: 7 s at 2,000 residues. Beyond this
+#: many the model pKa is used for every residue (`notes` says so).
 MAX_RESIDUES: Final = 2_500
 
 #: PROPKA follows bonds, which it takes from distances, ten atoms deep: where this many atoms have this many others
@@ -40,9 +41,7 @@ def is_beyond(partner: Partner) -> str:
     """Why PROPKA is not asked about a partner: it would take hours; empty where it is."""
     if len(partner) > MAX_RESIDUES:
         return f"{len(partner)} residues, more than {MAX_RESIDUES}"
-    neighbours = np.zeros(len(partner.atom_names), dtype=np.int64)
-    for pair in KDTree(partner.frame, 10).neighbor_search(_BOND):
-        neighbours[[pair.index1, pair.index2]] += 1
+    neighbours = np.bincount(pairs_within(partner.frame, _BOND).ravel(), minlength=len(partner.atom_names))
     crowded = np.flatnonzero(neighbours >= _CROWDED_NEIGHBOURS)
     if len(crowded) < _CROWDED_ATOMS:
         return ""
@@ -67,7 +66,7 @@ def propka_pka(partner: Partner) -> NDArray[np.float64]:
         return pka
     text = io.StringIO(_pdb_text(partner))
     try:
-        with _silence():
+        with _silence(), neighbour_search():
             molecule = propka.run.single("partner.pdb", optargs=["--quiet"], stream=text, write_pka=False)
     # PROPKA checks nothing: on impossible geometry it fails wherever it happens to.
     except Exception as error:

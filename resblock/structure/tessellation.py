@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import Final
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
+from typing import Any, Final
 
 import numpy as np
-import voronotalt
 from numpy.typing import NDArray
+
+
+def _voronotalt() -> Any:
+    """What voronotalt computes with, without its package's `__init__`.
+
+    That imports pandas, Biotite and Bio.PDB for its interfaces wherever they are installed: up to the time that torch
+    takes, for nothing that is used here.
+    """
+    name = "voronotalt"
+    spec = find_spec(name)
+    if name in sys.modules or spec is None:
+        return import_module(name)
+    # A package that was found but not executed; the next one to import it gets the whole.
+    sys.modules[name] = module_from_spec(spec)
+    try:
+        return import_module(f"{name}.voronotalt_python")
+    finally:
+        del sys.modules[name]
+
+
+voronotalt: Final = _voronotalt()
 
 #: Radius of a water molecule, Angstrom.
 PROBE: Final = 1.4
