@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from resblock.models.files import DERIVED, KINDS
+from resblock.structure.banks import ALPHAFOLD_URL, PDB_URL
 from resblock.training.config import KIND, PRESETS, DataConfig, OptimisationConfig, TrainingConfig
 
 PAGE: Final = Path(__file__).with_name("configuration.md")
@@ -24,7 +25,25 @@ PAGE: Final = Path(__file__).with_name("configuration.md")
 Variable = tuple[str, str, str]
 
 USE: Final[Sequence[Variable]] = (
-    ("RESBLOCK_CACHE", "the user's cache directory", "Directory of computed features; `resblock doctor` shows it."),
+    (
+        "RESBLOCK_CACHE",
+        "the user's cache directory",
+        "Directory of computed features and of downloaded structures; `resblock doctor` shows it.",
+    ),
+    ("RESBLOCK_MAX_TEXT", "512", "MiB of text that a structure file may hold, decompressed."),
+    (
+        "RESBLOCK_PDB_URL",
+        PDB_URL,
+        "Where entries of the PDB archive come from, as mmCIF: `{id}` becomes the entry in small letters, `{hash}` the "
+        "two characters before its last, by which copies of the archive are divided "
+        "(`https://institute.example/pdb/divided/mmCIF/{hash}/{id}.cif.gz`).",
+    ),
+    (
+        "RESBLOCK_ALPHAFOLD_URL",
+        ALPHAFOLD_URL,
+        "What is asked for the model of a UniProt accession (`{accession}`); it answers as AlphaFold DB's API does, "
+        "with a `cifUrl` on the same server.",
+    ),
     (
         "RESBLOCK_BLOCK_CACHE",
         "1024",
