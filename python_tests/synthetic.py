@@ -92,9 +92,10 @@ def random_rotation(generator):
 
 def pdb_line(serial, atom):
     name = f" {atom.name:<3s}" if len(atom.name) < 4 and len(atom.element) == 1 else f"{atom.name:4s}"
+    residue = f"{atom.residue:>3s}"
     x, y, z = atom.xyz
     return (
-        f"{atom.record:<6s}{serial % 100_000:5d} {name}{atom.alternative}{atom.residue:>3s} "
+        f"{atom.record:<6s}{serial % 100_000:5d} {name}{atom.alternative}{residue:4s}"
         f"{atom.chain:1s}{atom.number:4d}{atom.insertion_code}   {x:8.3f}{y:8.3f}{z:8.3f}"
         f"{atom.occupancy:6.2f}  0.00          {atom.element:>2s}"
     )
@@ -120,6 +121,25 @@ def mmcif(atoms) -> str:
         )
     out.write("#\n")
     return out.getvalue()
+
+
+def remark_350(number, chains, operators, unit="AUTHOR DETERMINED BIOLOGICAL UNIT: DIMERIC"):
+    """Records of a biological assembly: rotations and shifts of chains."""
+    lines = [f"BIOMOLECULE: {number}", unit, f"APPLY THE FOLLOWING TO CHAINS: {', '.join(chains)}"]
+    for k, (rotation, shift) in enumerate(operators, start=1):
+        for row in range(3):
+            a, b, c = rotation[row]
+            lines.append(f"  BIOMT{row + 1}{k:4d}{a:10.6f}{b:10.6f}{c:10.6f}{shift[row]:15.5f}")
+    return "".join(f"REMARK 350 {line}\n" for line in lines)
+
+
+def with_b_factors(text, values):
+    """A PDB text whose residue k has the B-factor `values[k - 1]`."""
+    lines = [
+        f"{line[:60]}{values[int(line[22:26]) - 1]:6.2f}{line[66:]}" if line.startswith("ATOM") else line
+        for line in text.splitlines()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def write(path, atoms):

@@ -1,19 +1,54 @@
 """Bytes from and to the disk."""
 
+import bz2
 import gzip
+import lzma
 import os
 import stat
+import tracemalloc
 
 import pytest
 
 from resblock import files
 from resblock.errors import InputError
 
+PACK = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
 
-def test_gzip_is_told_by_its_first_bytes(tmp_path):
-    for name, content in (("plain.gz", b"text"), ("packed.pdb", gzip.compress(b"text"))):
-        (tmp_path / name).write_bytes(content)
-        assert files.read_bytes(tmp_path / name) == b"text"
+
+@pytest.mark.parametrize("pack", [bytes, *PACK.values()])
+@pytest.mark.parametrize("name", ["x.gz", "x.pdb", "x.xz"])
+def test_compression_is_told_by_the_first_bytes(name, pack, tmp_path):
+    (tmp_path / name).write_bytes(pack(b"text"))
+    assert files.read_bytes(tmp_path / name) == b"text"
+
+
+@pytest.mark.parametrize("pack", [bytes, *PACK.values()])
+def test_more_text_than_the_limit_is_refused(pack, tmp_path, monkeypatch):
+    (tmp_path / "bomb").write_bytes(pack(b"\n" * (2 << 20) + b"x"))
+    assert len(files.read_bytes(tmp_path / "bomb")) == (2 << 20) + 1
+    monkeypatch.setenv("RESBLOCK_MAX_TEXT", "2")
+    with pytest.raises(InputError, match=r"bomb: holds more than 2 MiB of text; .* set RESBLOCK_MAX_TEXT"):
+        files.read_bytes(tmp_path / "bomb")
+    (tmp_path / "bomb").write_bytes(pack(b"x" * (2 << 20)))
+    assert len(files.read_bytes(tmp_path / "bomb")) == 2 << 20
+
+
+@pytest.mark.parametrize("value", ["-1", "0", "many", "1e3"])
+def test_a_limit_that_is_none_is_refused(value, tmp_path, monkeypatch):
+    (tmp_path / "x").write_bytes(b"text")
+    monkeypatch.setenv("RESBLOCK_MAX_TEXT", value)
+    with pytest.raises(InputError, match=f"RESBLOCK_MAX_TEXT is '{value}'"):
+        files.read_bytes(tmp_path / "x")
+
+
+def test_a_bomb_takes_no_more_memory_than_the_limit(tmp_path, monkeypatch):
+    (tmp_path / "bomb").write_bytes(gzip.compress(bytes(256 << 20)))
+    monkeypatch.setenv("RESBLOCK_MAX_TEXT", "8")
+    tracemalloc.start()
+    with pytest.raises(InputError, match="holds more than 8 MiB"):
+        files.read_bytes(tmp_path / "bomb")
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\t\n", gzip.compress(b"\n", mtime=0)])
@@ -23,10 +58,11 @@ def test_nothing_but_space_is_empty(content, tmp_path):
         files.read_bytes(tmp_path / "blank")
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:12] + b"\xff" * 6 + b[18:], lambda b: b[:3]])
-def test_damaged_gzip(damage, tmp_path):
-    (tmp_path / "x").write_bytes(damage(gzip.compress(bytes(range(256)) * 40)))
-    with pytest.raises(InputError, match="x: damaged gzip file"):
+@pytest.mark.parametrize("kind", PACK)
+@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:12] + b"\xff" * 6 + b[18:], lambda b: b[:6]])
+def test_damaged_compression(kind, damage, tmp_path):
+    (tmp_path / "x").write_bytes(damage(PACK[kind](bytes(range(256)) * 40)))
+    with pytest.raises(InputError, match=f"x: damaged {kind} file"):
         files.read_bytes(tmp_path / "x")
 
 

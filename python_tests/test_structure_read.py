@@ -23,7 +23,7 @@ REFUSED = {
     "header_only.cif": "_atom_site",
     "letters_in_coordinates.pdb": r"line 54: x coordinate .*1\.2O4",
     "letters_in_residue_number.pdb": "line 10: residue number ' 1O '",
-    "nan.pdb": "chain A residue ALA 7 atom CB",
+    "nan.pdb": "line 54: x coordinate .* is not a number",
     "not_a_structure.pdb": "no ATOM records",
     "not_text.pdb": "not a text file",
     "one_residue.pdb": "only one protein residue .*MET 1",
@@ -113,8 +113,10 @@ def test_selenomethionine_is_a_methionine():
     assert "SE" in edge("selenomethionine.pdb").elements
 
 
-def test_the_first_model_is_read():
-    assert edge("two_models.pdb").chains == ("A",)
+def test_copies_in_other_places_are_one_assembly():
+    partner = edge("two_models.pdb")
+    assert partner.chains == ("A", "B")
+    assert partner.remarks == ("models 1 to 2 are copies in other places: one assembly",)
 
 
 def test_chains_come_in_the_order_asked_for():
@@ -128,7 +130,7 @@ def test_chains_come_in_the_order_asked_for():
 @pytest.mark.parametrize(
     ("chains", "message"),
     [
-        (["C"], "no protein in chain C; chains with protein: A, B"),
+        (["C"], "no protein in chain C; chains with protein: A \\(12 residues\\), B \\(12 residues\\)"),
         (["A", "A"], "asked for twice"),
         ([], "no chain was asked for"),
     ],

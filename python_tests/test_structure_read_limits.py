@@ -1,5 +1,6 @@
 """Which residues and atoms are read, and where each limit of reading lies, on structures made for it."""
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from synthetic import helix, mmcif, modified, moved, pdb, write
 
 from resblock.errors import InputError
 from resblock.structure import PartnerFeatures, notes, pka, read, read_partner
+from resblock.structure.names import one_letter, parent_residue
 
 EDGE_CASES = Path(__file__).parent / "edge_cases"
 
@@ -188,15 +190,15 @@ def test_a_residue_says_where_it_is():
 
 def test_parents_and_letters():
     names = {"MSE": "MET", "SEP": "SER", "HYP": "PRO", "ALA": "ALA", "XYZ": "UNK", "HOH": "UNK"}
-    assert {name: read.parent_residue(name) for name in names} == names
-    assert [read.one_letter(name) for name in ("ALA", "TRP", "UNK")] == ["A", "W", "X"]
+    assert {name: parent_residue(name) for name in names} == names
+    assert [one_letter(name) for name in ("ALA", "TRP", "UNK")] == ["A", "W", "X"]
 
 
 def test_blank_chain_names(tmp_path):
     atoms = moved(helix("ACDE"), chain=" ") + moved(helix("ACDE"), shift=(0.0, 20.0, 0.0), chain="B")
     assert made(tmp_path, atoms).chains == ("", "B")
     assert made(tmp_path, atoms, chains=["B", " _ "]).chains == ("B", "")
-    with pytest.raises(InputError, match=r"no protein in chain C; chains with protein: _ \(blank\), B"):
+    with pytest.raises(InputError, match=r"no protein in chain C; chains with protein: _ \(blank\) \(4 residues\), B"):
         made(tmp_path, atoms, chains=["C"])
 
 
@@ -286,7 +288,7 @@ def test_insertion_codes_and_numbers_tell_residues_apart(tmp_path):
     atoms = tuple(replace(a, number=5, insertion_code="A") if a.number == 6 else a for a in helix("AAAAAAA"))
     assert labels(made(tmp_path, atoms)) == ["1", "2", "3", "4", "5", "5A", "7"]
     twice = tuple(replace(a, number=5, insertion_code="A") if a.number == 7 else a for a in atoms)
-    with pytest.raises(InputError, match="chain A residue ALA 5A atom N: this chain"):
+    with pytest.raises(InputError, match="chain A residue ALA 5A atom CA: this chain"):
         made(tmp_path, twice)
 
 
@@ -316,7 +318,7 @@ def test_a_few_clashes_are_no_copies(tmp_path):
 def test_names_have_an_alphabet(tmp_path, field, name):
     text = mmcif([replace(atom, **{field: "QQQ"}) if atom.number == 2 else atom for atom in helix("AAAA")])
     (tmp_path / "odd.cif").write_text(text.replace("QQQ", f"'{name}'"), encoding="utf-8")
-    with pytest.raises(InputError, match=rf"odd\.cif: {field} name .* has signs that no name has"):
+    with pytest.raises(InputError, match=rf"odd\.cif: ({field} name .* has signs that no name has|damaged mmCIF file)"):
         read_partner(tmp_path / "odd.cif")
 
 
@@ -332,3 +334,20 @@ def test_an_occupancy_that_is_no_number_is_refused(tmp_path, written):
     (tmp_path / "odd.pdb").write_text("\n".join(line[:54] + written + line[60:] for line in lines))
     with pytest.raises(InputError, match=rf"odd\.pdb: line 1: occupancy '{written}' \(columns 55-60\) is not a number"):
         read_partner(tmp_path / "odd.pdb")
+
+
+@pytest.mark.parametrize("text", [pdb, mmcif])
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path, text):
+    (tmp_path / "marked").write_text(text(helix("AAAA")), encoding="utf-8-sig")
+    (tmp_path / "plain").write_text(text(helix("AAAA")), encoding="utf-8")
+    assert read_partner(tmp_path / "marked").digest == read_partner(tmp_path / "plain").digest
+
+
+def test_other_encodings_and_archives_say_what_to_do(tmp_path):
+    (tmp_path / "wide.pdb").write_text(pdb(helix("AAAA")), encoding="utf-16")
+    with pytest.raises(InputError, match=r"wide\.pdb: text in UTF-16; save it in UTF-8"):
+        read_partner(tmp_path / "wide.pdb")
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        archive.writestr("x.pdb", pdb(helix("AAAA")))
+    with pytest.raises(InputError, match=r"packed\.zip: a zip archive; unpack it"):
+        read_partner(tmp_path / "packed.zip")

@@ -1,11 +1,15 @@
-"""Bytes from and to the disk: plain or gzip in, all or nothing out, tensors with a description, and the cache."""
+"""Bytes from and to the disk: plain or compressed in, all or nothing out, tensors with a description, and the cache."""
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
+import io
 import json
+import lzma
 import os
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -21,28 +25,59 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_GZIP_MAGIC: Final = b"\x1f\x8b"
+#: What opens a compressed file, by its first bytes, and what each is called.
+_COMPRESSIONS: Final[Mapping[bytes, tuple[str, Callable[[IO[bytes]], Any]]]] = {
+    b"\x1f\x8b": ("gzip", lambda stream: gzip.GzipFile(fileobj=stream)),
+    b"BZh": ("bzip2", bz2.BZ2File),
+    b"\xfd7zXZ\x00": ("xz", lzma.LZMAFile),
+}
+#: MiB of text that a file may hold, decompressed: a ribosome has 100. A few bytes can stand for any number of lines.
+MAX_TEXT: Final = 512
+#: Stands for the standard input in place of a path.
+STANDARD_INPUT: Final = "-"
 #: Entry of a safetensors file's metadata that describes the tensors, as JSON.
 _DESCRIPTION: Final = "resblock"
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Content of a file, decompressed where it is gzip (told by its first bytes, not its name).
+    """Content of a file, decompressed where it is gzip, bzip2 or xz (told by its first bytes, not its name).
+
+    `STANDARD_INPUT` is no file but what the process is given.
 
     Raises
     ------
     InputError
-        The file is missing, unreadable, empty, or a damaged gzip file.
+        The file is missing, unreadable, empty, damaged, or holds more than `max_text` MiB.
     """
-    content = _content(path)
-    if content.startswith(_GZIP_MAGIC):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: damaged gzip file ({error}); copy or download it again") from None
+    return decompressed(path, _content(path, (max_text() << 20) + 1))
+
+
+def decompressed(name: str | os.PathLike[str], content: bytes) -> bytes:
+    """What `read_bytes` gives for a file of this content; the name is for the errors."""
+    limit = max_text()
+    for magic, (kind, opened) in _COMPRESSIONS.items():
+        if content.startswith(magic):
+            try:
+                with opened(io.BytesIO(content)) as stream:
+                    content = stream.read((limit << 20) + 1)
+            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+                raise InputError(f"{name}: damaged {kind} file ({error}); copy or download it again") from None
+            break
+    if len(content) > limit << 20:
+        raise InputError(
+            f"{name}: holds more than {limit} MiB of text; cut out the chains that matter, or set RESBLOCK_MAX_TEXT"
+        )
     if not content.strip():
-        raise InputError(f"{path}: the file is empty; copy or download it again")
+        raise InputError(f"{name}: the file is empty; copy or download it again")
     return content
+
+
+def max_text() -> int:
+    """MiB of text that a file may hold: ``$RESBLOCK_MAX_TEXT``, else `MAX_TEXT`."""
+    value = os.environ.get("RESBLOCK_MAX_TEXT") or str(MAX_TEXT)
+    if not value.isdecimal() or not 0 < int(value) < 1 << 20:
+        raise InputError(f"RESBLOCK_MAX_TEXT is {value!r}; it must be a whole number of MiB")
+    return int(value)
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -59,9 +94,13 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise InputError(f"{path}: cannot be read ({error})") from None
 
 
-def _content(path: str | os.PathLike[str]) -> bytes:
+def _content(path: str | os.PathLike[str], limit: int = -1) -> bytes:
+    """Bytes of a file, up to a limit if that is not negative."""
+    if os.fspath(path) == STANDARD_INPUT:
+        return sys.stdin.buffer.read(limit)
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as stream:
+            return stream.read(limit)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except IsADirectoryError:

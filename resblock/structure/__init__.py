@@ -12,7 +12,8 @@ from resblock.structure.features import (
 )
 from resblock.structure.paper import PAPER_FEATURES
 from resblock.structure.partner import Partner, Residue
-from resblock.structure.read import read_partner
+from resblock.structure.read import partner_of, read_file, read_partner
+from resblock.structure.table import StructureFile
 
 __all__ = [
     "EXTENDED_FEATURES",
@@ -22,9 +23,12 @@ __all__ = [
     "Partner",
     "PartnerFeatures",
     "Residue",
+    "StructureFile",
     "feature_names",
     "feature_set_of",
     "notes",
+    "partner_of",
+    "read_file",
     "read_partner",
     "residue_features",
 ]

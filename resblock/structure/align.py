@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from Bio.Align import PairwiseAligner
 from numpy.typing import NDArray
 
-from resblock.structure.partner import Partner, Residue, one_letter
+from resblock.structure.names import one_letter
+from resblock.structure.partner import Partner, Residue
 
 #: Share of equally numbered residues that must agree in name to trust the numbering.
 _SAME_NAMES: Final = 0.95
@@ -99,6 +99,9 @@ def _by_sequence(
     first: NDArray[np.int64],
     second: NDArray[np.int64],
 ) -> _Pairs:
+    # Biopython's tables of codons come along and take a tenth of the time that torch takes.
+    from Bio.Align import PairwiseAligner
+
     make_aligner: Any = PairwiseAligner  # Biopython is partly typed
     aligner = make_aligner(scoring="blastp", mode="global", end_gap_score=0.0)
     sequences = (

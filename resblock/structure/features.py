@@ -18,13 +18,16 @@ from resblock.files import cache_directory, cached
 from resblock.structure import pka
 from resblock.structure.backbone import Backbone
 from resblock.structure.extended import EXTENDED_FEATURES, extended_features
+from resblock.structure.names import one_letter
 from resblock.structure.paper import PAPER_FEATURES, paper_features
-from resblock.structure.partner import Partner, Residue, chain_starts, one_letter
+from resblock.structure.partner import Partner, Residue, chain_starts
 from resblock.structure.scales import SIDE_CHAIN_ATOMS, UNKNOWN
 
 #: Raise it whenever a feature's value changes: cached and prepared data of other versions are redone.
 FEATURE_VERSION: Final = 3
 
+#: Below it a predicted residue is likely disordered or wrong (Tunyasuvunakool et al. 2021).
+LOW_PLDDT: Final = 50.0
 #: Columns by the name of the feature set; each set holds those before it.
 FEATURE_SETS: Final = {"paper": PAPER_FEATURES, "extended": EXTENDED_FEATURES}
 
@@ -221,10 +224,13 @@ def notes(partner: Partner) -> list[str]:
         if residue.name == residue.parent
         and any((k, atom) not in found for atom in SIDE_CHAIN_ATOMS.get(residue.parent, ()))
     ]
+    confidence = np.full(len(partner), 100.0) if partner.plddt is None else partner.plddt
+    guessed = [residue for residue, plddt in zip(partner.residues, confidence, strict=True) if plddt < LOW_PLDDT]
     lines = []
     for residues, what in (
         (unknown, "of unknown type: hydropathy 0, alanine's reference area, no pKa"),
         (truncated, "with side-chain atoms missing: their areas and pKa are less reliable"),
+        (guessed, f"with pLDDT under {LOW_PLDDT:g}: where they lie is a guess"),
     ):
         if residues:
             few = ", ".join(str(r) for r in residues[:3]) + (", ..." if len(residues) > 3 else "")

@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
-from Bio.Data.PDBData import protein_letters_1to3, protein_letters_3to1_extended
 from numpy.typing import NDArray
 
 from resblock.structure.backbone import Backbone
 from resblock.structure.frame import canonical_frame
-from resblock.structure.scales import BACKBONE_ATOMS, UNKNOWN
+from resblock.structure.scales import BACKBONE_ATOMS
+from resblock.structure.table import Format
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,12 @@ class Partner:
         (N,) int64, place of each residue in the sequence of its chain; -1 where that has none.
     left_out
         What of the file is not in here, a line each.
+    remarks
+        How the file was read, where there was a choice, a line each.
+    format
+        What the file is written in.
+    plddt
+        (N,) float64, confidence in each residue's place, 0 to 100, where the file says that it is a prediction's.
     """
 
     path: str
@@ -83,6 +90,9 @@ class Partner:
     sequence: tuple[str, ...]
     sequence_index: NDArray[np.int64]
     left_out: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    format: Format = "pdb"
+    plddt: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.residues)
@@ -91,6 +101,14 @@ class Partner:
     def chains(self) -> tuple[str, ...]:
         """Chain names in order."""
         return tuple(dict.fromkeys(residue.chain for residue in self.residues))
+
+    @property
+    def contents(self) -> str:
+        """What was read, in one line: how, which chains with how many residues, and what was left out."""
+        sizes = np.diff([*self.chain_starts, len(self)]).tolist()
+        chains = [f"{name or '(blank)'} ({size} residues)" for name, size in zip(self.chains, sizes, strict=True)]
+        read = ", ".join([Path(self.path).name, *self.remarks, f"chain{'s' * (len(chains) > 1)} {', '.join(chains)}"])
+        return f"{read}; left out: {', '.join(self.left_out)}" if self.left_out else read
 
     @cached_property
     def digest(self) -> str:
@@ -103,6 +121,15 @@ class Partner:
         for array in (self.coordinates, self.atom_residue, self.linked):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def chain_digests(self) -> dict[str, bytes]:
+        """SHA-256 of the coordinates of each chain, by its name."""
+        ends = np.searchsorted(self.atom_residue, [*self.chain_starts, len(self)])
+        return {
+            name: hashlib.sha256(np.ascontiguousarray(self.coordinates[start:end]).tobytes()).digest()
+            for name, start, end in zip(self.chains, ends[:-1], ends[1:], strict=True)
+        }
 
     @cached_property
     def chain_starts(self) -> NDArray[np.int64]:
@@ -135,14 +162,3 @@ def chain_starts(residues: Sequence[Residue]) -> NDArray[np.int64]:
     """(C,) index of the first residue of each of the C chains that follow one another in a list."""
     chains = np.array([residue.chain for residue in residues])
     return np.flatnonzero(np.append(True, chains[1:] != chains[:-1]))
-
-
-def parent_residue(name: str) -> str:
-    """One of the twenty residue names that `name` is a form of (MSE -> MET), else ``UNK``."""
-    letter = protein_letters_3to1_extended.get(name, "X")
-    return str(protein_letters_1to3.get(letter, UNKNOWN)).upper()
-
-
-def one_letter(parent: str) -> str:
-    """One-letter code of one of the twenty residue names; ``X`` for ``UNK``."""
-    return str(protein_letters_3to1_extended.get(parent, "X"))

@@ -1,22 +1,27 @@
-"""Protein residues of one partner from a PDB or mmCIF file."""
+"""Protein residues of one partner from a structure file."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
-from Bio.PDB.kdtrees import KDTree
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
-from resblock.files import read_bytes
-from resblock.structure.formats import parse_structure
-from resblock.structure.partner import Partner, Residue, one_letter, parent_residue
+from resblock.files import STANDARD_INPUT, read_bytes
+from resblock.structure.assembly import build_assembly, larger_unit
+from resblock.structure.formats import read_structure
+from resblock.structure.geometry import pairs_within
+from resblock.structure.models import choose_model
+from resblock.structure.names import is_residue_name, nucleic_acid, one_letter
+from resblock.structure.partner import Partner, Residue
+from resblock.structure.residues import Chain, Found, chain_of
 from resblock.structure.sequence import places
+from resblock.structure.table import AtomTable, StructureFile
 
 #: Far more than any partner that can be docked; keeps the tessellation's memory under 2 GiB.
 MAX_ATOMS = 250_000
@@ -25,59 +30,135 @@ MIN_RESIDUES = 2
 MAX_RADIUS = 2_000.0
 #: Closer than any bond and wider than rounding: two such atoms are one atom written twice.
 MIN_ATOM_DISTANCE = 0.1
-#: A peptide bond is 1.33 Angstrom long; the rest is room for poor models.
+#: Chains that are named where they are left out.
+_MAX_LISTED = 12
 #: Alpha carbons of two chains nearer than this lie on one another, and so do the chains where this many do.
 _SUPERPOSED_DISTANCE, _SUPERPOSED_SHARE = 1.0, 0.25
 #: Names of chains, residues and atoms: visible signs but those that end a word or a text in other programs.
 _NAME = re.compile(r"[^\s\x00-\x20\x7f-\U0010ffff\"'\\;]*")
-_MAX_PEPTIDE_BOND = 2.0
-_MAX_CA_DISTANCE = 4.5
-#: Elements an amino acid can hold. `CA`, `CD`, `HG`... read as metals are names, not elements.
-_RESIDUE_ELEMENTS = {"C", "N", "O", "S", "SE", "P", "F", "CL", "BR", "I", "B", "H", "D"}
 
 
-def read_partner(path: str | os.PathLike[str], chains: Sequence[str] | None = None) -> Partner:
-    """Read the protein of a structure file.
-
-    The first model, the alternative location with the highest occupancy, heavy atoms only. Waters
-    and ligands are dropped. Modified residues bonded into the chain stay and count as their parent;
-    residues of unknown type stay as ``UNK``.
-
-    Parameters
-    ----------
-    path
-        PDB or mmCIF, plain or gzip; told apart by content.
-    chains
-        Author's chain names to keep, in this order; ``_`` means the blank name. All if None.
+def read_partner(
+    path: str | os.PathLike[str],
+    chains: Sequence[str] | None = None,
+    *,
+    model: int | None = None,
+    assembly: str | None = None,
+) -> Partner:
+    """Read the protein of a structure file: `partner_of` of `read_file`.
 
     Raises
     ------
     InputError
-        The file or a chain is missing, the text is damaged, or the atoms cannot be those of a
-        protein.
+        As these do.
     """
-    path = os.fspath(path)
-    parsed = parse_structure(path, read_bytes(path))
-    by_chain = {chain.id.strip(): chain for chain in parsed.model}
-    protein = {name: list(_protein_residues(chain)) for name, chain in by_chain.items()}
-    selected = _select_chains(path, chains, protein)
-    records = [(name, *residue) for name in selected for residue in protein[name]]
-    if not records:
-        raise InputError(f"{path}: no protein residues; is this the right file?")
-    partner = _partner(path, records, parsed.sequences, _left_out(by_chain, protein, selected))
+    return partner_of(read_file(path), chains, model=model, assembly=assembly)
+
+
+def read_file(path: str | os.PathLike[str], name: str | None = None) -> StructureFile:
+    """Read all atoms of a structure file.
+
+    Parameters
+    ----------
+    path
+        PDB, mmCIF or BinaryCIF, plain, gzip, bzip2 or xz; told apart by content. ``-`` is the standard input.
+    name
+        What messages call it; the path by default.
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty, damaged or of no such kind.
+    """
+    content = read_bytes(path)
+    if name is None:
+        name = "standard input" if os.fspath(path) == STANDARD_INPUT else os.fspath(path)
+    return read_structure(name, content)
+
+
+def partner_of(
+    file: StructureFile,
+    chains: Sequence[str] | None = None,
+    *,
+    model: int | None = None,
+    assembly: str | None = None,
+) -> Partner:
+    """Choose the protein of a structure file.
+
+    One model, one conformer of each residue (the likeliest by the occupancy of its backbone), heavy atoms only. Waters,
+    ligands, nucleic acids and residues without an alpha carbon are left out, and said to be. Modified residues that are
+    bonded into the chain, or that the file gives a place in it, count as their parent; residues of unknown type stay as
+    ``UNK``. Residues follow one another as they are bonded, else as the file lists them.
+
+    Parameters
+    ----------
+    file
+        From `read_file`.
+    chains
+        Author's chain names to keep, in this order; ``_`` means the blank name. All if None.
+    model
+        Number of the model, where there are several. The first if None; all, where they are copies of one another in
+        other places.
+    assembly
+        Identifier of a biological assembly that the file describes; the atoms as they stand in the file if None.
+
+    Raises
+    ------
+    InputError
+        A chain, the model or the assembly is missing, or the atoms cannot be those of a protein.
+    """
+    atoms, about_models = _atoms(file, model, assembly)
+    sizes = _protein_sizes(atoms)
+    selected = _select_chains(file.path, chains, sizes)
+    # What is wrong with a protein that was not asked for does not matter.
+    by_chain = {
+        name: chain_of(file.path, atoms[atoms.chain == name])
+        for name, size in sizes.items()
+        if name in selected or not size
+    }
+    if not any(chain.residues for chain in by_chain.values()):
+        raise InputError(f"{file.path}: no protein residues; is this the right file?")
+    others = [name for name, size in sizes.items() if size and name not in selected]
+    partner = _partner(
+        file,
+        {name: by_chain[name] for name in selected},
+        [*_listed(others), *_left_out(by_chain)],
+        (*about_models, *file.remarks),
+    )
     _check(partner)
     return partner
 
 
-_Atoms = list[tuple[str, str, Any]]
+def _atoms(file: StructureFile, model: int | None, assembly: str | None) -> tuple[AtomTable, list[str]]:
+    """The atoms that were asked for, and which these are."""
+    if assembly is None:
+        atoms, about = choose_model(file, model)
+        return atoms, [about, *filter(None, [larger_unit(file)])]
+    atoms, about = choose_model(file, int(file.atoms.model[0]) if model is None else model)
+    return build_assembly(file, atoms, assembly), [about, f"assembly {assembly}"]
 
 
-def _select_chains(path: str, chains: Sequence[str] | None, protein: dict[str, list[Any]]) -> list[str]:
-    with_protein = [name for name, residues in protein.items() if residues]
+def _protein_sizes(atoms: AtomTable) -> dict[str, int]:
+    """How many residues each chain seems to have, in the order of the file."""
+    names = np.unique(atoms.name)
+    known = names[[is_residue_name(name) for name in names.tolist()]]
+    columns = atoms.chain, atoms.number, atoms.insertion_code
+
+    def places(of: NDArray[np.bool_]) -> set[tuple[str, int, str]]:
+        return set(zip(*(column[of].tolist() for column in columns), strict=True))
+
+    alpha = atoms.atom == "CA"
+    backbones = places(alpha) & places(atoms.atom == "N") & places(atoms.atom == "C")
+    counts = Counter(chain for chain, _, _ in backbones | places(alpha & np.isin(atoms.name, known)))
+    return {name: counts[name] for name in dict.fromkeys(atoms.chain.tolist())}
+
+
+def _select_chains(path: str, chains: Sequence[str] | None, sizes: Mapping[str, int]) -> list[str]:
+    with_protein = {name: size for name, size in sizes.items() if size}
     if chains is None:
-        return with_protein
-    wanted = [name.strip().removeprefix("_") if name.strip() == "_" else name for name in chains]
-    there = ", ".join(name or "_ (blank)" for name in with_protein) or "none"
+        return list(with_protein)
+    wanted = ["" if name.strip() == "_" else name.strip() for name in chains]
+    there = ", ".join(f"{name or '_ (blank)'} ({size} residues)" for name, size in with_protein.items()) or "none"
     if not wanted:
         raise InputError(f"{path}: no chain was asked for; chains with protein: {there}")
     for name in wanted:
@@ -88,104 +169,48 @@ def _select_chains(path: str, chains: Sequence[str] | None, protein: dict[str, l
     return wanted
 
 
-def _protein_residues(chain: Any) -> Iterator[tuple[Any, _Atoms]]:
-    """Residues of a Biopython chain that are part of a protein, with their heavy atoms."""
-    candidates = []
-    for entry in chain:
-        residue = _likeliest_residue(entry)
-        atoms = _heavy_atoms(residue)
-        candidates.append((residue, atoms, {name: xyz for name, _, xyz in atoms}))
-    for k, (residue, atoms, positions) in enumerate(candidates):
-        if "CA" not in positions or residue.id[0] == "W":
-            continue
-        if residue.id[0] != " ":
-            # A HETATM residue is a modified residue if the chain runs through it, else a ligand.
-            before = k > 0 and _bonded(candidates[k - 1][2], positions)
-            after = k + 1 < len(candidates) and _bonded(positions, candidates[k + 1][2])
-            if not (before or after):
-                continue
-        yield residue, atoms
+def _listed(chains: Sequence[str]) -> list[str]:
+    """Chains by name, or by number where these are many."""
+    return [f"chain {name or '_'}" for name in chains] if len(chains) <= _MAX_LISTED else [f"{len(chains)} chains"]
 
 
-def _left_out(by_chain: Mapping[str, Any], protein: Mapping[str, list[Any]], selected: Sequence[str]) -> list[str]:
-    """What the partner does not hold: chains that were not asked for, and what is no protein in the others."""
-    lines = [f"chain {name or '_'}" for name, residues in protein.items() if residues and name not in selected]
-    others: Counter[str] = Counter()
-    for name in selected:
-        within = {residue.id for residue, _ in protein[name]}
-        others.update(residue.get_resname().strip() for residue in by_chain[name] if residue.id not in within)
-    return lines + [f"{count} {name}" for name, count in others.most_common()]
-
-
-def _likeliest_residue(entry: Any) -> Any:
-    """Take the alternative of a point mutation that has the highest occupancy; the first if equal."""
-    if entry.is_disordered() != 2:
-        return entry
-    return max(entry.disordered_get_list(), key=lambda r: sum(a.get_occupancy() or 0.0 for a in r))
-
-
-def _heavy_atoms(residue: Any) -> _Atoms:
-    """Name, element and position of the heavy atoms; Biopython picks the highest occupancy."""
-    atoms = []
-    for atom in residue:
-        name = atom.get_name()
-        element = atom.element if atom.element in _RESIDUE_ELEMENTS else name.lstrip("0123456789")[:1]
-        if element not in ("H", "D"):
-            atoms.append((name, element or "X", atom.get_coord()))
-    return atoms
-
-
-def _bonded(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether the chain runs from one residue to the next; by C-alphas where atoms are missing."""
-    if "C" in before and "N" in after:
-        return bool(np.linalg.norm(before["C"] - after["N"]) <= _MAX_PEPTIDE_BOND)
-    if "CA" in before and "CA" in after:
-        return bool(np.linalg.norm(before["CA"] - after["CA"]) <= _MAX_CA_DISTANCE)
-    return False
+def _left_out(by_chain: Mapping[str, Chain]) -> list[str]:
+    """What is no protein."""
+    lines, others = [], Counter[str]()
+    for name, chain in by_chain.items():
+        nucleic = {what: kind for what in chain.others if (kind := nucleic_acid(what))}
+        lines += [f"{kind} chain {name or '_'}" for kind in dict.fromkeys(nucleic.values())]
+        others.update({what: count for what, count in chain.others.items() if what not in nucleic})
+    return lines + [what if "(" in what else f"{count} {what}" for what, count in others.most_common()]
 
 
 def _partner(
-    path: str, records: Iterable[tuple[str, Any, _Atoms]], sequences: Mapping[str, str], left_out: Sequence[str]
+    file: StructureFile, chains: Mapping[str, Chain], left_out: Sequence[str], remarks: tuple[str, ...]
 ) -> Partner:
-    residues: list[Residue] = []
-    names: list[str] = []
-    elements: list[str] = []
-    positions: list[Any] = []
-    owner: list[int] = []
-    linked: list[bool] = []
-    previous: dict[str, Any] = {}
-    for chain, entry, atoms in records:
-        here = {name: xyz for name, _, xyz in atoms}
-        linked.append(bool(residues) and residues[-1].chain == chain and _bonded(previous, here))
-        previous = here
-        name = entry.get_resname().strip()
-        residues.append(
-            Residue(
-                chain=chain,
-                number=int(entry.id[1]),
-                insertion_code=entry.id[2].strip(),
-                name=name,
-                parent=parent_residue(name),
-            )
-        )
-        for atom_name, element, xyz in atoms:
-            names.append(atom_name)
-            elements.append(element)
-            positions.append(xyz)
-            owner.append(len(residues) - 1)
-    stated, index = _sequences(residues, sequences)
+    found = [residue for chain in chains.values() for residue in chain.residues]
+    residues = tuple(one.residue for one in found)
+    stated, index = _sequences(residues, file.sequences)
     return Partner(
-        path=path,
-        residues=tuple(residues),
-        atom_names=tuple(names),
-        elements=tuple(elements),
-        coordinates=_as_written(np.array(positions, dtype=np.float32)),
-        atom_residue=np.array(owner, dtype=np.int64),
-        linked=np.array(linked, dtype=np.bool_),
+        path=file.path,
+        residues=residues,
+        atom_names=tuple(name for one in found for name in one.positions),
+        elements=tuple(element for one in found for element in one.elements.values()),
+        coordinates=np.array([xyz for one in found for xyz in one.positions.values()], dtype=np.float64),
+        atom_residue=np.repeat(np.arange(len(found)), [len(one.positions) for one in found]),
+        linked=np.array([linked for chain in chains.values() for linked in chain.linked], dtype=np.bool_),
         sequence=stated,
         sequence_index=index,
         left_out=tuple(left_out),
+        remarks=remarks,
+        format=file.format,
+        plddt=_plddt(found) if file.confidence else None,
     )
+
+
+def _plddt(residues: Sequence[Found]) -> NDArray[np.float64]:
+    """Confidence of every residue, 0 to 100; some programs write 0 to 1."""
+    values = np.array([residue.b_factor for residue in residues])
+    return values * 100.0 if values.max() <= 1.0 else values
 
 
 def _sequences(residues: Sequence[Residue], sequences: Mapping[str, str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -195,18 +220,6 @@ def _sequences(residues: Sequence[Residue], sequences: Mapping[str, str]) -> tup
         observed[residue.chain] = observed.get(residue.chain, "") + one_letter(residue.parent)
     stated = {chain: sequences.get(chain, "") for chain in observed}
     return tuple(stated.values()), np.concatenate([places(stated[chain], observed[chain]) for chain in observed])
-
-
-def _as_written(coordinates: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Coordinates as the file has them: Biopython keeps float32, structure files three decimals.
-
-    Without this, the same structure shifted by a whole number of Angstrom would differ by 1e-5.
-    """
-    exact = coordinates.astype(np.float64)
-    decimal = exact.round(3)
-    with np.errstate(invalid="ignore"):  # infinities are refused by `_check`
-        near = np.abs(exact - decimal) <= np.spacing(np.abs(coordinates))
-    return np.where(near, decimal, exact)
 
 
 def _check(partner: Partner) -> None:
@@ -252,9 +265,9 @@ def _check(partner: Partner) -> None:
             f"{partner.path}: most residues lack backbone atoms (a C-alpha trace?); an all-atom structure is needed"
         )
     _check_superposed(partner)
-    twins = KDTree(xyz - xyz.mean(axis=0), 10).neighbor_search(MIN_ATOM_DISTANCE)
-    if twins:
-        first, second = sorted((twins[0].index1, twins[0].index2))
+    twins = pairs_within(xyz, MIN_ATOM_DISTANCE)
+    if len(twins):
+        first, second = twins[0]
         other = partner.residues[partner.atom_residue[second]]
         refuse(
             first,
@@ -269,8 +282,7 @@ def _check_superposed(partner: Partner) -> None:
     chain_of = np.searchsorted(partner.chain_starts, owner, side="right") - 1
     sizes = np.bincount(chain_of, minlength=len(partner.chains))
     on: Counter[tuple[int, int]] = Counter()
-    for pair in KDTree(positions - positions.mean(axis=0), 10).neighbor_search(_SUPERPOSED_DISTANCE):
-        first, second = sorted((int(chain_of[pair.index1]), int(chain_of[pair.index2])))
+    for first, second in np.sort(chain_of[pairs_within(positions, _SUPERPOSED_DISTANCE)], axis=1).tolist():
         if first != second:
             on[first, second] += 1
     for (first, second), count in on.items():
