@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from command_line import assert_refused, run_without
@@ -31,6 +32,11 @@ def benchmark_dir(tmp_path_factory):
         for state in ("bound", "unbound"):
             write(directory / code / f"receptor_{state}.pdb", receptor)
             write(directory / code / f"ligand_{state}.pdb", ligand)
+    calcium = replace(
+        ligand[0], name="CA", residue="CA", number=99, element="CA", record="HETATM", xyz=(0.0, 40.0, 0.0)
+    )
+    write(directory / "1AAA" / "ligand_bound.pdb", (*ligand, calcium))
+    write(directory / "1BBB" / "receptor_unbound.pdb", [atom for atom in receptor if atom.name != "CZ3"])
     (directory / "1CCC").mkdir()
     (directory / "1CCC" / "receptor_unbound.pdb").write_text("none")
     return directory
@@ -39,14 +45,20 @@ def benchmark_dir(tmp_path_factory):
 def test_prepare(run, tmp_path, benchmark_dir):
     out = tmp_path / "prepared"
     status, text, err = run("prepare", benchmark_dir, "--out", out, "--jobs", "1")
-    assert status == 0
+    assert status == 1, "one of three failed"
     assert "3 complexes: 2 prepared, 0 unchanged, 1 failed" in text
-    assert err.startswith("failed 1CCC: ")
-    assert sorted(p.name for p in out.iterdir()) == ["1AAA.npz", "1BBB.npz"]
+    assert "1CCC: failed: " in err
+    assert "1BBB: note: " in err
+    assert sorted(p.name for p in out.iterdir()) == ["1AAA.npz", "1BBB.npz", "prepare.log"]
+    log = (out / "prepare.log").read_text().splitlines()
+    assert "1AAA: ligand_bound: ligand_bound.pdb, model 1 of 1, chain B (18 residues); left out: 1 CA" in log
+    assert set(err.splitlines()) < set(log)
     only = tmp_path / "list"
     only.write_text("1AAA\n")
-    _, text, _ = run("prepare", benchmark_dir, "--out", out, "--only", only)
+    status, text, _ = run("prepare", benchmark_dir, "--out", out, "--only", only)
+    assert status == 0
     assert "1 complexes: 0 prepared, 1 unchanged, 0 failed" in text
+    assert (out / "prepare.log").read_text().splitlines() == [*log, "1AAA: unchanged"]
 
 
 def test_prepare_fails_where_nothing_could_be_prepared(run, tmp_path, benchmark_dir):
@@ -89,7 +101,7 @@ def test_train_and_evaluate(run, tmp_path):
 def test_one_preparation_serves_every_model(run, tmp_path, benchmark_dir):
     """What `prepare` writes without options, `evaluate` and `train` take without options."""
     prepared = tmp_path / "prepared"
-    assert run("prepare", benchmark_dir, "--out", prepared, "--jobs", "1")[0] == 0
+    assert run("prepare", benchmark_dir, "--out", prepared, "--jobs", "1")[0] == 1, "one complex has no files"
     for name in INCLUDED:
         status, text, _ = run("evaluate", prepared, "--weights", name)
         assert status == 0

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from resblock.processes import in_processes
+
 POOL = """
 import multiprocessing, os, sys, time
 from concurrent.futures import ProcessPoolExecutor
@@ -45,3 +47,21 @@ def test_workers_end_with_their_parent(how, tmp_path):
     while any(map(is_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_alive, workers))
+
+
+def root(number):
+    """Square root; of a negative number this process dies, as in a fault of a compiled library."""
+    if number < 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return number**0.5
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_process_that_dies_costs_its_own_task(processes):
+    results = dict(in_processes(root, [1, -1, 4, -4, 9, 16], processes))
+    assert results == {1: 1.0, -1: None, 4: 2.0, -4: None, 9: 3.0, 16: 4.0}
+
+
+def test_what_a_task_raises_is_raised():
+    with pytest.raises(TypeError):
+        list(in_processes(root, ["a"], 2))

@@ -22,19 +22,25 @@ def prepare(
 ) -> None:
     """Compute features and labels of a docking benchmark, which serve every model.
 
-    A complex that fails is reported and does not stop the others; a second run does only what is missing.
+    A complex that fails is reported and does not stop the others; a second run does only what is missing. What each
+    file held is in prepare.log. The exit status is 1 if some complexes failed, 2 if all did.
     """
     from resblock.evaluation.splits import read_split
     from resblock.pairs import prepare_benchmark
 
+    log = out / "prepare.log"
     codes = None if only is None else list(read_split(only))
     with progress_bar() as bar:
         task = bar.add_task("preparing", total=None)
 
         def show(entry: Prepared, total: int) -> None:
             bar.update(task, total=total, advance=1, description=entry.code)
-            if entry.status == "failed":
-                remarks.print(f"failed {entry.code}: {escape(entry.reason)}")
+            lines = [f"failed: {entry.reason}"] if entry.status == "failed" else entry.read
+            for line in lines:
+                if line.startswith(("failed: ", "note: ")):
+                    remarks.print(escape(f"{entry.code}: {line}"))
+            with log.open("a", encoding="utf-8") as file:
+                file.writelines(f"{entry.code}: {line}\n" for line in lines or [entry.status])
 
         summary = prepare_benchmark(benchmark_dir, out, only=codes, jobs=jobs, progress=show)
     output.print(
@@ -44,5 +50,5 @@ def prepare(
     contacts, lost = (sum(getattr(e, name) for e in summary.done) for name in ("contacts", "lost_contacts"))
     if summary.done:
         output.print(f"{contacts} interface pairs; {lost} contacts of residues that the unbound structures lack.")
-    if summary.failed and len(summary.failed) == len(summary.complexes):
-        raise typer.Exit(2)
+    if summary.failed:
+        raise typer.Exit(2 if len(summary.failed) == len(summary.complexes) else 1)

@@ -1,19 +1,16 @@
 """From a directory in the benchmark layout to prepared complexes, one file each.
 
 The layout: ``CODE/receptor_unbound.pdb``, ``ligand_unbound``, ``receptor_bound``, ``ligand_bound``;
-each as ``.pdb`` or ``.cif``, plain or with ``.gz`` behind.
+each as ``.pdb``, ``.cif`` or ``.bcif``, plain or with ``.gz``, ``.bz2`` or ``.xz`` behind.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -23,12 +20,15 @@ from resblock.files import read_bytes
 from resblock.pairs.complex import Complex
 from resblock.pairs.labels import LABEL_VERSION, label_pairs
 from resblock.pairs.prepared import FORMAT_VERSION, save_complex, stored_key
-from resblock.processes import end_with_parent
-from resblock.structure.features import FEATURE_VERSION, PartnerFeatures
+from resblock.processes import in_processes
+from resblock.structure.features import FEATURE_VERSION, PartnerFeatures, notes
+from resblock.structure.partner import Partner
 from resblock.structure.read import read_partner
 
 ROLES: Final = ("receptor_unbound", "ligand_unbound", "receptor_bound", "ligand_bound")
-SUFFIXES: Final = (".pdb", ".pdb.gz", ".cif", ".cif.gz")
+SUFFIXES: Final = tuple(
+    f"{kind}{packed}" for kind in (".pdb", ".cif", ".bcif") for packed in ("", ".gz", ".bz2", ".xz")
+)
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -50,6 +50,8 @@ class Prepared:
         Interface pairs, and contacts that could not be mapped to unbound residues.
     seconds
         Wall time.
+    read
+        What each file held, and notes about it, a line each; empty unless done.
     """
 
     code: str
@@ -59,6 +61,7 @@ class Prepared:
     contacts: int = 0
     lost_contacts: int = 0
     seconds: float = 0.0
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,9 @@ def complex_files(directory: str | os.PathLike[str]) -> dict[str, Path]:
         there = [p for suffix in SUFFIXES if (p := directory / f"{role}{suffix}").is_file()]
         if len(there) != 1:
             found = ", ".join(p.name for p in there) or "none"
-            raise InputError(f"{directory}: one file {role}{{{','.join(SUFFIXES)}}} is needed, found {found}")
+            raise InputError(
+                f"{directory}: one file {role}.pdb, .cif or .bcif (plain, .gz, .bz2 or .xz) is needed, found {found}"
+            )
         files[role] = there[0]
     return files
 
@@ -149,11 +154,17 @@ def prepare_complex(directory: str | os.PathLike[str]) -> Complex:
     InputError
         A file is missing or cannot be used.
     """
-    files = complex_files(directory)
-    partners = {role: read_partner(path) for role, path in files.items()}
+    return _complex(Path(directory), _partners(directory))
+
+
+def _partners(directory: str | os.PathLike[str]) -> dict[str, Partner]:
+    return {role: read_partner(path) for role, path in complex_files(directory).items()}
+
+
+def _complex(directory: Path, partners: Mapping[str, Partner]) -> Complex:
     labels = label_pairs(*(partners[role] for role in ROLES))
     return Complex(
-        code=Path(directory).name,
+        code=directory.name,
         receptor=PartnerFeatures.of(partners["receptor_unbound"]),
         ligand=PartnerFeatures.of(partners["ligand_unbound"]),
         contact_area=labels.contact_area,
@@ -214,22 +225,13 @@ _Task = tuple[Path, Path]
 
 def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[Prepared]:
     if jobs == 1 or len(tasks) < 2:
-        yield from (_prepare(*task) for task in tasks)
+        yield from map(_prepare, tasks)
         return
-    # Spawned, because forking a process that holds torch's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    workers = min(jobs, len(tasks))
-    with _one_thread_each(), ProcessPoolExecutor(workers, context, initializer=end_with_parent) as pool:
-        futures = {pool.submit(_prepare, *task): task[0].name for task in tasks}
-        try:
-            for future in as_completed(futures):
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    yield Prepared(futures[future], "failed", "a process died (out of memory?); use fewer jobs")
-        finally:
-            # Interrupted, the complexes not yet begun are dropped rather than waited for.
-            pool.shutdown(wait=False, cancel_futures=True)
+    with _one_thread_each():
+        for (directory, _), entry in in_processes(_prepare, tasks, jobs):
+            yield entry or Prepared(
+                directory.name, "failed", f"{directory}: the process that prepared it died (out of memory?); see --jobs"
+            )
 
 
 @contextlib.contextmanager
@@ -247,14 +249,16 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _prepare(directory: Path, out: Path) -> Prepared:
+def _prepare(task: _Task) -> Prepared:
     start = time.perf_counter()
+    directory, out = task
     code = directory.name
     target = out / f"{code}.npz"
     try:
         if stored_key(target) == complex_key(directory):
             return Prepared(code, "unchanged")
-        complex = prepare_complex(directory)
+        partners = _partners(directory)
+        complex = _complex(directory, partners)
         save_complex(target, complex)
     # Whatever it is, the other complexes go on.
     except Exception as error:
@@ -267,6 +271,10 @@ def _prepare(directory: Path, out: Path) -> Prepared:
         contacts=int(complex.labels().sum()),
         lost_contacts=complex.lost_contacts,
         seconds=time.perf_counter() - start,
+        read=(
+            *(f"{role}: {partner.contents}" for role, partner in partners.items()),
+            *(f"note: {note}" for role in ROLES[:2] for note in notes(partners[role])),
+        ),
     )
 
 
