@@ -1,11 +1,16 @@
 """`resblock predict` as a user meets it: its files, and what it refuses or leaves alone."""
 
 import csv
+import gzip
+import io
+import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import assert_refused, contents
-from synthetic import helix, write
+from synthetic import helix, moved, pdb, remark_350, with_b_factors, write
 
 import resblock
 from resblock.cli.directory import written_whole
@@ -20,7 +25,9 @@ def test_the_example_end_to_end(run, tmp_path):
     out = tmp_path / "deep" / "out"
     status, text, err = run("predict", "--example", "--out", out)
     assert (status, err) == (0, "")
-    assert {p.name for p in out.iterdir()} == {"pairs.csv", "receptor.pdb", "ligand.cif", "view.pml", "view.cxc"}
+    assert {p.name for p in out.iterdir()} == {
+        "pairs.csv", "residues.csv", "receptor.pdb", "ligand.cif", "view.pml", "view.cxc", "summary.json",
+    }  # fmt: skip
     with (out / "pairs.csv").open() as file:
         rows = list(csv.reader(file))
     assert tuple(rows[0]) == PAIR_COLUMNS
@@ -29,6 +36,7 @@ def test_the_example_end_to_end(run, tmp_path):
     assert scores == sorted(scores, reverse=True)
     for rank in range(1, 11):
         assert f"{scores[rank - 1]:.4f}" in text
+    assert "receptor: receptor.pdb, model 1 of 1, chain A (33 residues)\n" in text
     for stage in ("loading", "reading", "features", "scoring", "ranking", "writing"):
         assert stage in text
     assert [p.name for p in out.parent.iterdir()] == ["out"]
@@ -55,7 +63,7 @@ def test_chains_of_either_partner(run, tmp_path):
     with (tmp_path / "out" / "pairs.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {(row["receptor_chain"], row["ligand_chain"]) for row in rows} == {("A", "B")}
-    assert_refused(run("predict", two, two, "--out", tmp_path / "o", "--ligand-chains", "A,X"), two, "X", "A, B")
+    assert_refused(run("predict", two, two, "--out", tmp_path / "o", "--ligand-chains", "A,X"), two, "X", "A (", "B (")
 
 
 def test_remarks_go_to_stderr(run, tmp_path):
@@ -73,7 +81,7 @@ REFUSED = {
     "header_only.cif": "",
     "letters_in_coordinates.pdb": "1.2O4",
     "letters_in_residue_number.pdb": "1O",
-    "nan.pdb": "not numbers",
+    "nan.pdb": "is not a number",
     "not_a_structure.pdb": "",
     "not_text.pdb": "",
     "one_residue.pdb": "only one protein residue",
@@ -233,3 +241,178 @@ def test_nothing_is_left_when_writing_fails(run, tmp_path, monkeypatch, error, s
         assert found == status
         assert len(err.splitlines()) == 1
     assert contents(tmp_path) == before
+
+
+# Where partners come from
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A file of two chains that touch."""
+    return write(tmp_path / "two.pdb", helix(SEQUENCE) + moved(helix(SEQUENCE[::-1], chain="B"), shift=(9.0, 0.0, 0.0)))
+
+
+def ranked_chains(out):
+    with (out / "pairs.csv").open() as file:
+        return {(row["receptor_chain"], row["ligand_chain"]) for row in csv.DictReader(file)}
+
+
+def test_one_chain_is_not_taken_for_both_partners_unless_asked_for(run, two, tmp_path):
+    out = tmp_path / "out"
+    for chains in ((), ("--receptor-chains", "A,B", "--ligand-chains", "B")):
+        assert_refused(run("predict", two, two, "--out", out, *chains), two, "in both partners", "--homodimer")
+    copy = tmp_path / "copy.pdb"
+    copy.write_text(two.read_text())
+    assert_refused(run("predict", two, copy, "--out", out, "--receptor-chains", "B"), copy, "chain B is in both")
+    assert not out.exists()
+    assert run("predict", two, copy, "--out", out, "--receptor-chains", "A", "--ligand-chains", " B ")[0] == 0
+
+
+def test_a_homodimer_is_one_structure_with_itself(run, two, tmp_path):
+    out = tmp_path / "out"
+    assert_refused(run("predict", "--homodimer", two, "--out", out), two, "A, B", "--chain")
+    assert run("predict", "--homodimer", two, "--chain", "B", "--out", out)[0] == 0
+    assert ranked_chains(out) == {("B", "B")}
+    assert_refused(run("predict", two, "--homodimer", two, "--out", out), "--homodimer")
+
+
+def test_both_partners_out_of_one_file(run, two, tmp_path):
+    out = tmp_path / "out"
+    assert_refused(run("predict", "--complex", two, "--out", out), "--receptor-chains")
+    chosen = ("--receptor-chains", "B", "--ligand-chains", "A")
+    status, _, err = run("predict", "--complex", two, "--out", out, *chosen)
+    assert status == 0
+    assert "note: " in err
+    assert "is not used" in err
+    assert ranked_chains(out) == {("B", "A")}
+    assert_refused(run("predict", two, two, "--complex", two, "--out", out, *chosen), "--complex")
+
+
+def test_the_standard_input_is_a_structure(run, two, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(two.read_bytes()))))
+    chosen = ("--receptor-chains", "A", "--ligand-chains", "B")
+    status, text, _ = run("predict", "-", two, "--out", tmp_path / "out", *chosen)
+    assert status == 0
+    assert "receptor: standard input, model 1 of 1, chain A (18 residues); left out: chain B" in text
+    assert_refused(run("predict", "-", "-", "--out", tmp_path / "other"), "one structure")
+
+
+def test_models_and_assemblies_are_asked_for(run, tmp_path):
+    base = helix(SEQUENCE)
+    bent = moved(base, shift=(0.0, 0.0, 1.0))[: len(base) // 2] + base[len(base) // 2 :]
+    models = "".join(f"MODEL {k}\n{pdb(atoms)}ENDMDL\n" for k, atoms in enumerate((base, bent), 1)).replace("END\n", "")
+    (tmp_path / "models.pdb").write_text(models)
+    ligand = write(tmp_path / "ligand.pdb", helix(SEQUENCE[::-1], chain="L"))
+    status, text, _ = run("predict", tmp_path / "models.pdb", ligand, "--model", "2", "--out", tmp_path / "out")
+    assert status == 0
+    assert "model 2 of 2" in text
+    assert_refused(
+        run("predict", tmp_path / "models.pdb", ligand, "--model", "3", "--out", tmp_path / "out"), "no model 3", "1, 2"
+    )
+    assert_refused(
+        run("predict", ligand, tmp_path / "models.pdb", "--assembly", "1", "--out", tmp_path / "out"), "no assembly"
+    )
+    turn = np.diag([-1.0, -1.0, 1.0]), (40.0, 0.0, 0.0)
+    (tmp_path / "unit.pdb").write_text(remark_350(1, "A", ((np.eye(3), (0.0, 0.0, 0.0)), turn)) + pdb(base))
+    status, text, _ = run("predict", tmp_path / "unit.pdb", ligand, "--assembly", "1", "--out", tmp_path / "out")
+    assert status == 0
+    assert "assembly 1, chains A (18 residues), A-2 (18 residues)" in text
+    assert ranked_chains(tmp_path / "out") == {("A", "L"), ("A-2", "L")}
+
+
+# What is left beside the pairs
+
+
+@pytest.fixture
+def predicted(tmp_path):
+    """A predicted structure whose first three residues are hardly placed."""
+    (tmp_path / "predicted.pdb").write_text(
+        "TITLE     ALPHAFOLD MONOMER PREDICTION\n" + with_b_factors(pdb(helix(SEQUENCE)), [35.5] * 3 + [91.0] * 15)
+    )
+    return tmp_path / "predicted.pdb"
+
+
+def test_confidence_is_kept_beside_the_result(run, predicted, tmp_path):
+    ligand = write(tmp_path / "ligand.pdb", helix(SEQUENCE[::-1], chain="L"))
+    out = tmp_path / "out"
+    status, _, err = run("predict", predicted, ligand, "--out", out)
+    assert status == 0
+    assert "3 residues with pLDDT under 50" in err
+    with (out / "residues.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["plddt"] for row in rows] == ["35.50"] * 3 + ["91.00"] * 15 + [""] * 18
+    assert [row["residue"] for row in rows if row["partner"] == "ligand"] == [str(k) for k in range(1, 19)]
+    best = {}
+    with (out / "pairs.csv").open() as file:
+        for row in csv.DictReader(file):
+            best.setdefault(row["receptor_residue"], row["score"])
+    assert all(row["best_score"] == best.get(row["residue"], "0") for row in rows[:18])
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["receptor"]["plddt"] == {"mean": 81.75, "below_50": ["A:1", "A:2", "A:3"]}
+    assert summary["ligand"]["plddt"] is None
+
+
+def test_what_is_hardly_placed_can_be_left_out_of_the_candidates(run, predicted, tmp_path):
+    ligand = write(tmp_path / "ligand.pdb", helix(SEQUENCE[::-1], chain="L"))
+    scores = {}
+    for name, options in (("all", ()), ("sure", ("--min-plddt", "50"))):
+        assert run("predict", predicted, ligand, "--out", tmp_path / name, *options)[0] == 0
+        with (tmp_path / name / "pairs.csv").open() as file:
+            scores[name] = {
+                (row["receptor_residue"], row["ligand_residue"]): row["score"] for row in csv.DictReader(file)
+            }
+    assert scores["sure"] == {pair: score for pair, score in scores["all"].items() if int(pair[0]) > 3}
+    assert len(scores["sure"]) < len(scores["all"])
+    assert_refused(run("predict", predicted, ligand, "--out", tmp_path / "none", "--min-plddt", "95"), predicted, "95")
+
+
+def test_the_summary_says_what_was_read(run, two, tmp_path):
+    ligand = write(tmp_path / "ligand.pdb", helix(SEQUENCE[::-1], chain="L"))
+    assert run("predict", two, ligand, "--receptor-chains", "A", "--top", "5", "--out", tmp_path / "out")[0] == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    pairs = summary.pop("pairs")
+    assert summary == {
+        "schema": 1,
+        "receptor": {
+            "source": str(two),
+            "format": "pdb",
+            "read": ["model 1 of 1"],
+            "chains": [{"name": "A", "residues": 18, "sequence": ""}],
+            "left_out": ["chain B"],
+            "notes": [],
+            "plddt": None,
+        },
+        "ligand": {
+            "source": str(ligand),
+            "format": "pdb",
+            "read": ["model 1 of 1"],
+            "chains": [{"name": "L", "residues": 18, "sequence": ""}],
+            "left_out": [],
+            "notes": [],
+            "plddt": None,
+        },
+    }
+    assert pairs["in_pairs_csv"] == 5 < pairs["ranked"]
+
+
+def test_all_pairs_are_in_a_parquet_file(run, two, tmp_path):
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    chosen = ("--receptor-chains", "A", "--ligand-chains", "B", "--top", "3")
+    assert run("predict", "--complex", two, "--out", tmp_path / "out", "--all-pairs", *chosen)[0] == 0
+    assert run("predict", "--complex", two, "--out", tmp_path / "csv", *chosen[:-2])[0] == 0
+    with (tmp_path / "csv" / "pairs.csv").open() as file:
+        expected = list(csv.DictReader(file))
+    table = pq.read_table(tmp_path / "out" / "pairs.parquet").to_pylist()
+    assert [{name: str(value) for name, value in row.items() if name != "score"} for row in table] == [
+        {name: value for name, value in row.items() if name != "score"} for row in expected
+    ]
+    np.testing.assert_array_equal([row["score"] for row in table], np.float32([row["score"] for row in expected]))
+
+
+def test_without_pyarrow_all_pairs_are_refused(run, two, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    chosen = ("--receptor-chains", "A", "--ligand-chains", "B")
+    assert_refused(run("predict", two, two, "--out", tmp_path / "out", "--all-pairs", *chosen), "resblock[screen]")
+    assert not (tmp_path / "out").exists()

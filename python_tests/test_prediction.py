@@ -114,7 +114,7 @@ def test_one_process_does_where_no_second_is_to_be_had(example, ensemble, monkey
         raise OSError("no more processes")
 
     monkeypatch.setattr(prediction_module, "WORTH_A_PROCESS", 1)
-    monkeypatch.setattr(prediction_module, "ProcessPoolExecutor", refused)
+    monkeypatch.setattr(prediction_module, "worker", refused)
     found = predict(EXAMPLE / "receptor.pdb", EXAMPLE / "ligand.cif", ensemble, processes=2)
     np.testing.assert_array_equal(found.log_odds, example.log_odds)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from resblock.structure import Residue
 
@@ -27,3 +30,22 @@ class RankedPair:
     score: float
     receptor: Residue
     ligand: Residue
+
+
+@dataclass(frozen=True)
+class RankedBlock:
+    """P ranked pairs that follow one another, as columns.
+
+    Attributes
+    ----------
+    first_rank : int
+        Of the first of them; each of the others has the next.
+    scores : (P,) float32 array
+    receptor, ligand : (P,) int64 array
+        Places of the residues among those of their partner.
+    """
+
+    first_rank: int
+    scores: NDArray[np.float32]
+    receptor: NDArray[np.int64]
+    ligand: NDArray[np.int64]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resblock.pairs.tables import RankedPair
+from resblock.pairs.tables import RankedBlock, RankedPair
+from resblock.report.parquet import write_pairs_parquet
 from resblock.report.structures import structure_file_name, write_scored_structure
-from resblock.report.tables import write_pairs_csv
+from resblock.report.summary import write_summary
+from resblock.report.tables import write_pairs_csv, write_residues_csv
 from resblock.report.viewers import View, write_chimerax_script, write_pymol_script
 from resblock.structure import Partner
 
@@ -23,9 +25,11 @@ def write_report(
     *,
     receptor_scores: NDArray[np.floating],
     ligand_scores: NDArray[np.floating],
+    total: int | None = None,
+    all_pairs: Iterable[RankedBlock] | None = None,
     shown: int = 10,
 ) -> list[Path]:
-    """Write pairs.csv, both scored structures, view.pml and view.cxc into a directory.
+    """Write the tables, both scored structures, the viewers' scripts and summary.json into a directory.
 
     Parameters
     ----------
@@ -37,7 +41,11 @@ def write_report(
     receptor, ligand : Partner
         The partners as read.
     receptor_scores, ligand_scores : (N,) array
-        Best score of each residue of a partner, 0 where it is not on the surface.
+        Best score of each residue of a partner, 0 where it is no candidate.
+    total : int, optional
+        How many pairs were ranked; by default those given.
+    all_pairs : iterable of RankedBlock, optional
+        Every pair, for pairs.parquet.
     shown : int
         How many of the first pairs the viewers show.
 
@@ -45,6 +53,11 @@ def write_report(
     -------
     list of Path
         The files written.
+
+    Raises
+    ------
+    InputError
+        If there are `all_pairs` and pyarrow is not installed.
     """
     view = View(
         receptor=receptor,
@@ -53,11 +66,15 @@ def write_report(
         ligand_file=structure_file_name("ligand", ligand),
         pairs=ranked[:shown],
     )
-    paths = [directory / name for name in ("pairs.csv", view.receptor_file, view.ligand_file, "view.pml", "view.cxc")]
-    table, receptor_file, ligand_file, pymol, chimerax = paths
-    write_pairs_csv(table, ranked)
-    write_scored_structure(receptor_file, receptor, receptor_scores)
-    write_scored_structure(ligand_file, ligand, ligand_scores)
-    write_pymol_script(pymol, view)
-    write_chimerax_script(chimerax, view)
-    return paths
+    scores = {"receptor": (receptor, receptor_scores), "ligand": (ligand, ligand_scores)}
+    write_pairs_csv(directory / "pairs.csv", ranked)
+    write_residues_csv(directory / "residues.csv", scores)
+    if all_pairs is not None:
+        write_pairs_parquet(directory / "pairs.parquet", all_pairs, receptor.residues, ligand.residues)
+    write_scored_structure(directory / view.receptor_file, receptor, receptor_scores)
+    write_scored_structure(directory / view.ligand_file, ligand, ligand_scores)
+    write_pymol_script(directory / "view.pml", view)
+    write_chimerax_script(directory / "view.cxc", view)
+    pairs = {"ranked": len(ranked) if total is None else total, "in_pairs_csv": len(ranked)}
+    write_summary(directory / "summary.json", receptor, ligand, pairs)
+    return sorted(directory.iterdir())
