@@ -1,6 +1,7 @@
 """Kinds of structure files that people have: which residues are read of each, written down by hand."""
 
 import bz2
+import codecs
 import lzma
 from dataclasses import replace
 
@@ -236,6 +237,19 @@ def test_a_ring_is_read_from_where_the_file_begins_it(read):
     assert partner.linked.tolist() == [False, *[True] * 5]
 
 
+def test_a_chromophore_inside_a_chain_is_said_to_be_left_out(read):
+    """Three residues fused into one that has no alpha carbon of that name."""
+    fused = tuple(
+        replace(a, residue="CRO", number=6, record="HETATM", name=f"{a.name}{a.number - 4}") for a in helix(SEQUENCE)
+        if 5 <= a.number <= 7
+    )  # fmt: skip
+    rest = [a for a in helix(SEQUENCE) if not 5 <= a.number <= 7]
+    partner = read(pdb((*[a for a in rest if a.number < 5], *fused, *[a for a in rest if a.number > 7])))
+    assert residues(partner) == [line for line in expected() if int(line.split()[1]) not in (5, 6, 7)]
+    assert partner.left_out == ("1 CRO",)
+    assert partner.linked.tolist() == [False, True, True, True, False, True, True, True, True]
+
+
 # Models and data blocks
 
 
@@ -418,7 +432,7 @@ def test_optional_columns_of_mmcif_may_be_missing_or_unknown(read, absent):
 
 def test_a_table_of_no_atoms_is_refused(read):
     head = mmcif(helix(SEQUENCE)).partition("ATOM")[0]
-    with pytest.raises(InputError, match="x.pdb: no atoms found"):
+    with pytest.raises(InputError, match=r"x\.pdb: no atoms found"):
         read(head + "#\nloop_\n_other.a\n_other.b\n1 2\n")
 
 
@@ -429,6 +443,44 @@ def test_the_kind_is_found_from_the_content(read, name, text, pack):
     partner = read(pack(text(helix(SEQUENCE)).encode()), name)
     assert residues(partner) == expected()
     assert partner.format == ("mmcif" if text is mmcif else "pdb")
+
+
+@pytest.mark.parametrize("text", [pdb, mmcif])
+def test_a_byte_order_mark_hides_no_line(read, text):
+    atoms = helix(SEQUENCE)
+    lines = text(atoms) if text is mmcif else joined(pdb(atoms))
+    partner = read(codecs.BOM_UTF8 + lines.encode())
+    assert residues(partner) == expected()
+    assert len(partner.atom_names) == len(atoms)
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (pdb(helix("MKTA")).encode("utf-16"), "save it in UTF-8"),
+        (b"PK\x03\x04" + bytes(60), "unpack it"),
+        (b"\x7fELF" + bytes(60), "give a PDB or mmCIF file"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_what_to_do(read, content, advice):
+    with pytest.raises(InputError, match=f"x.pdb: .*{advice}"):
+        read(content)
+
+
+@pytest.mark.parametrize("scheme", [False, True])
+def test_the_whole_sequence_is_known(read, scheme):
+    """Of entity_poly, of which pdbx_poly_seq_scheme is the longer form; the first two residues are not observed."""
+    whole = "GSMKTAYIAKQRQW"
+    letters = f"_entity_poly.pdbx_seq_one_letter_code_can\n;{whole[:9]}\n{whole[9:]}\n;\n"
+    tables = "_entity_poly.entity_id 1\n_entity_poly.pdbx_strand_id A,B\n" + letters
+    if scheme:
+        names = ["GLY", "SER", *NAMES]
+        rows = "".join(f"A {k} {name}\n" for k, name in enumerate(names, start=1))
+        items = ("pdb_strand_id", "seq_id", "mon_id")
+        tables += "loop_\n" + "".join(f"_pdbx_poly_seq_scheme.{item}\n" for item in items) + rows
+    partner = read(mmcif(helix(SEQUENCE)).replace("loop_", tables + "loop_", 1))
+    assert partner.sequence == (whole,)
+    assert partner.sequence_index.tolist() == list(range(2, 14))
 
 
 @pytest.mark.parametrize(

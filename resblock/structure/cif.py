@@ -154,15 +154,27 @@ def joined_blocks(path: str, names: Sequence[str], parts: Sequence[StructureFile
 
 
 def _sequences(column: Column) -> Mapping[str, str]:
-    """Sequences of pdbx_poly_seq_scheme, by the author's chain name."""
+    """Sequences by the author's chain name: of pdbx_poly_seq_scheme, else of entity_poly."""
     scheme = [column(f"_pdbx_poly_seq_scheme.{name}") for name in ("pdb_strand_id", "seq_id", "mon_id")]
     if any(values is None for values in scheme):
-        return {}
+        return _entity_sequences(column)
     # The first counts where a place has two kinds of residue (microheterogeneity).
     found: dict[str, dict[str, str]] = {}
     for chain, place, name in zip(*scheme, strict=False):
         found.setdefault(str(chain), {}).setdefault(str(place), one_letter(parent_residue(str(name))))
     return {chain: "".join(letters.values()) for chain, letters in found.items()}
+
+
+def _entity_sequences(column: Column) -> Mapping[str, str]:
+    """Sequences of entity_poly, where modified residues stand as their parents."""
+    strands, sequences = column("_entity_poly.pdbx_strand_id"), column("_entity_poly.pdbx_seq_one_letter_code_can")
+    if strands is None or sequences is None:
+        return {}
+    return {
+        chain.strip(): "".join(sequence.split())
+        for chains, sequence in zip(strands.tolist(), sequences.tolist(), strict=False)
+        for chain in chains.split(",")
+    }
 
 
 def _is_predicted(column: Column) -> bool:
