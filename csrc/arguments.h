@@ -14,6 +14,7 @@
 
 #include "core/cpu/block_cache.h"
 #include "core/plan.h"
+#include "require.h"
 
 namespace resblock {
 
@@ -56,6 +57,40 @@ inline Tensor converted(const Tensor& t, ScalarType type) {
   return t.scalar_type() == type ? t : torch::stable::to(t, type);
 }
 
+// Sizes count elements and bytes in 64 bits, also those of tensors that are expanded views of a few numbers.
+inline void check_sizes(const Sizes& s) {
+  for (const int64_t size : {s.T, s.B, s.I, s.H, s.L})
+    RESBLOCK_REQUIRE(size >= 0, "residual_lstm: a size is ", size, ", expected none below zero");
+  const double H = double(s.H), L = double(s.L), rows = double(s.T) * double(s.B);
+  const double numbers = rows * (double(s.I) + saved_of_cell * L * H) + 4 * L * H * (double(s.I) + H + double(s.B));
+  RESBLOCK_REQUIRE(numbers * sizeof(double) < double(int64_t(1) << 60), "residual_lstm: time ", s.T, ", batch ", s.B,
+                   ", features ", s.I, ", units ", s.H, " and layers ", s.L, " make arrays of more than 2^60 bytes");
+}
+
+// A seed or length tensor, or one of parameters that a framework has freed (FSDP), may be smaller than its shape says.
+inline void check_storage(const char* name, const Tensor& t) {
+  int64_t end = t.storage_offset() + 1, bytes;
+  for (int64_t d = 0; d < t.dim(); ++d) {
+    if (t.size(d) == 0) return;
+    end += (t.size(d) - 1) * t.stride(d);
+  }
+  aoti_torch_get_storage_size(t.get(), &bytes);
+  RESBLOCK_REQUIRE(end * int64_t(t.element_size()) <= bytes, "residual_lstm: ", name, " of shape ", text(shape_of(t)),
+                   " has a storage of ", bytes, " bytes, which is too small; was it freed?");
+}
+
+// The key of the dropout mask.
+inline void check_seed(const Tensor& seed) {
+  RESBLOCK_REQUIRE(seed.scalar_type() == ScalarType::Long && seed.numel() == 1,
+                   "residual_lstm: dropout_seed must be one int64, got ",
+                   torch::headeronly::toString(seed.scalar_type()), " of shape ", text(shape_of(seed)));
+  check_storage("dropout_seed", seed);
+}
+
+inline void check_probability(double dropout_p) {
+  RESBLOCK_REQUIRE(dropout_p >= 0 && dropout_p <= 1, "residual_lstm: dropout_p is ", dropout_p, ", expected 0 to 1");
+}
+
 inline Tensor converted_state(const Tensor& t, ScalarType type) { return is_one_zero(t) ? t : converted(t, type); }
 
 // The arguments that forward and backward share, checked and made contiguous, but for states of one zero.
@@ -67,12 +102,13 @@ struct Arguments {
   Options options;
 
   void check(const char* name, const Tensor& t, const Shape& shape) const {
-    STD_TORCH_CHECK(shape_of(t) == shape, "residual_lstm: ", name, " has shape ", text(shape_of(t)), ", expected ",
-                    text(shape));
-    STD_TORCH_CHECK(t.scalar_type() == input.scalar_type(), "residual_lstm: ", name, " is ",
-                    torch::headeronly::toString(t.scalar_type()), " but input is ",
-                    torch::headeronly::toString(input.scalar_type()), "; all floating arguments must share one dtype");
-    STD_TORCH_CHECK(is_beside_input(t), "residual_lstm: ", name, " and input are on different devices");
+    RESBLOCK_REQUIRE(shape_of(t) == shape, "residual_lstm: ", name, " has shape ", text(shape_of(t)), ", expected ",
+                     text(shape));
+    RESBLOCK_REQUIRE(t.scalar_type() == input.scalar_type(), "residual_lstm: ", name, " is ",
+                     torch::headeronly::toString(t.scalar_type()), " but input is ",
+                     torch::headeronly::toString(input.scalar_type()), "; all floating arguments must share one dtype");
+    RESBLOCK_REQUIRE(is_beside_input(t), "residual_lstm: ", name, " and input are on different devices");
+    check_storage(name, t);
   }
   bool is_beside_input(const Tensor& t) const {
     return t.is_cuda() == input.is_cuda() && t.get_device_index() == input.get_device_index();
@@ -86,18 +122,20 @@ struct Arguments {
     return is_one_zero(t) ? t : made_contiguous(t);
   }
 
-  void check_sizes() {
+  void check_shapes() {
     const ScalarType type = input.scalar_type();
-    STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double || type == ScalarType::BFloat16 ||
-                        type == ScalarType::Half,
-                    "residual_lstm: input is ", torch::headeronly::toString(type),
-                    ", expected float32, float64, bfloat16 or float16");
-    STD_TORCH_CHECK(input.dim() == 3, "residual_lstm: input has shape ", text(shape_of(input)),
-                    ", expected (time, batch, features)");
-    STD_TORCH_CHECK(weight_hh.dim() == 3 && weight_hh.size(0) > 0 && weight_hh.size(2) > 0,
-                    "residual_lstm: weight_hh has shape ", text(shape_of(weight_hh)),
-                    ", expected (layers, 4 * hidden, hidden) with at least one layer and one unit");
+    RESBLOCK_REQUIRE(type == ScalarType::Float || type == ScalarType::Double || type == ScalarType::BFloat16 ||
+                         type == ScalarType::Half,
+                     "residual_lstm: input is ", torch::headeronly::toString(type),
+                     ", expected float32, float64, bfloat16 or float16");
+    RESBLOCK_REQUIRE(input.dim() == 3, "residual_lstm: input has shape ", text(shape_of(input)),
+                     ", expected (time, batch, features)");
+    RESBLOCK_REQUIRE(weight_hh.dim() == 3 && weight_hh.size(0) > 0 && weight_hh.size(2) > 0,
+                     "residual_lstm: weight_hh has shape ", text(shape_of(weight_hh)),
+                     ", expected (layers, 4 * hidden, hidden) with at least one layer and one unit");
     size = {input.size(0), input.size(1), input.size(2), weight_hh.size(2), weight_hh.size(0)};
+    resblock::check_sizes(size);
+    check_storage("input", input);
   }
 
   void check_tensors() {
@@ -115,27 +153,28 @@ struct Arguments {
   // On a GPU the values stay unread: looking at them would wait for the device.
   void check_lengths() {
     if (!lengths) return;
-    STD_TORCH_CHECK(lengths->scalar_type() == ScalarType::Long && shape_of(*lengths) == Shape{size.B},
-                    "residual_lstm: lengths must be int64 of shape ", text({size.B}), ", got ",
-                    torch::headeronly::toString(lengths->scalar_type()), " of shape ", text(shape_of(*lengths)));
-    STD_TORCH_CHECK(is_beside_input(*lengths), "residual_lstm: lengths and input are on different devices");
+    RESBLOCK_REQUIRE(lengths->scalar_type() == ScalarType::Long && shape_of(*lengths) == Shape{size.B},
+                     "residual_lstm: lengths must be int64 of shape ", text({size.B}), ", got ",
+                     torch::headeronly::toString(lengths->scalar_type()), " of shape ", text(shape_of(*lengths)));
+    RESBLOCK_REQUIRE(is_beside_input(*lengths), "residual_lstm: lengths and input are on different devices");
+    check_storage("lengths", *lengths);
     lengths = made_contiguous(*lengths);
     if (lengths->is_cuda()) return;
     const int64_t* length = lengths->const_data_ptr<int64_t>();
     for (int64_t b = 0; b < size.B; ++b)
-      STD_TORCH_CHECK(length[b] >= 1 && length[b] <= size.T, "residual_lstm: lengths[", b, "] is ", length[b],
-                      ", expected 1 to ", size.T, " (the number of time steps)");
+      RESBLOCK_REQUIRE(length[b] >= 0 && length[b] <= size.T, "residual_lstm: lengths[", b, "] is ", length[b],
+                       ", expected 0 to ", size.T, " (the number of time steps)");
   }
 
   void check_options(double dropout_p, bool residual, bool output_peephole_previous) {
-    STD_TORCH_CHECK(dropout_p >= 0 && dropout_p <= 1, "residual_lstm: dropout_p is ", dropout_p, ", expected 0 to 1");
+    check_probability(dropout_p);
     uint64_t seed = 0;
     if (dropout_p > 0) {
-      STD_TORCH_CHECK(dropout_seed.has_value(), "residual_lstm: dropout_p is ", dropout_p,
-                      " but no dropout_seed was given");
-      STD_TORCH_CHECK(dropout_seed->scalar_type() == ScalarType::Long && dropout_seed->numel() == 1 &&
-                          (dropout_seed->is_cpu() || is_beside_input(*dropout_seed)),
-                      "residual_lstm: dropout_seed must be one int64 on the CPU or on the device of input");
+      RESBLOCK_REQUIRE(dropout_seed.has_value(), "residual_lstm: dropout_p is ", dropout_p,
+                       " but no dropout_seed was given");
+      check_seed(*dropout_seed);
+      RESBLOCK_REQUIRE(dropout_seed->is_cpu() || is_beside_input(*dropout_seed),
+                       "residual_lstm: dropout_seed is on another device than input, expected that one or the CPU");
       // On a GPU the kernels read it.
       if (dropout_seed->is_cpu()) seed = uint64_t(*dropout_seed->const_data_ptr<int64_t>());
     }
@@ -157,7 +196,7 @@ struct Arguments {
         lengths(lengths),
         dropout_seed(dropout_seed),
         schedule(schedule) {
-    check_sizes();
+    check_shapes();
     check_tensors();
     check_lengths();
     check_options(dropout_p, residual, output_peephole_previous);
@@ -170,7 +209,8 @@ struct Arguments {
     const auto dtype = torch::stable::detail::to<int32_t>(torch::stable::detail::from(type));
     const size_t bytes = size_t(shape[0] * strides[0]) * aoti_torch_dtype_element_size(dtype);
     if (input.is_cpu() && cpu::wants_huge_pages(bytes)) {
-      const cpu::BlockCache::Block block = cpu::block_cache().take(bytes);
+      const cpu::BlockCache::Block block = with_memory_for("results or saved activations", int64_t(bytes),
+                                                           [&] { return cpu::block_cache().take(bytes); });
       return torch::stable::from_blob(block.data, shape, strides, input.device(), type,
                                       [block](void*) { cpu::block_cache().give_back(block); });
     }

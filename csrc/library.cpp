@@ -1,4 +1,5 @@
 // The PyTorch side: the operators, their schemas and their registration through the stable ABI. Nothing numerical.
+#include <memory>
 #include <tuple>
 
 #include "checkpoint.h"
@@ -32,14 +33,19 @@ struct OnCpu {
 
   template <class S>
   static void run(const Arguments&, const cpu::Plan& plan, const Forward<S>& problem) {
-    cpu::run(plan, problem, threads(), cpu::Workspace(plan.workspace).data());
+    cpu::run(plan, problem, threads(), workspace(plan)->data());
   }
   template <class S>
   static void run(const Arguments&, const cpu::Training& plan, const Backward<S>& problem) {
-    cpu::run(plan, problem, threads(), cpu::Workspace(plan.backward.workspace).data());
+    cpu::run(plan, problem, threads(), workspace(plan.backward)->data());
   }
 
  private:
+  static std::unique_ptr<cpu::Workspace> workspace(const cpu::Plan& plan) {
+    return with_memory_for("workspace", plan.workspace,
+                           [&] { return std::make_unique<cpu::Workspace>(plan.workspace); });
+  }
+
   // torch's intra-op threads. A single task stays on the calling thread.
   static void run_tasks(void*, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
     torch::stable::parallel_for(0, tasks, 1, [=](int64_t begin, int64_t end) {
@@ -99,7 +105,7 @@ struct OnCuda {
     const CudaStream stream(a.input.get_device_index());
     const Tensor scratch = torch::stable::new_empty(a.input, Shape{bytes(plan)}, ScalarType::Byte);
     const char* error = cuda::run(plan, problem, context(a, stream), scratch.mutable_data_ptr());
-    STD_TORCH_CHECK(!error, "residual_lstm: ", error);
+    RESBLOCK_REQUIRE(!error, "residual_lstm: ", error);
   }
 };
 #endif
@@ -114,35 +120,52 @@ void convert_for(Arguments& a) {
 }
 
 void check_saved(const Arguments& a, const Tensor& saved, const Shape& shape) {
-  STD_TORCH_CHECK(a.is_beside_input(saved), "residual_lstm_backward: saved and input are on different devices");
-  STD_TORCH_CHECK(shape_of(saved) == shape && saved.scalar_type() == a.arithmetic_type(),
-                  "residual_lstm_backward: saved has shape ", text(shape_of(saved)), ", expected ", text(shape),
-                  "; was the forward pass run with checkpoint_chunks?");
+  RESBLOCK_REQUIRE(a.is_beside_input(saved), "residual_lstm_backward: saved and input are on different devices");
+  check_storage("saved", saved);
+  RESBLOCK_REQUIRE(shape_of(saved) == shape && saved.scalar_type() == a.arithmetic_type(),
+                   "residual_lstm_backward: saved has shape ", text(shape_of(saved)), ", expected ", text(shape),
+                   "; was the forward pass run with checkpoint_chunks?");
 }
 
-// What `saved` is follows from checkpoint_chunks. None: empty, no backward pass will follow. 0: all that the backward
-// pass needs, (L * saved_per_layer,). n: the states between n chunks of time, (n - 1, 2, L, B, H), n at most T.
+void check_chunks(int64_t checkpoint_chunks) {
+  RESBLOCK_REQUIRE(checkpoint_chunks >= 0, "residual_lstm: checkpoint_chunks is ", checkpoint_chunks,
+                   ", expected 0 (save everything) or the number of chunks");
+}
+
+// No backward pass follows, whatever checkpoint_chunks says: it is there for residual_lstm_training.
 template <class Device>
-std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih,
-                                                         Tensor weight_hh, Tensor weight_peephole, Tensor bias,
-                                                         Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
-                                                         double dropout_p, std::optional<Tensor> dropout_seed,
-                                                         bool residual, bool output_peephole_previous,
-                                                         std::optional<std::string> schedule,
-                                                         std::optional<int64_t> checkpoint_chunks) {
+std::tuple<Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih,
+                                                 Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0,
+                                                 Tensor c_0, std::optional<Tensor> lengths, double dropout_p,
+                                                 std::optional<Tensor> dropout_seed, bool residual,
+                                                 bool output_peephole_previous, std::optional<std::string> schedule,
+                                                 int64_t checkpoint_chunks) {
   Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
               dropout_seed, residual, output_peephole_previous, schedule);
-  STD_TORCH_CHECK(checkpoint_chunks.value_or(0) >= 0, "residual_lstm: checkpoint_chunks is ", *checkpoint_chunks,
-                  ", expected 0 (save everything) or the number of chunks");
+  check_chunks(checkpoint_chunks);
+  const ScalarType given = a.input.scalar_type();
+  convert_for<Device>(a);
+  const ForwardResults results = empty_results(a);
+  inference_pass<Device>(a, results);
+  return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given)};
+}
+
+// What `saved` is follows from checkpoint_chunks. 0: all that the backward pass needs, (L * saved_per_layer,). n: the
+// states between n chunks of time, (n - 1, 2, L, B, H), n at most T.
+template <class Device>
+std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm_training(
+    Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias,
+    Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p, std::optional<Tensor> dropout_seed,
+    bool residual, bool output_peephole_previous, std::optional<std::string> schedule, int64_t checkpoint_chunks) {
+  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
+              dropout_seed, residual, output_peephole_previous, schedule);
+  check_chunks(checkpoint_chunks);
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
   const ForwardResults results = empty_results(a);
   Tensor saved;
-  if (!checkpoint_chunks) {
-    saved = a.empty({0}, a.arithmetic_type());
-    inference_pass<Device>(a, results);
-  } else if (*checkpoint_chunks) {
-    const Chunks chunks(a, *checkpoint_chunks);
+  if (checkpoint_chunks) {
+    const Chunks chunks(a, checkpoint_chunks);
     saved = a.empty(chunks.states_shape(), a.arithmetic_type());
     forward_in_chunks<Device>(chunks, results, saved);
   } else {
@@ -196,6 +219,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
 // The mask that the kernels of every device draw for themselves, for whoever wants to redo their work step by step:
 // float64, (layers - 1, steps, sequences, units). On the CPU only.
 Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequences, int64_t units, double dropout_p) {
+  RESBLOCK_REQUIRE(layers >= 1, "residual_lstm: layers is ", layers, ", expected at least 1");
+  check_sizes({steps, sequences, 0, units, layers});
+  check_seed(seed);
+  check_probability(dropout_p);
   const Tensor mask = torch::stable::new_empty(seed, Shape{layers - 1, steps, sequences, units}, ScalarType::Double);
   const Options options = {dropout_p, uint64_t(*seed.const_data_ptr<int64_t>()), false, false};
   cpu::dropout_mask({steps, sequences, 0, units, layers}, options, write<double>(mask));
@@ -227,6 +254,7 @@ std::string cuda_schedules() {
 std::string cpu_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t inputs, int64_t units, int64_t layers,
                      bool dropout, bool training, std::optional<std::string> schedule, std::string instruction_set,
                      int64_t threads) {
+  check_sizes({steps, sequences, inputs, units, layers});
   const cpu::Machine machine = {cpu::isa_of(instruction_set.c_str()), threads};
   const cpu::Request request = {
       {steps, sequences, inputs, units, layers}, dropout, find_schedule<cpu::Schedule>(schedule, cpu::schedule_names)};
@@ -243,6 +271,7 @@ std::string cpu_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t 
 // What it gets on the current GPU, or on an H200 where there is none.
 std::string cuda_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t inputs, int64_t units, int64_t layers,
                       bool dropout, bool training, std::optional<std::string> schedule) {
+  check_sizes({steps, sequences, inputs, units, layers});
   const cuda::Machine current = cuda::current_machine(), machine = current.multiprocessors ? current : cuda::h200;
   const cuda::Request request = {{steps, sequences, inputs, units, layers},
                                  dropout,
@@ -264,7 +293,12 @@ STABLE_TORCH_LIBRARY(resblock, m) {
   m.def(
       "residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, "
       "Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
-      "bool output_peephole_previous, str? schedule, int? checkpoint_chunks) "
+      "bool output_peephole_previous, str? schedule, int checkpoint_chunks) "
+      "-> (Tensor output, Tensor h_n, Tensor c_n)");
+  m.def(
+      "residual_lstm_training(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, "
+      "Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, float dropout_p, "
+      "Tensor? dropout_seed, bool residual, bool output_peephole_previous, str? schedule, int checkpoint_chunks) "
       "-> (Tensor output, Tensor h_n, Tensor c_n, Tensor saved)");
   m.def(
       "residual_lstm_backward(Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, "
@@ -302,6 +336,7 @@ STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CPU, m) {
   m.impl("residual_lstm", TORCH_BOX(&resblock::residual_lstm<resblock::OnCpu>));
+  m.impl("residual_lstm_training", TORCH_BOX(&resblock::residual_lstm_training<resblock::OnCpu>));
   m.impl("residual_lstm_backward", TORCH_BOX(&resblock::residual_lstm_backward<resblock::OnCpu>));
   m.impl("residual_lstm_dropout_mask", TORCH_BOX(&resblock::dropout_mask));
 }
@@ -309,6 +344,7 @@ STABLE_TORCH_LIBRARY_IMPL(resblock, CPU, m) {
 #ifdef RESBLOCK_CUDA
 STABLE_TORCH_LIBRARY_IMPL(resblock, CUDA, m) {
   m.impl("residual_lstm", TORCH_BOX(&resblock::residual_lstm<resblock::OnCuda>));
+  m.impl("residual_lstm_training", TORCH_BOX(&resblock::residual_lstm_training<resblock::OnCuda>));
   m.impl("residual_lstm_backward", TORCH_BOX(&resblock::residual_lstm_backward<resblock::OnCuda>));
 }
 #endif

@@ -106,9 +106,18 @@ RESBLOCK_INLINE A expm1_minus_twice(A x) {
   return (e.scale - A(1)) + e.scale * e.fraction;
 }
 
+template <class A>
+RESBLOCK_INLINE A zero_below(A bound, A x, A otherwise) {
+  return select(x < bound, A(0), otherwise);
+}
+
+// Zero, not the smallest normal number, where it is below that: a closed gate lets nothing of a huge or infinite state
+// through.
 template <Base base = Base::e, class A>
 RESBLOCK_INLINE A sigmoid(A x) {
-  return A(1) / one_plus_exp_minus<base>(x, ExpTraits<A>::bound);
+  using E = ExpTraits<A>;
+  const A bound(typename E::Number(-E::bound * (base == Base::two ? sigmoid_scale : 1)));
+  return zero_below(bound, x, A(1) / one_plus_exp_minus<base>(x, E::bound));
 }
 
 template <Base base = Base::e, class A>

@@ -6,12 +6,14 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from rich.markup import escape
 from rich.table import Table
 
 from resblock.cli.console import output
 
 _PACKAGES: Final = ("torch", "numpy", "biopython", "voronotalt", "propka", "safetensors")
 _TRAINING_PACKAGES: Final = ("lightning", "tensorboard")
+_ABSENT_TRAINING: Final = "not installed; for training: pip install 'resblock[train]'"
 
 
 def doctor() -> None:
@@ -25,19 +27,21 @@ def doctor() -> None:
     table = Table(show_header=False)
     table.add_column("what")
     table.add_column("found", overflow="fold")
-    table.add_row("resblock", __version__)
-    table.add_row("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    for package in _PACKAGES:
-        table.add_row(package, _version(package))
-    for package in _TRAINING_PACKAGES:
-        table.add_row(package, _version(package, "not installed; for training: pip install 'resblock[train]'"))
-    table.add_row("CPU instruction set", ops.instruction_set())
-    table.add_row("CPU threads", str(torch.get_num_threads()))
-    table.add_row("CPU schedules", ", ".join(ops.schedules("cpu")))
-    table.add_row("CUDA schedules", ", ".join(ops.schedules("cuda")) or "kernels not compiled in (RESBLOCK_CUDA)")
-    table.add_row("GPU", _gpu())
-    table.add_row("included weights", _weights(load_ensemble().card))
-    table.add_row("feature cache", str(cache_directory()))
+    rows = [
+        ("resblock", __version__),
+        ("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        *((package, _version(package)) for package in _PACKAGES),
+        *((package, _version(package, _ABSENT_TRAINING)) for package in _TRAINING_PACKAGES),
+        ("CPU instruction set", ops.instruction_set()),
+        ("CPU threads", str(torch.get_num_threads())),
+        ("CPU schedules", ", ".join(ops.schedules("cpu"))),
+        ("CUDA schedules", ", ".join(ops.schedules("cuda")) or "kernels not compiled in (RESBLOCK_CUDA)"),
+        ("GPU", _gpu()),
+        ("included weights", _weights(load_ensemble().card)),
+        ("feature cache", str(cache_directory())),
+    ]
+    for what, found in rows:
+        table.add_row(what, escape(found))
     output.print(table)
 
 

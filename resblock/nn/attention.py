@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from resblock.nn.lengths import as_lengths, valid_steps
 
 
 class AttentionPooling(nn.Module):
@@ -36,30 +40,32 @@ class AttentionPooling(nn.Module):
         self.project = nn.Linear(hidden_size, size, device=device, dtype=dtype)
         self.score = nn.Linear(size, 1, bias=False, device=device, dtype=dtype)
 
-    def weights(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def weights(self, input: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         """Compute the weights of the steps alone.
 
         Parameters
         ----------
         input : Tensor, shape (T, B, H), or (B, T, H) with `batch_first`
-        lengths : Tensor of int64, shape (B,), optional
-            Valid steps of each sequence; the others weigh nothing.
+        lengths : Tensor of an integer type, shape (B,), or sequence of int, optional
+            Valid steps of each sequence, 0 to T; the others weigh nothing.
 
         Returns
         -------
         Tensor, shape (T, B), or (B, T) with `batch_first`
-            They sum to 1 over time.
+            They sum to 1 over time; where there is no valid step they are 0.
         """
         time = 1 if self.batch_first else 0
         score = self.score(torch.tanh(self.project(input))).squeeze(-1)
-        if lengths is not None:
-            steps = torch.arange(input.shape[time], device=input.device)
-            valid = steps < lengths.to(input.device)[:, None]
-            score = score.masked_fill(~(valid if self.batch_first else valid.T), -torch.inf)
-        return torch.softmax(score, time)
+        if lengths is None:
+            return torch.softmax(score, time)
+        valid = valid_steps(as_lengths(lengths, input), input.shape[time])
+        past_the_end = ~(valid.T if self.batch_first else valid)
+        # Not -inf, of which a sequence without steps would make NaN.
+        score = score.masked_fill(past_the_end, torch.finfo(score.dtype).min)
+        return torch.softmax(score, time).masked_fill(past_the_end, 0)
 
-    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Pool the steps of each sequence; arguments as in `weights`.
+    def forward(self, input: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
+        """Pool the steps of each sequence; arguments as in `weights`. Of a sequence of no steps, zeros.
 
         Returns
         -------

@@ -65,7 +65,8 @@ class ChainLSTM(nn.Module):
 
     def __init__(self, size: int, num_layers: int, dropout: float) -> None:
         super().__init__()
-        self.lstm = ResidualLSTM(size, size // 2, num_layers, dropout=dropout, bidirectional=True)
+        between = dropout if num_layers > 1 else 0.0
+        self.lstm = ResidualLSTM(size, size // 2, num_layers, dropout=between, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
         self.update = nn.Linear(size, size)
         self.norm = nn.LayerNorm(size)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from resblock.nn import torch_lstm
+from resblock.nn.lengths import as_lengths, reversed_in_time
 from resblock.ops import OUTPUT_PEEPHOLES, residual_lstm
 
 State = tuple[Tensor, Tensor]
@@ -31,6 +34,13 @@ class ResidualLSTM(nn.Module):
         Inputs and outputs are (B, T, .) instead of (T, B, .). States are (L, B, H) either way.
     dropout : float
         Probability, in training mode only.
+    bidirectional : bool
+        A second stack of the same size, `reverse`, reads each sequence from its last valid step to its first; the
+        outputs of the last layers of both are concatenated.
+    proj_size : int
+        0: there are no projections. It is here because `torch.nn.LSTM` has it in this place.
+    device, dtype
+        Of the parameters.
     peephole : bool
         Without it there is no parameter `weight_peephole`.
     output_peephole : {"current", "previous"}
@@ -41,9 +51,6 @@ class ResidualLSTM(nn.Module):
     checkpoint_chunks : int
         Chunks of time in training calls, which then save few activations and cost one more forward pass (see
         `resblock.residual_lstm`). 0 saves all that the backward pass needs, which is faster where it fits.
-    bidirectional : bool
-        A second stack of the same size, `reverse`, reads each sequence from its last valid step to its first; the
-        outputs of the last layers of both are concatenated.
 
     Attributes
     ----------
@@ -54,8 +61,15 @@ class ResidualLSTM(nn.Module):
     reverse : ResidualLSTM or None
         The stack that reads backwards.
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
     Notes
     -----
+    The arguments before `peephole` stand in the order of `torch.nn.LSTM`.
+
     Bidirectional, each direction is a whole stack of its own, and only the last layers' outputs meet. In
     `torch.nn.LSTM` they meet after every layer: its layers 2 and up see both directions. With one layer the two are
     the same.
@@ -69,17 +83,18 @@ class ResidualLSTM(nn.Module):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
-        *,
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
         peephole: bool = True,
         output_peephole: str = "current",
         residual: bool = True,
         checkpoint_chunks: int = 0,
-        bidirectional: bool = False,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
@@ -91,10 +106,16 @@ class ResidualLSTM(nn.Module):
             raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
         if checkpoint_chunks < 0:
             raise ValueError(f"checkpoint_chunks is {checkpoint_chunks}, expected 0 (save everything) or more")
+        if proj_size:
+            raise ValueError(f"proj_size is {proj_size}, expected 0: the cells have no projections")
+        if dropout and num_layers == 1:
+            warnings.warn(
+                f"dropout is {dropout}, but acts between layers, and num_layers is 1", UserWarning, stacklevel=2
+            )
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, dropout
         self.output_peephole, self.residual = output_peephole, residual
-        self.checkpoint_chunks, self.bidirectional = checkpoint_chunks, bidirectional
+        self.checkpoint_chunks, self.bidirectional, self.proj_size = checkpoint_chunks, bidirectional, proj_size
 
         def parameter(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(*shape, device=device, dtype=dtype))
@@ -112,7 +133,7 @@ class ResidualLSTM(nn.Module):
                 hidden_size,
                 num_layers,
                 bias=bias,
-                dropout=dropout,
+                dropout=dropout if num_layers > 1 else 0.0,  # the warning is given
                 peephole=peephole,
                 output_peephole=output_peephole,
                 residual=residual,
@@ -131,11 +152,27 @@ class ResidualLSTM(nn.Module):
             if stack is not None and stack.bias is not None:
                 nn.init.ones_(stack.bias[:, self.hidden_size : 2 * self.hidden_size])
 
+    def flatten_parameters(self) -> None:
+        """Do nothing: for code that calls it on a `torch.nn.LSTM`, where it rearranges weights for cuDNN."""
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """Parameters of every layer, (4H, I) or (4H, H), (4H, H), (3, H) and (4H,), without those that are absent.
+
+        Bidirectional: those of the forward and the backward direction in turn, as in `torch.nn.LSTM`.
+        """
+        stacks = [self] if self.reverse is None else [self, self.reverse]
+        return [stack._weights_of(layer) for layer in range(self.num_layers) for stack in stacks]
+
+    def _weights_of(self, layer: int) -> list[Tensor]:
+        weights = [self.weight_ih[layer - 1] if layer else self.weight_ih_first, self.weight_hh[layer]]
+        return weights + [stacked[layer] for stacked in (self.weight_peephole, self.bias) if stacked is not None]
+
     def forward(
         self,
         input: Tensor | PackedSequence,
-        state: State | None = None,
-        lengths: Tensor | None = None,
+        hx: State | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
     ) -> tuple[Tensor | PackedSequence, State]:
         """Run the stack.
 
@@ -143,37 +180,40 @@ class ResidualLSTM(nn.Module):
         ----------
         input : Tensor or PackedSequence
             (T, B, I), or (B, T, I) with `batch_first`, or (T, I) for one sequence.
-        state : tuple of Tensor, optional
+        hx : tuple of Tensor, optional
             (h_0, c_0), each (L, B, H), or (L, H) for one sequence; zeros by default. Bidirectional: 2L instead of
-            L, first the layers that read forwards.
-        lengths : Tensor of int64, shape (B,), optional
-            Valid steps of each sequence, 1 to T. Not with a PackedSequence or a single sequence.
+            L, each layer's forward direction before its backward direction.
+        lengths : Tensor of an integer type, shape (B,), or sequence of int, optional
+            Valid steps of each sequence, 0 to T. Not with a PackedSequence or a single sequence.
 
         Returns
         -------
         output : Tensor or PackedSequence
             As `input`, with H features: y of the last layer, zero past a sequence's length. Bidirectional: 2H.
         (h_n, c_n) : tuple of Tensor
-            As `state`: h and c of every layer at each sequence's last step, or at its first of the layers that read
-            backwards. h_n is h, not y.
+            As `hx`: h and c of every layer at each sequence's last step, or at its first of the layers that read
+            backwards; of a sequence of no steps, those of `hx`. h_n is h, not y.
 
         Raises
         ------
         ValueError
             If the input's dimensions or features do not fit, or lengths come with a PackedSequence or one sequence.
+        TypeError
+            If lengths are not whole numbers.
         RuntimeError
             From the operator: a state or lengths of another shape, dtype or device.
         """
         if isinstance(input, PackedSequence):
-            return self._forward_packed(input, state, lengths)
+            return self._forward_packed(input, hx, lengths)
         if input.dim() not in (2, 3) or input.shape[-1] != self.input_size:
             raise ValueError(
                 f"input has shape {tuple(input.shape)}, expected 2 dimensions (one sequence) or 3 (a batch), "
                 f"the last of size input_size = {self.input_size}"
             )
         if input.dim() == 2:
-            return self._forward_single(input, state, lengths)
-        output, state = self._run(input.transpose(0, 1) if self.batch_first else input, state, lengths)
+            return self._forward_single(input, hx, lengths)
+        valid = None if lengths is None else as_lengths(lengths, input)
+        output, state = self._run(input.transpose(0, 1) if self.batch_first else input, hx, valid)
         return output.transpose(0, 1) if self.batch_first else output, state
 
     def _run(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
@@ -186,12 +226,12 @@ class ResidualLSTM(nn.Module):
             for name, tensor in zip(("h_0", "c_0"), state, strict=True):
                 if len(tensor) != layers:
                     raise ValueError(f"{name} has {len(tensor)} layers, expected {layers}, those of both directions")
-            (h_ahead, h_back), (c_ahead, c_back) = (tensor.chunk(2) for tensor in state)
-            ahead, back = (h_ahead, c_ahead), (h_back, c_back)
+            h_0, c_0 = state
+            ahead, back = (h_0[::2], c_0[::2]), (h_0[1::2], c_0[1::2])
         first, (h_first, c_first) = self._run_stack(input, ahead, lengths)
         second, (h_second, c_second) = self.reverse._run_stack(reversed_in_time(input, lengths), back, lengths)
         output = torch.cat([first, reversed_in_time(second, lengths)], dim=-1)
-        return output, (torch.cat([h_first, h_second]), torch.cat([c_first, c_second]))
+        return output, (in_turn(h_first, h_second), in_turn(c_first, c_second))
 
     def _run_stack(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
         units, layers = self.hidden_size, self.num_layers
@@ -208,7 +248,7 @@ class ResidualLSTM(nn.Module):
             new_zeros(layers, 3, units) if self.weight_peephole is None else self.weight_peephole,
             new_zeros(layers, 4 * units) if self.bias is None else self.bias,
             *state,
-            lengths=None if lengths is None else lengths.to(input.device),
+            lengths=lengths,
             dropout_p=self.dropout if drops else 0.0,
             dropout_seed=torch.randint(2**63 - 1, (1,), device=input.device) if drops else None,
             residual=self.residual,
@@ -217,7 +257,9 @@ class ResidualLSTM(nn.Module):
         )
         return output, (h_n, c_n)
 
-    def _forward_single(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+    def _forward_single(
+        self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None
+    ) -> tuple[Tensor, State]:
         if lengths is not None:
             raise ValueError("lengths was given with a single sequence: cut the sequence instead")
         batched = None if state is None else (state[0].unsqueeze(1), state[1].unsqueeze(1))
@@ -225,16 +267,16 @@ class ResidualLSTM(nn.Module):
         return output.squeeze(1), (h_n.squeeze(1), c_n.squeeze(1))
 
     def _forward_packed(
-        self, packed: PackedSequence, state: State | None, lengths: Tensor | None
+        self, packed: PackedSequence, state: State | None, lengths: Tensor | Sequence[int] | None
     ) -> tuple[PackedSequence, State]:
         if lengths is not None:
             raise ValueError("lengths was given with a PackedSequence, which has its own")
-        padded, lengths = pad_packed_sequence(packed)
-        output, state = self._run(padded, state, lengths)
+        padded, valid = pad_packed_sequence(packed)
+        output, state = self._run(padded, state, valid.to(padded.device))
         order = packed.sorted_indices
         if order is not None:
-            output, lengths = output.index_select(1, order), lengths[order.cpu()]
-        repacked = pack_padded_sequence(output, lengths)
+            output, valid = output.index_select(1, order), valid[order.cpu()]
+        repacked = pack_padded_sequence(output, valid)
         return PackedSequence(repacked.data, packed.batch_sizes, order, packed.unsorted_indices), state
 
     @classmethod
@@ -244,33 +286,9 @@ class ResidualLSTM(nn.Module):
         Raises
         ------
         ValueError
-            If it is bidirectional or has a projection.
+            If it has a projection, or is bidirectional and has more than one layer.
         """
-        if lstm.bidirectional or lstm.proj_size:
-            raise ValueError("from_torch takes an LSTM of one direction and without projection (proj_size=0)")
-        first = cast(Tensor, lstm.weight_ih_l0)
-        module = cls(
-            lstm.input_size,
-            lstm.hidden_size,
-            lstm.num_layers,
-            bias=lstm.bias,
-            batch_first=lstm.batch_first,
-            dropout=lstm.dropout,
-            peephole=False,
-            residual=False,
-            device=first.device,
-            dtype=first.dtype,
-        )
-        with torch.no_grad():
-            module.weight_ih_first.copy_(first)
-            for layer in range(lstm.num_layers):
-                if layer:
-                    module.weight_ih[layer - 1].copy_(getattr(lstm, f"weight_ih_l{layer}"))
-                module.weight_hh[layer].copy_(getattr(lstm, f"weight_hh_l{layer}"))
-                if module.bias is not None:
-                    biases = getattr(lstm, f"bias_ih_l{layer}"), getattr(lstm, f"bias_hh_l{layer}")
-                    module.bias[layer].copy_(biases[0] + biases[1])
-        return module.train(lstm.training)
+        return torch_lstm.from_torch(cls, lstm)
 
     def to_torch(self) -> nn.LSTM:
         """Copy to a `torch.nn.LSTM`.
@@ -278,39 +296,10 @@ class ResidualLSTM(nn.Module):
         Raises
         ------
         ValueError
-            If this network has what `torch.nn.LSTM` has not: peepholes that are not zero, or residual
-            connections.
+            If this network has what `torch.nn.LSTM` has not: peepholes that are not zero, residual connections, or
+            two directions that meet after the last of several layers only.
         """
-        if self.weight_peephole is not None and bool(self.weight_peephole.any()):
-            raise ValueError("to_torch: weight_peephole is not zero, and torch.nn.LSTM has no peepholes")
-        if self.residual and self.num_layers >= 4:
-            raise ValueError(
-                f"to_torch: {self.num_layers} layers with residual=True add outputs from layer 4 on, "
-                "and torch.nn.LSTM has no residual connections"
-            )
-        if self.bidirectional:
-            raise ValueError(
-                "to_torch: a bidirectional ResidualLSTM joins its directions once, torch.nn.LSTM everywhere"
-            )
-        first = self.weight_ih_first
-        lstm = nn.LSTM(
-            self.input_size,
-            self.hidden_size,
-            self.num_layers,
-            bias=self.bias is not None,
-            batch_first=self.batch_first,
-            dropout=self.dropout,
-            device=first.device,
-            dtype=first.dtype,
-        )
-        with torch.no_grad():
-            for layer in range(self.num_layers):
-                getattr(lstm, f"weight_ih_l{layer}").copy_(self.weight_ih[layer - 1] if layer else first)
-                getattr(lstm, f"weight_hh_l{layer}").copy_(self.weight_hh[layer])
-                if self.bias is not None:
-                    getattr(lstm, f"bias_ih_l{layer}").copy_(self.bias[layer])
-                    getattr(lstm, f"bias_hh_l{layer}").zero_()
-        return lstm.train(self.training)
+        return torch_lstm.to_torch(self)
 
     def extra_repr(self) -> str:
         """Name the sizes, and the options that differ from the defaults."""
@@ -328,11 +317,6 @@ class ResidualLSTM(nn.Module):
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}" + "".join(changed)
 
 
-def reversed_in_time(input: Tensor, lengths: Tensor | None) -> Tensor:
-    """Reverse the valid steps of each sequence of (T, B, .); what lies past a sequence's length stays there."""
-    if lengths is None:
-        return input.flip(0)
-    steps = torch.arange(len(input), device=input.device).unsqueeze(1)
-    ends = lengths.to(input.device)
-    source = torch.where(steps < ends, ends - 1 - steps, steps)
-    return input.gather(0, source.unsqueeze(-1).expand_as(input))
+def in_turn(ahead: Tensor, back: Tensor) -> Tensor:
+    """Join the states of both directions, (L, B, H) each, in the order of `torch.nn.LSTM`: layer by layer."""
+    return torch.stack([ahead, back], 1).flatten(0, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from resblock.errors import InputError
 from resblock.files import read_container, write_container
 from resblock.nn.attention import AttentionPooling
+from resblock.nn.lengths import as_lengths
 from resblock.nn.lstm import ResidualLSTM
 
 _FORMAT: Final = "resblock.ResAttnLSTM"
@@ -76,7 +77,7 @@ class ResAttnLSTM(nn.Module):
             config.input_size,
             config.hidden_size,
             config.num_layers,
-            dropout=config.dropout,
+            dropout=config.dropout if config.num_layers > 1 else 0.0,
             peephole=config.peephole,
             output_peephole=config.output_peephole,
             residual=config.residual,
@@ -99,22 +100,23 @@ class ResAttnLSTM(nn.Module):
         values = dataclasses.asdict(config) if isinstance(config, ResAttnLSTMConfig) else config
         return cls(**values)
 
-    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, input: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         """Classify sequences.
 
         Parameters
         ----------
         input : Tensor, shape (T, B, input_size)
-        lengths : Tensor of int64, shape (B,), optional
-            Valid steps of each sequence, 1 to T.
+        lengths : Tensor of an integer type, shape (B,), or sequence of int, optional
+            Valid steps of each sequence, 0 to T.
 
         Returns
         -------
         Tensor, shape (B, num_classes)
-            Logits.
+            Logits; of a sequence of no steps, those of zeros.
         """
-        output, _ = self.lstm(self.input_dropout(input), lengths=lengths)
-        logits: Tensor = self.head(self._pool(output, lengths))
+        valid = None if lengths is None else as_lengths(lengths, input)
+        output, _ = self.lstm(self.input_dropout(input), lengths=valid)
+        logits: Tensor = self.head(self._pool(output, valid))
         return logits
 
     def _pool(self, output: Tensor, lengths: Tensor | None) -> Tensor:
@@ -123,6 +125,7 @@ class ResAttnLSTM(nn.Module):
             return pooled
         if lengths is None:
             return output[-1]
+        # Of a sequence of no steps this is the last one, past its end and so zero.
         return output[lengths - 1, torch.arange(output.shape[1], device=output.device)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -132,7 +135,7 @@ class ResAttnLSTM(nn.Module):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: torch.device | str = "cpu") -> ResAttnLSTM:
-        """Read what `save` wrote.
+        """Read what `save` wrote, in the type that it was saved in.
 
         Raises
         ------
@@ -141,7 +144,8 @@ class ResAttnLSTM(nn.Module):
         """
         description, state = read_container(path, _FORMAT, _FORMAT_VERSION)
         try:
-            model = cls.from_config(description["config"])
+            (dtype,) = {tensor.dtype for tensor in state.values()}
+            model = cls(**description["config"], dtype=dtype)
             model.load_state_dict(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(

@@ -1,4 +1,4 @@
-"""How derivatives are registered for an operator."""
+"""How derivatives of an operator are registered: reverse mode by its own gradient, all else by a composite."""
 
 from __future__ import annotations
 
@@ -7,39 +7,74 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd import forward_ad
+from torch.autograd.forward_ad import _set_fwd_grad_enabled
 
-Setup = Callable[[Any, tuple[Any, ...], tuple[Tensor, ...]], None]
+Arguments = tuple[Any, ...]
+Setup = Callable[[Any, Arguments, tuple[Tensor, ...]], None]
 Gradient = Callable[..., tuple[Tensor | None, ...]]
+Composite = Callable[..., tuple[Tensor, ...]]
+Kernel = Callable[..., tuple[Tensor, ...]]
 
 
-def register(library: torch.library.Library, name: str, setup_context: Setup, gradient: Gradient) -> None:
-    """Do as `torch.library.register_autograd`, and in less time per call where this torch allows it."""
-    names = ("_AutoDispatchBelowAutograd", "_after_autograd_keyset", "_any_requires_grad")
-    quick = all(hasattr(torch._C, private) for private in names)
-    (register_quickly if quick else register_publicly)(library, name, setup_context, gradient)
+def has_tangent(arguments: Arguments) -> bool:
+    """Whether a derivative in forward mode is under way, at the innermost level of `torch.func`."""
+    # Looking into a tensor takes longer than a small call. A compiled graph enters forward mode past `forward_ad`, but
+    # is traced under `torch.func` or in a mode.
+    if (
+        forward_ad._current_level < 0
+        and not torch._C._are_functorch_transforms_active()
+        and not torch._C._len_torch_dispatch_stack()
+    ):
+        return False
+    floating = [a for a in arguments if isinstance(a, Tensor) and a.is_floating_point()]
+    return any(torch._VF._unpack_dual(a, level=0)[1] is not None for a in floating)  # type: ignore[attr-defined]
 
 
-def register_publicly(library: torch.library.Library, name: str, setup_context: Setup, gradient: Gradient) -> None:
-    """Register by PyTorch's documented function, which walks over the schema in every call."""
-    qualified = f"{library.ns}::{name}"
-    torch.library.register_autograd(qualified, gradient, setup_context=setup_context, lib=library)
+def needs_gradient(arguments: Arguments) -> bool:
+    """Whether a backward pass may follow."""
+    return torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments)
 
 
-def register_quickly(library: torch.library.Library, name: str, setup_context: Setup, gradient: Gradient) -> None:
-    """Register without the walk over the schema, which takes longer than the call where the network is small."""
+def below_autograd(operator: Any, keyset: Any, arguments: Arguments) -> tuple[Tensor, ...]:
+    """Call an operator's kernel of the device, or of the next level of `torch.func`."""
+    with torch._C._AutoDispatchBelowAutograd():
+        output: tuple[Tensor, ...] = operator.redispatch(keyset & torch._C._after_autograd_keyset, *arguments)
+    return output
+
+
+def register(
+    library: torch.library.Library, name: str, setup_context: Setup, gradient: Gradient, composite: Composite
+) -> Kernel:
+    """Do as `torch.library.register_autograd`, also under the transforms of `torch.func`, and in less time per call.
+
+    Parameters
+    ----------
+    library, name
+        Of the operator.
+    setup_context, gradient
+        As there, with `ctx` as an `autograd.Function` has it. They serve reverse mode.
+    composite
+        The operator in operations that PyTorch can differentiate: it serves forward mode.
+
+    Returns
+    -------
+    The registered kernel, called with the dispatcher's keyset and the arguments.
+    """
     operator = getattr(getattr(torch.ops, library.ns), name).default
-
-    def call(keyset: Any, arguments: tuple[Any, ...]) -> tuple[Tensor, ...]:
-        with torch._C._AutoDispatchBelowAutograd():
-            output: tuple[Tensor, ...] = operator.redispatch(keyset & torch._C._after_autograd_keyset, *arguments)
-        return output
 
     class Differentiable(torch.autograd.Function):
         # The keyset comes last, so that `ctx.needs_input_grad` begins with the operator's arguments.
         @staticmethod
         def forward(ctx: Any, *arguments_and_keyset: Any) -> tuple[Tensor, ...]:
-            arguments = arguments_and_keyset[:-1]
-            output = call(arguments_and_keyset[-1], arguments)
+            arguments, keyset = arguments_and_keyset[:-1], arguments_and_keyset[-1]
+            if torch._C._are_functorch_transforms_active():
+                # No gradients are taken here, but perhaps at the levels below.
+                with torch.enable_grad(), _set_fwd_grad_enabled(True):
+                    output = below_autograd(operator, keyset, arguments)
+            else:
+                output = below_autograd(operator, keyset, arguments)
             setup_context(ctx, arguments, output)
             return output
 
@@ -47,9 +82,37 @@ def register_quickly(library: torch.library.Library, name: str, setup_context: S
         def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
             return *gradient(ctx, *grads), None
 
-    def autograd(keyset: Any, *arguments: Any) -> Any:
-        if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
-            return Differentiable.apply(*arguments, keyset)  # type: ignore[no-untyped-call]
-        return call(keyset, arguments)
+    # `Function.apply` refuses `torch.func`, whose levels it would have to open itself. Here the dispatcher has done so:
+    # this is the kernel of one level, and what lies below is a call of its own.
+    apply = super(torch.autograd.Function, Differentiable).apply
 
-    library.impl(name, autograd, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
+    def kernel(keyset: Any, *arguments: Any) -> Any:
+        if has_tangent(arguments):
+            return composite(*arguments)
+        if not needs_gradient(arguments):
+            return below_autograd(operator, keyset, arguments)
+        if torch._C._are_functorch_transforms_active():
+            with enable_single_level_autograd_function():
+                return apply(*arguments, keyset)
+        return apply(*arguments, keyset)
+
+    library.impl(name, kernel, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
+    return kernel
+
+
+def register_vmap(library: torch.library.Library, name: str) -> None:
+    """Have `torch.func.vmap` call an operator once per sample, as it does by itself, but with a warning."""
+    operator = getattr(getattr(torch.ops, library.ns), name).default
+
+    def one_by_one(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, tuple[int, ...]]:
+        if info.batch_size == 0:
+            raise ValueError(f"{name}: vmap over a dimension of size 0, expected at least one sample")
+        pairs = list(zip(arguments, in_dims, strict=True))
+        samples = [
+            operator(*(a if dim is None else a.select(dim, sample) for a, dim in pairs))
+            for sample in range(info.batch_size)
+        ]
+        outputs = tuple(torch.stack(parts) for parts in zip(*samples, strict=True))
+        return outputs, (0,) * len(outputs)
+
+    torch.library.register_vmap(f"{library.ns}::{name}", one_by_one, lib=library)

@@ -1,15 +1,14 @@
-"""`residual_lstm`: the operator, its shapes, its derivatives, and its type in an autocast region."""
+"""`residual_lstm`: the operator as it is called, its shapes, and its type in an autocast region."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from resblock.ops import autograd
-from resblock.ops.composite import residual_lstm_composite
+from resblock.ops import derivatives, devices
+from resblock.ops.arguments import BackwardCall, ForwardCall, arithmetic_type, check_devices
 from resblock.ops.library import LIBRARY
 
 OUTPUT_PEEPHOLES = ("current", "previous")
@@ -99,95 +98,57 @@ def residual_lstm(
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
-    tensors = (input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0)
-    needs_backward = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    output, h_n, c_n, _ = torch.ops.resblock.residual_lstm.default(
-        *tensors,
+    output, h_n, c_n = torch.ops.resblock.residual_lstm.default(
+        input,
+        weight_ih_first,
+        weight_ih,
+        weight_hh,
+        weight_peephole,
+        bias,
+        h_0,
+        c_0,
         lengths,
         dropout_p,
         dropout_seed,
         residual,
         output_peephole == "previous",
         schedule,
-        checkpoint_chunks if needs_backward else None,
+        checkpoint_chunks,
     )
     return output, h_n, c_n
 
 
-class _Options(NamedTuple):
-    """What follows the eight tensors in both operators."""
-
-    lengths: Tensor | None
-    dropout_p: float
-    dropout_seed: Tensor | None
-    residual: bool
-    output_peephole_previous: bool
-    schedule: str | None
-
-
-_TENSORS, _GRADS = 8, 3  # tensors: those that are differentiable
-
-
-class _ForwardCall(NamedTuple):
-    tensors: tuple[Tensor, ...]
-    options: _Options
-    checkpoint_chunks: int | None
-
-    @classmethod
-    def of(cls, arguments: tuple[Any, ...]) -> _ForwardCall:
-        return cls(arguments[:_TENSORS], _Options(*arguments[_TENSORS:-1]), arguments[-1])
-
-
-class _BackwardCall(NamedTuple):
-    grads: tuple[Tensor, ...]  # of output, h_n and c_n
-    tensors: tuple[Tensor, ...]
-    options: _Options
-    saved: Tensor
-    input_wanted: bool
-    states_wanted: bool
-
-    @classmethod
-    def of(cls, arguments: tuple[Any, ...]) -> _BackwardCall:
-        tensors_end = _GRADS + _TENSORS
-        options = _Options(*arguments[tensors_end:-3])
-        return cls(arguments[:_GRADS], arguments[_GRADS:tensors_end], options, *arguments[-3:])
-
-
-def _arithmetic_type(dtype: torch.dtype) -> torch.dtype:
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
 @torch.library.register_fake("resblock::residual_lstm", lib=LIBRARY)  # type: ignore[untyped-decorator]
-def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    call = _ForwardCall.of(arguments)
+def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    call = ForwardCall.of(arguments)
+    check_devices(call.tensors, call.options)
     input, weight_hh = call.tensors[0], call.tensors[3]
     (steps, batch, _), (layers, _, units) = input.shape, weight_hh.shape
-    saved: tuple[Any, ...] = (0,)
-    if call.checkpoint_chunks:
-        chunks = torch.sym_min(call.checkpoint_chunks, steps)  # type: ignore[no-untyped-call]
-        chunks = torch.sym_max(chunks, 1)  # type: ignore[no-untyped-call]
-        saved = (chunks - 1, 2, layers, batch, units)
-    elif call.checkpoint_chunks == 0:
-        saved = (layers * steps * batch * 6 * units,)
     return (
         input.new_empty(steps, batch, units),
         input.new_empty(layers, batch, units),
         input.new_empty(layers, batch, units),
-        input.new_empty(*saved, dtype=_arithmetic_type(input.dtype)),
     )
 
 
-def _wanted(input: bool, states: bool) -> list[bool]:
-    """Which of the eight gradients the backward operator computes; the others are empty."""
-    return [input, *[True] * 5, states, states]
+@torch.library.register_fake("resblock::residual_lstm_training", lib=LIBRARY)  # type: ignore[untyped-decorator]
+def _training_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    output, h_n, c_n = _forward_fake(*arguments)
+    (steps, batch, units), layers = output.shape, h_n.shape[0]
+    saved: tuple[Any, ...] = (layers * steps * batch * 6 * units,)
+    if chunks := ForwardCall.of(arguments).checkpoint_chunks:
+        chunks = torch.sym_max(torch.sym_min(chunks, steps), 1)  # type: ignore[no-untyped-call]
+        saved = (chunks - 1, 2, layers, batch, units)
+    return output, h_n, c_n, output.new_empty(*saved, dtype=arithmetic_type(output.dtype))
 
 
 @torch.library.register_fake("resblock::residual_lstm_backward", lib=LIBRARY)  # type: ignore[untyped-decorator]
 def _backward_fake(*arguments: Any) -> tuple[Tensor, ...]:
-    call = _BackwardCall.of(arguments)
+    call = BackwardCall.of(arguments)
+    check_devices((*call.tensors, *call.grads, call.saved), call.options)
     return tuple(
         torch.empty_like(t, memory_format=torch.contiguous_format) if wanted else t.new_empty(0)
-        for t, wanted in zip(call.tensors, _wanted(call.input_wanted, call.states_wanted), strict=True)
+        for t, wanted in zip(call.tensors, call.wanted, strict=True)
     )
 
 
@@ -196,80 +157,8 @@ def _dropout_mask_fake(seed: Tensor, layers: int, steps: int, batch: int, units:
     return seed.new_empty(layers - 1, steps, batch, units, dtype=torch.float64)
 
 
-def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    call, saved = _ForwardCall.of(inputs), output[3]
-    ctx.save_for_backward(*call.tensors, call.options.lengths, call.options.dropout_seed, saved)
-    ctx.options = call.options
-    ctx.set_materialize_grads(False)  # else a zero gradient as large as `saved` is made
-    ctx.mark_non_differentiable(saved)
-
-
-def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-    *tensors, lengths, seed, saved = ctx.saved_tensors
-    input, state = tensors[0], tensors[7]
-    input_wanted, *_, h_0_wanted, c_0_wanted = ctx.needs_input_grad[:_TENSORS]
-    wanted = (input_wanted, h_0_wanted or c_0_wanted)
-    grad_output, grad_h_n, grad_c_n, _ = grads
-    zeros = state.new_zeros(()).expand_as(state)
-    if grad_output is None:
-        grad_output = input.new_zeros(*input.shape[:2], state.shape[2])
-    gradients = torch.ops.resblock.residual_lstm_backward.default(
-        grad_output,
-        zeros if grad_h_n is None else grad_h_n,
-        zeros if grad_c_n is None else grad_c_n,
-        *tensors,
-        *ctx.options._replace(lengths=lengths, dropout_seed=seed),
-        saved,
-        *wanted,
-    )
-    given = [gradient if w else None for gradient, w in zip(gradients, _wanted(*wanted), strict=True)]
-    return (*given, *_none_for(_Options._fields), None)
-
-
-def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    call = _BackwardCall.of(inputs)
-    ctx.save_for_backward(*call.grads, *call.tensors, call.options.lengths, call.options.dropout_seed)
-    ctx.options = call.options
-    ctx.wanted = _wanted(call.input_wanted, call.states_wanted)
-
-
-def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-    """Differentiate the gradient, by way of the same network in plain torch operations."""
-    *tensors, lengths, seed = ctx.saved_tensors
-    options: _Options = ctx.options
-    with torch.enable_grad():
-        grad_outputs, inputs = [list(_detached(part)) for part in (tensors[:_GRADS], tensors[_GRADS:])]
-        outputs = residual_lstm_composite(
-            inputs,
-            lengths=lengths,
-            dropout_p=options.dropout_p,
-            dropout_seed=seed,
-            residual=options.residual,
-            output_peephole_previous=options.output_peephole_previous,
-        )
-        first = torch.autograd.grad(outputs, inputs, grad_outputs, create_graph=True, materialize_grads=True)
-        wanted = [k for k, is_wanted in enumerate(ctx.wanted) if is_wanted]
-        second = torch.autograd.grad(
-            [first[k] for k in wanted],
-            grad_outputs + inputs,
-            [grads[k] for k in wanted],
-            allow_unused=True,
-            materialize_grads=True,
-        )
-    not_differentiable = ("saved", "input_wanted", "states_wanted")
-    return (*second, *_none_for(_Options._fields), *_none_for(not_differentiable))
-
-
-def _none_for(arguments: Sequence[str]) -> list[None]:
-    return [None] * len(arguments)
-
-
-def _detached(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    return [t.detach().requires_grad_() for t in tensors]
-
-
-autograd.register(LIBRARY, "residual_lstm", _save_for_backward, _gradient_of_forward)
-autograd.register(LIBRARY, "residual_lstm_backward", _save_for_double_backward, _gradient_of_backward)
+derivatives.register(LIBRARY)
+devices.register(LIBRARY)
 
 
 def _register_autocast(device: str, key: str) -> None:
@@ -287,5 +176,5 @@ def _register_autocast(device: str, key: str) -> None:
     LIBRARY.impl("residual_lstm", in_autocast_type, key)  # type: ignore[no-untyped-call]
 
 
-for _device, _key in (("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA")):
+for _device, _key in (("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA"), ("mps", "AutocastMPS"), ("xpu", "AutocastXPU")):
     _register_autocast(_device, _key)

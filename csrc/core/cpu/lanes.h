@@ -60,6 +60,11 @@ struct Lanes {
   friend RESBLOCK_INLINE Mask operator<(Lanes a, Lanes b) { return a.v < b.v; }
   friend RESBLOCK_INLINE Mask operator>(Lanes a, Lanes b) { return a.v > b.v; }
   friend RESBLOCK_INLINE Lanes select(Mask which, Lanes yes, Lanes no) { return of(which ? yes.v : no.v); }
+  // x, but +0 in the lanes where `bits` has no bit set, whatever x is there.
+  friend RESBLOCK_INLINE Lanes only(Lanes bits, Lanes x) {
+    return bit_cast<Lanes>(
+        typename Bits::Vec(bit_cast<typename Bits::Vec>(x.v) & bit_cast<typename Bits::Vec>(bits.v)));
+  }
 };
 
 // A non-temporal store, past the caches, to a place aligned as the vector is: for what is not read soon. A line that is
@@ -210,6 +215,12 @@ using resblock::clamp;
 template <class V>
 RESBLOCK_INLINE Two<V> clamp(Two<V> x, Two<V> low, Two<V> high) {
   return {clamp(x.a, low.a, high.a), clamp(x.b, low.b, high.b)};
+}
+
+using resblock::zero_below;
+template <class V>
+RESBLOCK_INLINE Two<V> zero_below(Two<V> bound, Two<V> x, Two<V> otherwise) {
+  return {zero_below(bound.a, x.a, otherwise.a), zero_below(bound.b, x.b, otherwise.b)};
 }
 
 #if defined(__AVX2__)

@@ -22,7 +22,7 @@ struct WaveShape {
 
   // Values of a group's arrays.
   RESBLOCK_INLINE constexpr int64_t weights() const {
-    return (2 * units() * gates_of_cell * vectors + (gates_of_cell + peepholes_of_cell) * vectors + 1) * lanes;
+    return (2 * units() * gates_of_cell * vectors + (gates_of_cell + peepholes_of_cell + 1) * vectors + 1) * lanes;
   }
   RESBLOCK_INLINE constexpr int64_t state() const { return (4 * vectors + 1) * lanes; }
   RESBLOCK_INLINE constexpr int64_t sums() const { return (gates_of_cell + 1) * vectors * lanes; }

@@ -1,8 +1,8 @@
 // The wavefront schedule's kernels. Compiled once per instruction set, inside its namespace.
 //
 // A vector V holds G layers of U units each; a layer has P such vectors, whose lanes beyond its units compute on zero
-// weights and stay zero. Pre-activations are in base two. "Step d" of a group: its layer at position j computes time d
-// - j.
+// weights. What they give is dropped: zero weights make NaN of infinite inputs and states. Pre-activations are in base
+// two. "Step d" of a group: its layer at position j computes time d - j.
 
 // The value of unit k of every layer, in all lanes of that layer.
 template <int U, int k, class V>
@@ -26,7 +26,8 @@ struct Wave {
 
   struct alignas(64) Weights {
     A x[units][4][P][W], h[units][4][P][W], bias[4][P][W], peephole[3][P][W];
-    A shortcut[W];  // 1 in the lanes of layers with a residual connection
+    A in_use[P][W];  // all bits in the lanes that hold units, none in the others
+    A shortcut[W];   // 1 in the lanes of layers with a residual connection
   };
 
   // x and y of the step before; each layer's position in its groups.
@@ -138,7 +139,8 @@ struct Wave {
     }
 
     RESBLOCK_INLINE void second_half(int p, Half half) const {
-      const V h = cell_output<previous, Base::two>(half.gate, half.peephole, half.c_before, half.c);
+      const V h =
+          only(V::load(w.in_use[p]), cell_output<previous, Base::two>(half.gate, half.peephole, half.c_before, half.c));
       (partial ? select(runs, h, V::load(s.h[p])) : h).store(s.h[p]);
       (h + V::load(w.shortcut) * two_before(p)).store(s.y[p]);
       sums.x[p].store(s.x[p]);

@@ -8,6 +8,7 @@ void pack_wave_layer(const Inputs<A>& p, int64_t layer, typename Wave::Weights& 
   const LayerSource<A> w = layer_source(p, layer);
   for (int64_t u = 0; u < H; ++u) {
     const int64_t v = u / U, lane = lane0 + u % U;
+    memset(&to.in_use[v][lane], 0xff, sizeof(A));
     for (int64_t gate = 0; gate < 4; ++gate) {
       const int64_t row = gate * H + u;
       const A scale = A(base_two_scale(gate));

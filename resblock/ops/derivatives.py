@@ -1,0 +1,106 @@
+"""Derivatives of the operators: one backward pass by kernels, and whatever else is asked for by the composite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from resblock.ops import autograd
+from resblock.ops.arguments import GRADS, TENSORS, BackwardCall, ForwardCall, Options
+from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
+
+
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    call, saved = ForwardCall.of(inputs), output[3]
+    ctx.save_for_backward(*call.tensors, call.options.lengths, call.options.dropout_seed, saved)
+    ctx.options = call.options._replace(lengths=None, dropout_seed=None)  # saved above, where autograd looks after them
+    ctx.set_materialize_grads(False)  # else a zero gradient as large as `saved` is made
+    ctx.mark_non_differentiable(saved)
+
+
+def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    *tensors, lengths, seed, saved = ctx.saved_tensors
+    input, state = tensors[0], tensors[7]
+    input_wanted, *_, h_0_wanted, c_0_wanted = ctx.needs_input_grad[:TENSORS]
+    grad_output, grad_h_n, grad_c_n, _ = grads
+    zeros = state.new_zeros(()).expand_as(state)
+    if grad_output is None:
+        grad_output = input.new_zeros(*input.shape[:2], state.shape[2])
+    arguments = (
+        grad_output,
+        zeros if grad_h_n is None else grad_h_n,
+        zeros if grad_c_n is None else grad_c_n,
+        *tensors,
+        *ctx.options._replace(lengths=lengths, dropout_seed=seed),
+        saved,
+        input_wanted,
+        h_0_wanted or c_0_wanted,
+    )
+    gradients = torch.ops.resblock.residual_lstm_backward.default(*arguments)
+    wanted = BackwardCall.of(arguments).wanted
+    given = [gradient if w else None for gradient, w in zip(gradients, wanted, strict=True)]
+    return (*given, *[None] * len(Options._fields), None)
+
+
+def forward_composite(*arguments: Any) -> tuple[Tensor, ...]:
+    call = ForwardCall.of(arguments)
+    return residual_lstm_composite(call.tensors, call.options)
+
+
+def training_composite(*arguments: Any) -> tuple[Tensor, ...]:
+    # Of what is saved, nothing: the backward pass sees the same tangents, computes by the composite, and reads none.
+    # Should it not, it refuses to read an empty tensor.
+    return *forward_composite(*arguments), arguments[0].new_empty(0)
+
+
+def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    call = BackwardCall.of(inputs)
+    ctx.save_for_backward(*call.grads, *call.tensors, call.options.lengths, call.options.dropout_seed)
+    ctx.options = call.options._replace(lengths=None, dropout_seed=None)
+    ctx.wanted = call.wanted
+
+
+def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    """Differentiate the gradient by the composite, whose own derivatives of any order PyTorch can take."""
+    *tensors, lengths, seed = ctx.saved_tensors
+    options = ctx.options._replace(lengths=lengths, dropout_seed=seed)
+
+    def wanted_gradients(*tensors: Tensor) -> list[Tensor]:
+        gradients = residual_lstm_backward_composite(tensors[:GRADS], tensors[GRADS:], options)
+        return [gradient for gradient, wanted in zip(gradients, ctx.wanted, strict=True) if wanted]
+
+    _, pull_back = torch.func.vjp(wanted_gradients, *tensors)
+    second = pull_back([grad for grad, wanted in zip(grads, ctx.wanted, strict=True) if wanted])
+    return (*second, *[None] * len(Options._fields), None, None, None)
+
+
+def backward_composite(*arguments: Any) -> tuple[Tensor, ...]:
+    call = BackwardCall.of(arguments)
+    gradients = residual_lstm_backward_composite(call.grads, call.tensors, call.options)
+    pairs = zip(gradients, call.wanted, strict=True)
+    return tuple(gradient if wanted else gradient.new_empty(0) for gradient, wanted in pairs)
+
+
+def register(library: torch.library.Library) -> None:
+    """Register them for the three operators."""
+    operator = torch.ops.resblock.residual_lstm.default
+    training = autograd.register(
+        library, "residual_lstm_training", _save_for_backward, _gradient_of_forward, training_composite
+    )
+    autograd.register(
+        library, "residual_lstm_backward", _save_for_double_backward, _gradient_of_backward, backward_composite
+    )
+
+    # Whether a backward pass may follow is found here, when the call runs: an exported program holds the operator alone.
+    def forward(keyset: Any, *arguments: Any) -> Any:
+        if autograd.has_tangent(arguments):
+            return forward_composite(*arguments)
+        if autograd.needs_gradient(arguments):
+            return training(keyset, *arguments)[:GRADS]
+        return autograd.below_autograd(operator, keyset, arguments)
+
+    library.impl("residual_lstm", forward, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
+    for name in ("residual_lstm", "residual_lstm_training", "residual_lstm_backward"):
+        autograd.register_vmap(library, name)
