@@ -104,9 +104,9 @@ def test_opcheck(chunks: int, dtype: torch.dtype) -> None:
     case = CHECKED
     options = case.lengths, case.dropout_p, case.dropout_seed, True, False, None
     arguments = (*case.tensors(dtype), *options)
-    torch.library.opcheck(torch.ops.resblock.residual_lstm.default, (*arguments, chunks))
+    torch.library.opcheck(torch.ops.resblock.residual_lstm_training.default, (*arguments, chunks))
     with torch.no_grad():
-        *outputs, states = torch.ops.resblock.residual_lstm(*arguments, chunks)
+        *outputs, states = torch.ops.resblock.residual_lstm_training(*arguments, chunks)
     assert states.shape == (min(chunks, case.steps) - 1, 2, case.layers, case.batch, case.units)
     grads = [torch.randn_like(o).requires_grad_() for o in outputs]
     torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments, states, True, True))

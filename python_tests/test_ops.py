@@ -13,7 +13,8 @@ from torch import Tensor
 
 import resblock.ops
 from resblock.ops import residual_lstm
-from resblock.ops.composite import residual_lstm_composite
+from resblock.ops.arguments import Options
+from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
 
 # With weights larger than the second-level cache, in two chunks of time.
 FAR_WEIGHTS = Case(17, 40, 5, 264, 2, "previous", with_lengths=True, dropout_p=0.2)
@@ -101,16 +102,15 @@ def test_half_types_store_in_half_and_compute_in_float32(case: Case, dtype: torc
 @pytest.mark.parametrize("case", [Case(4, 3, 3, 4, 5), Case(4, 3, 3, 4, 5, "previous", True, True, 0.4)], ids=str)
 def test_composite_agrees_with_the_operator(case: Case) -> None:
     tensors = case.tensors()
-    composite = residual_lstm_composite(
-        tensors,
-        lengths=case.lengths,
-        dropout_p=case.dropout_p,
-        dropout_seed=case.dropout_seed,
-        residual=case.residual,
-        output_peephole_previous=case.output_peephole == "previous",
-    )
-    for a, e in zip(composite, case.run(tensors), strict=True):
+    previous = case.output_peephole == "previous"
+    options = Options(case.lengths, case.dropout_p, case.dropout_seed, case.residual, previous, None)
+    expected = case.run(tensors)
+    for a, e in zip(residual_lstm_composite(tensors, options), expected, strict=True):
         assert error(a, e) < tolerances.DOUBLE
+    grads = [torch.randn_like(e) for e in expected]
+    backward = residual_lstm_backward_composite(grads, tensors, options)
+    for a, e in zip(backward, torch.autograd.grad(expected, tensors, grads), strict=True):
+        assert error(a, e) < tolerances.DOUBLE_GRADIENT
 
 
 CHECKED = [
@@ -148,8 +148,9 @@ def operator_arguments(case: Case, dtype: torch.dtype = torch.float64) -> tuple[
 def test_opcheck(case: Case, dtype: torch.dtype, wanted: tuple[bool, bool]) -> None:
     arguments = operator_arguments(case, dtype)
     torch.library.opcheck(torch.ops.resblock.residual_lstm.default, arguments)
+    torch.library.opcheck(torch.ops.resblock.residual_lstm_training.default, arguments)
     with torch.no_grad():
-        *outputs, saved = torch.ops.resblock.residual_lstm(*arguments)
+        *outputs, saved = torch.ops.resblock.residual_lstm_training(*arguments)
     grads = [torch.randn_like(o).requires_grad_() for o in outputs]
     torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments[:-1], saved, *wanted))
 
@@ -296,10 +297,14 @@ def test_the_memory_of_large_results_serves_the_next_call_when_they_end() -> Non
 
 
 def test_without_gradients_nothing_is_saved() -> None:
-    arguments = operator_arguments(Case())
-    assert torch.ops.resblock.residual_lstm(*arguments[:-1], None)[3].numel() == 0
     case = Case(7, 3, 5, 8, 4)
-    assert torch.ops.resblock.residual_lstm(*operator_arguments(case))[3].numel() == 4 * 7 * 3 * 6 * 8
+    saved = torch.ops.resblock.residual_lstm_training(*operator_arguments(case))[3]
+    assert saved.numel() == 4 * 7 * 3 * 6 * 8
+    with torch.profiler.profile(profile_memory=True) as profile, torch.no_grad():
+        case.run(case.tensors())
+    called = {event.key for event in profile.key_averages()}
+    assert "resblock::residual_lstm" in called
+    assert "resblock::residual_lstm_training" not in called
 
 
 def replaced(name: str, value: Tensor) -> list[Tensor]:
@@ -337,8 +342,8 @@ def test_wrong_tensors_are_named(tensors: list[Tensor], message: str) -> None:
     ("options", "message"),
     [
         ({"lengths": torch.tensor([1, 2])}, "lengths must be int64 of shape"),
-        ({"lengths": torch.tensor([1.0, 2, 3])}, "lengths must be int64"),
-        ({"lengths": torch.tensor([1, 0, 3])}, r"lengths\[1\] is 0, expected 1 to 5"),
+        ({"lengths": torch.tensor([1.0, 2, 3])}, "^residual_lstm: lengths must be int64"),
+        ({"lengths": torch.tensor([1, -1, 3])}, r"lengths\[1\] is -1, expected 0 to 5"),
         ({"lengths": torch.tensor([1, 2, 6])}, r"lengths\[2\] is 6"),
         ({"dropout_p": 1.5}, "dropout_p is 1.5"),
         ({"dropout_p": 0.5}, "no dropout_seed"),
@@ -363,15 +368,6 @@ def test_wrong_options_are_named(options: dict[str, object], message: str) -> No
 def test_wrong_words_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         residual_lstm(*Case().tensors(), **options)
-
-
-def test_functional_transforms() -> None:
-    """vmap calls the operator once per sample; grad is not to be had for operators registered this way."""
-    x, *weights = [t.detach() for t in Case(3, 2, 3, 4, 4).tensors()]
-    mapped = torch.func.vmap(lambda x: residual_lstm(x, *weights)[0])(torch.stack([x, 2 * x]))
-    assert torch.equal(mapped[1], residual_lstm(2 * x, *weights)[0])
-    with pytest.raises(RuntimeError, match="functorch transforms"):
-        torch.func.grad(lambda x: residual_lstm(x, *weights)[0].sum())(x)
 
 
 def test_it_says_which_kernels_run() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from resblock.ops import derivatives, devices
 from resblock.ops.arguments import BackwardCall, ForwardCall, arithmetic_type, check_devices
@@ -48,7 +49,7 @@ def residual_lstm(
         Where they are zeros, `torch.zeros(()).expand(L, B, H)` saves laying them out and, on a CPU, the products with
         h_0 (an infinite weight then makes no NaN of them).
     lengths : Tensor of int64, shape (B,), optional
-        Valid steps of each sequence, 1 to T, on the device of `input`.
+        Valid steps of each sequence, 0 to T, on the device of `input`.
     dropout_p : float
         Probability of zeroing an element of the input of layers 2 to L.
     dropout_seed : Tensor of int64, one element
@@ -70,14 +71,18 @@ def residual_lstm(
     output : Tensor, shape (T, B, H)
         Of the last layer, with its residual connection; zero past a sequence's length.
     h_n, c_n : Tensor, shape (L, B, H)
-        Cell output (without residual connection) and cell state of each sequence's last valid step.
+        Cell output (without residual connection) and cell state of each sequence's last valid step; of a sequence of
+        no steps, h_0 and c_0.
 
     Raises
     ------
     RuntimeError
-        If a shape, dtype, device, length or probability is not as above; the message names the argument.
+        If a shape, dtype, device, storage, length or probability is not as above, or memory does not suffice; the
+        message names the argument.
     ValueError
         If `output_peephole` is neither word, or the schedule is unknown or does not take the call.
+    NotImplementedError
+        For a level of `torch.autograd.forward_ad` inside `torch.compile`, where `torch.func.jvp` serves.
 
     Notes
     -----
@@ -92,12 +97,21 @@ def residual_lstm(
     cache; the environment variable RESBLOCK_BLOCK_CACHE, read at the first call, says how many MiB instead (0: none).
     Such results cannot be resized in place, as those of `torch.from_numpy` cannot.
 
-    Autograd, double backward, autocast and `torch.compile(fullgraph=True)` work. Of `torch.func`, `vmap` works by
-    one call per sample; `grad` and what is built on it do not, because PyTorch does not offer them for operators
-    registered this way: they raise and say so.
+    Autograd, the transforms of `torch.func`, forward mode, autocast and `torch.compile(fullgraph=True)` work. Kernels
+    serve the first derivative in reverse mode. Forward mode and higher derivatives run in plain torch operations, cell
+    by cell, and are slow; `vmap` is one call per sample. On devices without kernels (mps, xpu) all is done so, after a
+    warning.
+
+    Infinite values, in inputs, weights and states, give what the equations give by the rules of floating-point
+    numbers, with one exception: products with a zero initial state that is laid out nowhere are left out (`h_0`
+    above). A gate below the smallest normal number is zero.
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
+    # A compiled graph enters such a level where the operator's kernels cannot see it.
+    if forward_ad._current_level >= 0 and torch.compiler.is_compiling():
+        if not torch._C._are_functorch_transforms_active():
+            raise NotImplementedError("residual_lstm: forward_ad inside torch.compile; use torch.func.jvp there")
     output, h_n, c_n = torch.ops.resblock.residual_lstm.default(
         input,
         weight_ih_first,
