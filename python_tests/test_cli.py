@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 from command_line import assert_refused, run_without
@@ -198,6 +199,19 @@ def test_doctor(run):
         os.environ["RESBLOCK_CACHE"][:20],
     ):
         assert word in text
+
+
+def test_doctor_shows_brackets_as_they_are(run, monkeypatch):
+    """Rich takes words in brackets for styles: in what to install, and in a path."""
+
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("resblock.cli.doctor.version", absent)
+    monkeypatch.setenv("RESBLOCK_CACHE", "/c/[red]/x")
+    text = run("doctor")[1]
+    assert "resblock[train]" in text
+    assert "/c/[red]/x" in text
 
 
 def test_debug_lets_the_error_through():

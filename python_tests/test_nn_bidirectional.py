@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from resblock import ResidualLSTM
-from resblock.nn.lstm import reversed_in_time
+from resblock.nn.lengths import reversed_in_time
 from resblock.nn.onnx import to_onnx
 
 # float32 sums in another order.
@@ -26,24 +26,41 @@ def test_both_directions_are_stacks_of_their_own():
     ahead.load_state_dict({k: v for k, v in lstm.state_dict().items() if not k.startswith("reverse.")})
     first, (h_first, _) = ahead(x, lengths=lengths)
     torch.testing.assert_close(output[..., :4], first)
-    torch.testing.assert_close(h_n[:4], h_first)
+    torch.testing.assert_close(h_n[::2], h_first)
     for b, length in enumerate(lengths.tolist()):
         second, (_, c_second) = lstm.reverse(x[:length, b].flip(0))
         torch.testing.assert_close(output[:length, b, 4:], second.flip(0), rtol=0, atol=ROUNDING)
-        torch.testing.assert_close(c_n[4:, b], c_second, rtol=0, atol=ROUNDING)
+        torch.testing.assert_close(c_n[1::2, b], c_second, rtol=0, atol=ROUNDING)
         assert (output[length:, b] == 0).all()
 
 
-def test_one_layer_is_that_of_torch():
-    theirs = torch.nn.LSTM(5, 4, bidirectional=True)
-    ours = ResidualLSTM(5, 4, bidirectional=True, peephole=False)
-    with torch.no_grad():
-        for stack, suffix in ((ours, ""), (ours.reverse, "_reverse")):
-            stack.weight_ih_first.copy_(getattr(theirs, f"weight_ih_l0{suffix}"))
-            stack.weight_hh[0].copy_(getattr(theirs, f"weight_hh_l0{suffix}"))
-            stack.bias[0].copy_(getattr(theirs, f"bias_ih_l0{suffix}") + getattr(theirs, f"bias_hh_l0{suffix}"))
-    x = torch.randn(7, 2, 5)
-    torch.testing.assert_close(ours(x)[0], theirs(x)[0], rtol=0, atol=ROUNDING)
+@pytest.mark.parametrize("options", [{}, {"bias": False, "batch_first": True}])
+def test_one_layer_is_that_of_torch_with_its_states(options):
+    theirs = torch.nn.LSTM(5, 4, bidirectional=True, **options)
+    ours = ResidualLSTM.from_torch(theirs)
+    x, state = torch.randn(7, 7, 5), (torch.randn(2, 7, 4), torch.randn(2, 7, 4))
+    for again in (ours, ResidualLSTM.from_torch(ours.to_torch())):
+        output, states = again(x, hx=state)
+        expected, expected_states = theirs(x, hx=state)
+        for a, e in zip((output, *states), (expected, *expected_states), strict=True):
+            torch.testing.assert_close(a, e, rtol=0, atol=ROUNDING)
+
+
+def test_the_last_states_of_the_last_layer_are_both_ends_of_its_output():
+    lstm = ResidualLSTM(5, 4, 3, bidirectional=True)
+    output, (h_n, _) = lstm(torch.randn(6, 3, 5))
+    torch.testing.assert_close(torch.cat((h_n[-2], h_n[-1]), 1), torch.cat((output[-1, :, :4], output[0, :, 4:]), 1))
+
+
+def test_states_go_on_from_states():
+    """The forward direction of two halves is that of the whole; so is the backward direction from the other end."""
+    lstm, x = both_ways(), torch.randn(6, 3, 5)
+    whole = lstm(x)[1]
+    first = lstm(x[:2])[1]
+    ahead = lstm(x[2:], first)[1]
+    torch.testing.assert_close(ahead[0][::2], whole[0][::2], rtol=0, atol=ROUNDING)
+    back = lstm(x[:2], lstm(x[2:])[1])[1]
+    torch.testing.assert_close(back[1][1::2], whole[1][1::2], rtol=0, atol=ROUNDING)
 
 
 def test_states_of_both_directions_go_in_and_out():

@@ -124,10 +124,73 @@ def test_to_torch_refuses_what_torch_lacks() -> None:
     assert zeroed.to_torch().num_layers == 3
 
 
-@pytest.mark.parametrize("options", [{"bidirectional": True}, {"proj_size": 2}])
-def test_from_torch_refuses_what_ours_lacks(options: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="one direction and without projection"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"num_layers": 2, "bidirectional": True}, "bidirectional with 2 layers"), ({"proj_size": 2}, "proj_size is 2")],
+)
+def test_from_torch_refuses_what_ours_lacks(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         ResidualLSTM.from_torch(nn.LSTM(3, 4, **options))
+
+
+def test_arguments_stand_where_torch_has_them() -> None:
+    arguments = (3, 4, 2, False, True, 0.25, True, 0, "cpu", torch.float64)
+    lstm, ours = nn.LSTM(*arguments), ResidualLSTM(*arguments)
+    for name in ("num_layers", "batch_first", "dropout", "bidirectional", "proj_size"):
+        assert getattr(ours, name) == getattr(lstm, name)
+    assert ours.bias is None
+    assert ours.weight_hh.dtype == torch.float64
+    ours.flatten_parameters()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_all_weights_are_those_of_each_layer(bidirectional: bool) -> None:
+    ours = ResidualLSTM(3, 4, 2, bidirectional=bidirectional)
+    stacks = [ours, ours.reverse] if bidirectional else [ours]
+    weights = ours.all_weights
+    shapes = [[tuple(weight.shape) for weight in layer] for layer in weights]
+    assert shapes == [[(16, size), (16, 4), (3, 4), (16,)] for size in (3, 4) for _ in stacks]
+    for k, stack in enumerate(stacks):
+        assert torch.equal(weights[len(stacks) + k][0], stack.weight_ih[0])
+        assert torch.equal(weights[k][3], stack.bias[0])
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    "lengths", [[2, 6, 0, 1], torch.tensor([2, 6, 0, 1], dtype=torch.int32)], ids=["list", "int32"]
+)
+def test_lengths_are_any_whole_numbers_zero_among_them(lengths: object, bidirectional: bool) -> None:
+    torch.manual_seed(4)
+    ours = ResidualLSTM(3, 5, 4, bidirectional=bidirectional)
+    x, (h, c) = torch.randn(6, 4, 3), state(8 if bidirectional else 4, 4, 5)
+    x[2:, 0] = torch.nan
+    output, (h_n, c_n) = ours(x, (h, c), lengths=lengths)
+    assert not output[:, 2].any()
+    assert torch.equal(h_n[:, 2], h[:, 2])
+    assert torch.equal(c_n[:, 2], c[:, 2])
+    for b, length in ((0, 2), (1, 6), (3, 1)):
+        alone, (h_alone, _) = ours(x[:length, b], (h[:, b], c[:, b]))
+        assert error(output[:length, b], alone) < tolerances.TORCH_LSTM_FLOAT32
+        assert error(h_n[:, b], h_alone) < tolerances.TORCH_LSTM_FLOAT32
+    with pytest.raises(TypeError, match=r"lengths are torch\.float32"):
+        ours(x, lengths=[2.5, 6, 0, 1])
+
+
+def test_gradients_of_a_sequence_without_steps_go_to_its_state() -> None:
+    ours, (h, c) = ResidualLSTM(3, 5, 4), state(4, 3, 5)
+    x, h, c = torch.randn(6, 3, 3, requires_grad=True), h.requires_grad_(), c.requires_grad_()
+    output, (h_n, c_n) = ours(x, (h, c), lengths=[0, 6, 0])
+    (output.sum() + h_n.sum() + 2 * c_n.sum()).backward()
+    assert not x.grad[:, [0, 2]].any()
+    assert (h.grad[:, [0, 2]] == 1).all()
+    assert (c.grad[:, [0, 2]] == 2).all()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_dropout_of_one_layer_warns_once(bidirectional: bool) -> None:
+    with pytest.warns(UserWarning, match=r"dropout is 0\.5.*num_layers is 1") as warned:
+        ResidualLSTM(3, 4, dropout=0.5, bidirectional=bidirectional)
+    assert len(warned) == 1
 
 
 def test_parameters_and_their_start() -> None:
@@ -210,6 +273,7 @@ def test_other_types(dtype: torch.dtype) -> None:
         (lambda m: m(pack_sequence([torch.zeros(5, 3)]), lengths=torch.tensor([5])), "PackedSequence"),
         (lambda m: ResidualLSTM(0, 4), "input_size is 0"),
         (lambda m: ResidualLSTM(3, 4, 0), "num_layers is 0"),
+        (lambda m: ResidualLSTM(3, 4, proj_size=2), "proj_size is 2, expected 0"),
         (lambda m: ResidualLSTM(3, 4, dropout=2), "dropout is 2"),
         (lambda m: ResidualLSTM(3, 4, output_peephole="now"), "output_peephole is 'now'"),
         (lambda m: ResidualLSTM(3, 4, checkpoint_chunks=-2), "checkpoint_chunks is -2"),

@@ -35,6 +35,30 @@ def test_attention_sees_valid_steps_only(batch_first: bool) -> None:
     torch.testing.assert_close(pooling(y, lengths)[2], alone(one[:3, None])[0])
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_attention_over_nothing_gives_zeros(batch_first: bool) -> None:
+    pooling = AttentionPooling(3, batch_first=batch_first)
+    y = torch.randn((2, 4, 3) if batch_first else (4, 2, 3), requires_grad=True)
+    pooled = pooling(y, [0, 3])
+    assert not pooled[0].any()
+    assert pooled[1].any()
+    pooled.sum().backward()
+    assert y.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in pooling.parameters())
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_a_sequence_without_steps_gets_the_logits_of_zeros(attention: bool) -> None:
+    model = ResAttnLSTM(input_size=5, num_layers=4, attention=attention).eval()
+    logits = model(torch.randn(7, 3, 5), [0, 7, 4])
+    assert torch.equal(logits[0], model.head.bias)
+
+
+def test_one_layer_has_no_dropout_to_warn_of(recwarn: pytest.WarningsRecorder) -> None:
+    ResAttnLSTM(num_layers=1)
+    assert not recwarn.list
+
+
 def test_the_default_is_the_papers_network() -> None:
     model = ResAttnLSTM()
     assert (model.config.num_layers, model.config.hidden_size) == (60, 8)
@@ -69,12 +93,13 @@ def test_from_config_takes_a_dataclass_or_a_mapping() -> None:
         ResAttnLSTM.from_config({"layers": 2})
 
 
-def test_saved_and_loaded(tmp_path: Path) -> None:
-    model = ResAttnLSTM(num_layers=4, output_peephole="previous").eval()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_saved_and_loaded(tmp_path: Path, dtype: torch.dtype) -> None:
+    model = ResAttnLSTM(num_layers=4, output_peephole="previous", dtype=dtype).eval()
     model.save(tmp_path / "weights.safetensors")
     loaded = ResAttnLSTM.load(tmp_path / "weights.safetensors").eval()
     assert loaded.config == model.config
-    x = torch.randn(9, 4, 18)
+    x = torch.randn(9, 4, 18, dtype=dtype)
     assert torch.equal(loaded(x), model(x))
     assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
 
@@ -89,9 +114,12 @@ def test_files_that_are_not_weights(tmp_path: Path) -> None:
     contradictory = tmp_path / "contradictory.safetensors"
     description = {"format": "resblock.ResAttnLSTM", "format_version": 1, "config": {"num_layers": 3}}
     write_container(contradictory, description, {"x": torch.zeros(1)})
+    mixed = tmp_path / "mixed.safetensors"
+    write_container(mixed, description, {"x": torch.zeros(1), "y": torch.zeros(1).double()})
     for path, message in (
         (foreign, "holds nothing, wanted resblock.ResAttnLSTM"),
         (contradictory, "do not fit"),
+        (mixed, "do not fit"),
         (garbled, "no safetensors file"),
         (tmp_path / "absent.safetensors", "no such file"),
     ):

@@ -252,6 +252,24 @@ def test_saturated_and_tiny_values_behave_as_in_the_reference(scale: float, dtyp
         torch.testing.assert_close(a, e, equal_nan=True)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, 3e38])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 2), (7, 1), (12, 18), (33, 2)], ids=str)
+def test_infinite_and_huge_values_give_what_the_equations_give(sizes: tuple[int, int], name: str, value: float) -> None:
+    (units, batch), place = sizes, NAMES.index(name)
+    for seed in range(3):
+        case = Case(3, batch, 4, units, 5, ("current", "previous")[seed % 2], seed=seed)
+        tensors = [3 * t.detach() for t in case.tensors(torch.float32)]
+        generator = torch.Generator().manual_seed(seed)
+        tensors[place].view(-1)[torch.randint(tensors[place].numel(), (1,), generator=generator)] = value
+        expected = case.reference(tensors)
+        for schedule in (None, "layerwise", "batched"):
+            actual = dataclasses.replace(case, schedule=schedule).run(tensors)
+            for a, e in zip(actual, expected, strict=True):
+                torch.testing.assert_close(a, e, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
 def test_dropout_has_its_rate_mean_and_seed() -> None:
     def mask(seed: int, p: float = 0.6) -> Tensor:
         return torch.ops.resblock.residual_lstm_dropout_mask(torch.tensor([seed]), 5, 20, 30, 7, p)

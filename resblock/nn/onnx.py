@@ -8,16 +8,18 @@ import torch
 from torch import Tensor
 
 from resblock.nn.lstm import ResidualLSTM
-from resblock.ops.composite import has_shortcut
+from resblock.nn.onnx_nodes import OPSET, check_output_peephole, onnx_weights
+from resblock.ops import has_shortcut
 
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 14
-
 
 def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
     """Write the stack as one ONNX LSTM node per layer, with the residual connections as Add nodes.
+
+    A whole network, with lengths, two directions and what stands around the stack, goes through
+    `torch.onnx.export(dynamo=True)`, which writes the same nodes.
 
     Parameters
     ----------
@@ -41,8 +43,7 @@ def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
         import onnx
     except ImportError as error:
         raise ImportError("to_onnx needs the package onnx: pip install 'resblock[onnx]'") from error
-    if lstm.output_peephole != "current":
-        raise ValueError("to_onnx: output_peephole is 'previous', but the output gate of ONNX's LSTM sees c[t]")
+    check_output_peephole(lstm)
     if lstm.bidirectional:
         raise ValueError("to_onnx: the network is bidirectional; export it and its `reverse` one by one")
     if lstm.weight_hh.dtype != torch.float32:
@@ -60,7 +61,7 @@ def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
         add("Split", [initial], [f"{initial}.{layer}" for layer in range(layers)], axis=0)
     y: list[str] = []
     for layer in range(layers):
-        constants |= {f"{name}.{layer}": weight for name, weight in _onnx_weights(lstm, layer).items()}
+        constants |= {f"{name}.{layer}": weight for name, weight in onnx_weights(lstm, layer).items()}
         inputs = [y[-1] if layer else "input", *(f"{name}.{layer}" for name in "WRB"), ""]
         inputs += [f"h_0.{layer}", f"c_0.{layer}", f"P.{layer}"]
         add("LSTM", inputs, [f"Y.{layer}", f"h_n.{layer}", f"c_n.{layer}"], hidden_size=units)
@@ -82,30 +83,8 @@ def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
         "residual_lstm",
         [value("input", "T", "B", lstm.input_size), *(value(s, layers, "B", units) for s in ("h_0", "c_0"))],
         [value("output", "T", "B", units), *(value(s, layers, "B", units) for s in ("h_n", "c_n"))],
-        [onnx.numpy_helper.from_array(t.numpy(), name) for name, t in constants.items()],
+        [onnx.numpy_helper.from_array(t.detach().cpu().contiguous().numpy(), name) for name, t in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     onnx.checker.check_model(model)
     return model
-
-
-def _onnx_weights(lstm: ResidualLSTM, layer: int) -> dict[str, Tensor]:
-    """Give W, R, B and P of one layer, with a leading axis for the direction."""
-    units = lstm.hidden_size
-
-    def in_onnx_order(gates: Tensor) -> Tensor:
-        """Rows i, f, g, o to ONNX's i, o, f, c."""
-        i, f, g, o = gates.chunk(4)
-        return torch.cat([i, o, f, g])
-
-    weight_ih = lstm.weight_ih[layer - 1] if layer else lstm.weight_ih_first
-    bias = torch.zeros(4 * units) if lstm.bias is None else lstm.bias[layer]
-    peephole = torch.zeros(3, units) if lstm.weight_peephole is None else lstm.weight_peephole[layer]
-    p_i, p_f, p_o = peephole
-    weights = {
-        "W": in_onnx_order(weight_ih),
-        "R": in_onnx_order(lstm.weight_hh[layer]),
-        "B": torch.cat([in_onnx_order(bias), torch.zeros(4 * units)]),
-        "P": torch.cat([p_i, p_o, p_f]),
-    }
-    return {name: weight.detach().cpu().contiguous()[None] for name, weight in weights.items()}

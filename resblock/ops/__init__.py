@@ -3,6 +3,7 @@
 `residual_lstm` is the one entry point; `resblock.nn` wraps it in modules. `plan` tells how a call will be run.
 """
 
+from resblock.ops.composite import has_shortcut
 from resblock.ops.library import has_cuda_kernels, instruction_set, schedules
 from resblock.ops.plans import CallPlan, Plan, plan
 from resblock.ops.residual_lstm import OUTPUT_PEEPHOLES, residual_lstm
@@ -12,6 +13,7 @@ __all__ = [
     "CallPlan",
     "Plan",
     "has_cuda_kernels",
+    "has_shortcut",
     "instruction_set",
     "plan",
     "residual_lstm",

@@ -29,7 +29,7 @@ def has_tangent(arguments: Arguments) -> bool:
     ):
         return False
     floating = [a for a in arguments if isinstance(a, Tensor) and a.is_floating_point()]
-    return any(torch._VF._unpack_dual(a, level=0)[1] is not None for a in floating)  # type: ignore[attr-defined]
+    return any(torch._VF._unpack_dual(a, level=0)[1] is not None for a in floating)
 
 
 def needs_gradient(arguments: Arguments) -> bool:
@@ -93,8 +93,8 @@ def register(
             return below_autograd(operator, keyset, arguments)
         if torch._C._are_functorch_transforms_active():
             with enable_single_level_autograd_function():
-                return apply(*arguments, keyset)
-        return apply(*arguments, keyset)
+                return apply(*arguments, keyset)  # type: ignore[no-untyped-call]
+        return apply(*arguments, keyset)  # type: ignore[no-untyped-call]
 
     library.impl(name, kernel, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
     return kernel

@@ -65,7 +65,7 @@ def _dropout_mask(input: Tensor, weight_hh: Tensor, options: Options) -> Tensor 
         return None
     seed = options.dropout_seed.cpu()  # where the mask is drawn; of a seed on a GPU, this waits for it
     (steps, batch, _), (layers, _, units) = input.shape, weight_hh.shape
-    mask = torch.ops.resblock.residual_lstm_dropout_mask(seed, layers, steps, batch, units, options.dropout_p)
+    mask: Tensor = torch.ops.resblock.residual_lstm_dropout_mask(seed, layers, steps, batch, units, options.dropout_p)
     return mask.to(input.dtype).to(input.device)  # in this order: not every device has float64
 
 
@@ -79,7 +79,9 @@ def _run_layers(tensors: Sequence[Tensor], options: Options) -> list[_Layer]:
         if layer and mask is not None:
             x = x * mask[layer - 1]
         z_x = x @ weight.T + bias[layer]
-        y, h, c, cells = _run_cells(z_x, weight_hh[layer], weight_peephole[layer], h_0[layer], c_0[layer], valid, options)
+        y, h, c, cells = _run_cells(
+            z_x, weight_hh[layer], weight_peephole[layer], h_0[layer], c_0[layer], valid, options
+        )
         if options.residual and has_shortcut(layer):
             y = y + layers[layer - 2].y
         layers.append(_Layer(x, y, h, c, cells))
@@ -143,7 +145,12 @@ def residual_lstm_backward_composite(
         if layer:
             dy[layer - 1] = dy[layer - 1] + (dx if mask is None else dx * mask[layer - 1])
     (first, *rest), *stacked = (list(part) for part in zip(*reversed(by_layer), strict=True))
-    gradients = (dx, first, torch.stack(rest) if rest else torch.zeros_like(weight_ih), *(torch.stack(part) for part in stacked))
+    gradients = (
+        dx,
+        first,
+        torch.stack(rest) if rest else torch.zeros_like(weight_ih),
+        *(torch.stack(part) for part in stacked),
+    )
     return tuple(gradient.to(dtype) for gradient in gradients)
 
 

@@ -45,13 +45,16 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
 
 
 def forward_composite(*arguments: Any) -> tuple[Tensor, ...]:
+    """Compute `resblock::residual_lstm` in plain torch operations."""
     call = ForwardCall.of(arguments)
     return residual_lstm_composite(call.tensors, call.options)
 
 
 def training_composite(*arguments: Any) -> tuple[Tensor, ...]:
-    # Of what is saved, nothing: the backward pass sees the same tangents, computes by the composite, and reads none.
-    # Should it not, it refuses to read an empty tensor.
+    """Compute `resblock::residual_lstm_training` so, but for what is saved, which is empty.
+
+    Its backward pass is one by the composite, too, and reads none; a kernel refuses to.
+    """
     return *forward_composite(*arguments), arguments[0].new_empty(0)
 
 
@@ -71,12 +74,13 @@ def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]
         gradients = residual_lstm_backward_composite(tensors[:GRADS], tensors[GRADS:], options)
         return [gradient for gradient, wanted in zip(gradients, ctx.wanted, strict=True) if wanted]
 
-    _, pull_back = torch.func.vjp(wanted_gradients, *tensors)
+    pull_back = torch.func.vjp(wanted_gradients, *tensors)[1]
     second = pull_back([grad for grad, wanted in zip(grads, ctx.wanted, strict=True) if wanted])
     return (*second, *[None] * len(Options._fields), None, None, None)
 
 
 def backward_composite(*arguments: Any) -> tuple[Tensor, ...]:
+    """Compute `resblock::residual_lstm_backward` in plain torch operations."""
     call = BackwardCall.of(arguments)
     gradients = residual_lstm_backward_composite(call.grads, call.tensors, call.options)
     pairs = zip(gradients, call.wanted, strict=True)
@@ -93,7 +97,7 @@ def register(library: torch.library.Library) -> None:
         library, "residual_lstm_backward", _save_for_double_backward, _gradient_of_backward, backward_composite
     )
 
-    # Whether a backward pass may follow is found here, when the call runs: an exported program holds the operator alone.
+    # Whether a backward pass may follow is found when the call runs: an exported program holds the operator alone.
     def forward(keyset: Any, *arguments: Any) -> Any:
         if autograd.has_tangent(arguments):
             return forward_composite(*arguments)

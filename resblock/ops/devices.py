@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from resblock.ops import derivatives
 from resblock.ops.arguments import BackwardCall, ForwardCall, check_devices
+from resblock.ops.library import has_cuda_kernels
+
+Kernel = Callable[..., tuple[Tensor, ...]]
 
 _WARNED: set[str] = set()
 
 
-def warn_once(device: str) -> None:
-    """Say, once for each kind of device, that it has no kernels."""
-    if device not in _WARNED:
-        _WARNED.add(device)
-        warnings.warn(
-            f"resblock has no kernels for {device} in this build; residual_lstm runs there in plain torch "
-            "operations, step by step, which is slow",
-            stacklevel=2,
-        )
+def have_kernels(device: str) -> bool:
+    """Whether a kind of device has kernels, or computes shapes alone."""
+    return device in ("cpu", "meta") or (device == "cuda" and has_cuda_kernels())
 
 
-def _by_composite(composite: Callable[..., tuple[Tensor, ...]], call_of: Any) -> Callable[..., tuple[Tensor, ...]]:
+def _by_composite(composite: Kernel, call_of: Callable[..., ForwardCall | BackwardCall]) -> Kernel:
     def kernel(*arguments: Any) -> tuple[Tensor, ...]:
-        call: ForwardCall | BackwardCall = call_of(arguments)
+        call = call_of(arguments)
         check_devices(call.tensors, call.options)
-        warn_once(call.tensors[0].device.type)
+        device = call.tensors[0].device.type
+        if device not in _WARNED:
+            _WARNED.add(device)
+            warnings.warn(
+                f"resblock has no kernels for {device} in this build; residual_lstm runs there in plain torch "
+                "operations, cell by cell, which is slow",
+                stacklevel=2,
+            )
         return composite(*arguments)
 
     return kernel
 
 
+KERNELS: Final[Mapping[str, Kernel]] = {
+    "residual_lstm": _by_composite(derivatives.forward_composite, ForwardCall.of),
+    "residual_lstm_training": _by_composite(derivatives.training_composite, ForwardCall.of),
+    "residual_lstm_backward": _by_composite(derivatives.backward_composite, BackwardCall.of),
+}
+
+
 def register(library: torch.library.Library) -> None:
     """Register them for whatever device has no kernels of its own."""
-    for name, composite, call_of in (
-        ("residual_lstm", derivatives.forward_composite, ForwardCall.of),
-        ("residual_lstm_training", derivatives.training_composite, ForwardCall.of),
-        ("residual_lstm_backward", derivatives.backward_composite, BackwardCall.of),
-    ):
-        library.impl(name, _by_composite(composite, call_of), "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+    for name, kernel in KERNELS.items():
+        library.impl(name, kernel, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]

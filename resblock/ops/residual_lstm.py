@@ -109,9 +109,9 @@ def residual_lstm(
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
     # A compiled graph enters such a level where the operator's kernels cannot see it.
-    if forward_ad._current_level >= 0 and torch.compiler.is_compiling():
-        if not torch._C._are_functorch_transforms_active():
-            raise NotImplementedError("residual_lstm: forward_ad inside torch.compile; use torch.func.jvp there")
+    compiled_in_level = forward_ad._current_level >= 0 and torch.compiler.is_compiling()
+    if compiled_in_level and not torch._C._are_functorch_transforms_active():
+        raise NotImplementedError("residual_lstm: forward_ad inside torch.compile; use torch.func.jvp there")
     output, h_n, c_n = torch.ops.resblock.residual_lstm.default(
         input,
         weight_ih_first,
@@ -153,6 +153,8 @@ def _training_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if chunks := ForwardCall.of(arguments).checkpoint_chunks:
         chunks = torch.sym_max(torch.sym_min(chunks, steps), 1)  # type: ignore[no-untyped-call]
         saved = (chunks - 1, 2, layers, batch, units)
+    if not devices.have_kernels(output.device.type):
+        saved = (0,)
     return output, h_n, c_n, output.new_empty(*saved, dtype=arithmetic_type(output.dtype))
 
 

@@ -1,0 +1,51 @@
+"""Devices without kernels, of which none is at hand: what is registered for them, called on the CPU."""
+
+from __future__ import annotations
+
+import pytest
+import tolerances
+import torch
+from networks import Case
+from test_ops import operator_arguments
+from tolerances import error
+
+from resblock.ops import devices
+from resblock.ops.derivatives import forward_composite
+
+CASES = [Case(4, 3, 3, 4, 5), Case(4, 3, 3, 4, 4, "previous", True, True, 0.4), Case(4, 3, 3, 4, 1)]
+
+
+@pytest.mark.parametrize("device", ["MPS", "XPU", "CPU", "Meta"])
+def test_every_device_has_something_registered(device: str) -> None:
+    for name in devices.KERNELS:
+        assert torch._C._dispatch_has_computed_kernel_for_dispatch_key(f"resblock::{name}", device)
+
+
+@pytest.mark.filterwarnings("ignore:resblock has no kernels")
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_they_get_the_same_results_and_gradients(case: Case) -> None:
+    arguments, tensors = operator_arguments(case), case.tensors()
+    expected = case.run(tensors)
+    found = devices.KERNELS["residual_lstm"](*arguments)
+    assert all(error(a, e) < tolerances.DOUBLE for a, e in zip(found, expected, strict=True))
+    *found, saved = devices.KERNELS["residual_lstm_training"](*arguments)
+    assert all(error(a, e) < tolerances.DOUBLE for a, e in zip(found, expected, strict=True))
+    grads = [torch.ones_like(e) for e in expected]
+    gradients = devices.KERNELS["residual_lstm_backward"](*grads, *arguments[:-1], saved, True, True)
+    wanted = torch.autograd.grad(expected, tensors, grads)
+    assert all(error(a, e) < tolerances.DOUBLE_GRADIENT for a, e in zip(gradients, wanted, strict=True))
+
+
+def test_they_warn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_WARNED", set())
+    with pytest.warns(UserWarning, match="no kernels for cpu") as warned:
+        [devices.KERNELS["residual_lstm"](*operator_arguments(CASES[0])) for _ in range(2)]
+    assert len(warned) == 1
+
+
+def test_half_types_are_computed_in_float32() -> None:
+    case = Case(9, 5, 18, 8, 4)
+    arguments = operator_arguments(case, torch.bfloat16)
+    with torch.no_grad():
+        found, expected = forward_composite(*arguments), case.run(list(arguments[:8]))
+    assert all(a.dtype == torch.bfloat16 and error(a, e) < 2**-7 for a, e in zip(found, expected, strict=True))

@@ -1,0 +1,102 @@
+"""Layers as ONNX LSTM nodes, each with its weights in ONNX's order: for `to_onnx` and for `torch.onnx.export`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor
+
+from resblock.ops import has_shortcut
+
+if TYPE_CHECKING:
+    from resblock.nn.lstm import ResidualLSTM
+
+OPSET: Final = 14
+
+
+def check_output_peephole(lstm: ResidualLSTM) -> None:
+    """Refuse what an ONNX LSTM node cannot compute.
+
+    Raises
+    ------
+    ValueError
+        If the output gate sees c[t-1].
+    """
+    if lstm.output_peephole != "current":
+        raise ValueError("ONNX: output_peephole is 'previous', but the output gate of ONNX's LSTM sees c[t]")
+
+
+def onnx_weights(lstm: ResidualLSTM, layer: int) -> dict[str, Tensor]:
+    """Give W, R, B and P of one layer, with a leading axis for the direction."""
+
+    def in_onnx_order(gates: Tensor) -> Tensor:
+        """Rows i, f, g, o to ONNX's i, o, f, c."""
+        i, f, g, o = gates.chunk(4)
+        return torch.cat([i, o, f, g])
+
+    recurrent = lstm.weight_hh[layer]
+    weight_ih = lstm.weight_ih[layer - 1] if layer else lstm.weight_ih_first
+    bias = recurrent.new_zeros(4 * lstm.hidden_size) if lstm.bias is None else lstm.bias[layer]
+    no_peephole = lstm.weight_peephole is None
+    peephole = recurrent.new_zeros(3, lstm.hidden_size) if no_peephole else lstm.weight_peephole[layer]
+    p_i, p_f, p_o = peephole
+    weights = {
+        "W": in_onnx_order(weight_ih),
+        "R": in_onnx_order(recurrent),
+        "B": torch.cat([in_onnx_order(bias), torch.zeros_like(bias)]),
+        "P": torch.cat([p_i, p_o, p_f]),
+    }
+    return {name: weight[None] for name, weight in weights.items()}
+
+
+def exported_stack(
+    lstm: ResidualLSTM, input: Tensor, state: tuple[Tensor, Tensor], lengths: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Stand for the operator while `torch.onnx.export` runs: an LSTM node per layer in place of one unknown node.
+
+    Parameters
+    ----------
+    lstm : ResidualLSTM
+        One direction of it.
+    input, state, lengths
+        (T, B, I), (L, B, H) each, and (B,) or None.
+
+    Returns
+    -------
+    output, h_n, c_n : Tensor, shapes (T, B, H), (L, B, H), (L, B, H)
+        Shapes only: the nodes have no values.
+
+    Raises
+    ------
+    RuntimeError
+        In the exporter that traces (dynamo=False).
+    ValueError
+        If the output gate sees c[t-1].
+    """
+    if torch.jit.is_tracing():
+        raise RuntimeError(
+            "torch.onnx.export(dynamo=False) does not know the operator of ResidualLSTM; export with dynamo=True"
+        )
+    check_output_peephole(lstm)
+    (steps, batch, _), units = input.shape, lstm.hidden_size
+    valid = None if lengths is None else lengths.to(torch.int32)
+    shapes = ((steps, 1, batch, units), (1, batch, units), (1, batch, units))
+    y: list[Tensor] = []
+    ends: list[tuple[Tensor, Tensor]] = []
+    for layer in range(lstm.num_layers):
+        w = onnx_weights(lstm, layer)
+        h_0, c_0 = (initial[layer : layer + 1] for initial in state)
+        h, h_n, c_n = torch.onnx.ops.symbolic_multi_out(
+            "LSTM",
+            (y[-1] if y else input, w["W"], w["R"], w["B"], valid, h_0, c_0, w["P"]),
+            {"hidden_size": units},
+            dtypes=(input.dtype,) * 3,
+            shapes=shapes,
+            version=OPSET,
+        )
+        # ONNX's output has an axis for the direction: (T, 1, B, H).
+        h = h.squeeze(1)
+        y.append(h + y[layer - 2] if lstm.residual and has_shortcut(layer) else h)
+        ends.append((h_n, c_n))
+    return y[-1], torch.cat([h_n for h_n, _ in ends]), torch.cat([c_n for _, c_n in ends])
