@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
@@ -207,7 +208,7 @@ def test_doctor_shows_brackets_as_they_are(run, monkeypatch):
     def absent(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("resblock.cli.doctor.version", absent)
+    monkeypatch.setattr(sys.modules["resblock.cli.doctor"], "version", absent)  # the package has the function's name
     monkeypatch.setenv("RESBLOCK_CACHE", "/c/[red]/x")
     text = run("doctor")[1]
     assert "resblock[train]" in text
