@@ -126,7 +126,7 @@ RESBLOCK_INLINE A tanh(A x) {
   return -e / (e + A(2));
 }
 
-// sigmoid(x), tanh(y) and their product with one division. sigmoid is zero below exp(-40), so that the product of the
+// sigmoid(x), tanh(y) and their product with one division. sigmoid stays above exp(-40), so that the product of the
 // two denominators is finite.
 template <class A>
 struct SigmoidTanh {
@@ -135,11 +135,9 @@ struct SigmoidTanh {
 
 template <Base of_x, Base of_y, class A>
 RESBLOCK_INLINE SigmoidTanh<A> sigmoid_tanh(A x, A y) {
-  using Number = typename ExpTraits<A>::Number;
   const A a = one_plus_exp_minus<of_x>(x, 40), e = expm1_minus_twice<of_y>(y), b = e + A(2);
   const A quotient = A(1) / (a * b);
-  const A open = zero_below(A(Number(-40 * (of_x == Base::two ? sigmoid_scale : 1))), x, quotient);
-  return {b * open, -e * (a * quotient), -e * open};
+  return {b * quotient, -e * (a * quotient), -e * quotient};
 }
 
 }  // namespace resblock

@@ -104,7 +104,7 @@ def residual_lstm(
 
     Infinite values, in inputs, weights and states, give what the equations give by the rules of floating-point
     numbers, with one exception: products with a zero initial state that is laid out nowhere are left out (`h_0`
-    above). A gate below the smallest normal number is zero.
+    above). docs/lstm.md says how gates round near zero.
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
