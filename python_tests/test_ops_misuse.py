@@ -99,9 +99,7 @@ def test_masks_of_wrong_arguments(seed: Tensor, layers: int, steps: int, p: floa
         torch.ops.resblock.residual_lstm_dropout_mask(seed, layers, steps, 4, 5, p)
 
 
-@pytest.mark.parametrize(
-    ("steps", "batch", "inputs"), [(2**50 + 3, 4096, 0), (1, 2**59, 1), (2**20, 2**20, 2**20)]
-)
+@pytest.mark.parametrize(("steps", "batch", "inputs"), [(2**50 + 3, 4096, 0), (1, 2**59, 1), (2**20, 2**20, 2**20)])
 def test_sizes_that_overflow(steps: int, batch: int, inputs: int) -> None:
     """Expanded views have any size and take no memory."""
     zero = torch.zeros(())

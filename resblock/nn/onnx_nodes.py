@@ -38,9 +38,8 @@ def onnx_weights(lstm: ResidualLSTM, layer: int) -> dict[str, Tensor]:
     recurrent = lstm.weight_hh[layer]
     weight_ih = lstm.weight_ih[layer - 1] if layer else lstm.weight_ih_first
     bias = recurrent.new_zeros(4 * lstm.hidden_size) if lstm.bias is None else lstm.bias[layer]
-    no_peephole = lstm.weight_peephole is None
-    peephole = recurrent.new_zeros(3, lstm.hidden_size) if no_peephole else lstm.weight_peephole[layer]
-    p_i, p_f, p_o = peephole
+    peepholes = lstm.weight_peephole
+    p_i, p_f, p_o = recurrent.new_zeros(3, lstm.hidden_size) if peepholes is None else peepholes[layer]
     weights = {
         "W": in_onnx_order(weight_ih),
         "R": in_onnx_order(recurrent),
@@ -74,7 +73,7 @@ def exported_stack(
     ValueError
         If the output gate sees c[t-1].
     """
-    if torch.jit.is_tracing():
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
         raise RuntimeError(
             "torch.onnx.export(dynamo=False) does not know the operator of ResidualLSTM; export with dynamo=True"
         )
