@@ -82,7 +82,7 @@ Inputs<S> inputs(const Arguments& a) {
   require(L > 0 && H > 0, "h_0 is (L, B, H) with at least one layer and unit");
   if (a.lengths) {
     require(a.lengths->ndim() == 1 && a.lengths->shape(0) == B, "lengths is (B,)");
-    for (int64_t b = 0; b < B; ++b) require(a.lengths->at(b) >= 1 && a.lengths->at(b) <= T, "lengths are in 1..T");
+    for (int64_t b = 0; b < B; ++b) require(a.lengths->at(b) >= 0 && a.lengths->at(b) <= T, "lengths are in 0..T");
   }
   return {{T, B, I, H, L},
           {a.dropout, a.seed, a.residual, a.output_peephole_previous},

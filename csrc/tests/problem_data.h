@@ -97,7 +97,7 @@ struct ProblemData {
     fill(random, grad_c_n, s.L * s.B * s.H, 1);
     if (!v.lengths || s.T == 0) return;
     for (int64_t b = 0; b < s.B; ++b) {
-      lengths.push_back(1 + int64_t(random() % unsigned(s.T)));
+      lengths.push_back(int64_t(random() % unsigned(s.T + 1)));
       for (int64_t t = lengths.back(); t < s.T; ++t) {
         make_nan(input.data() + (t * s.B + b) * s.I, s.I);
         make_nan(grad_output.data() + (t * s.B + b) * s.H, s.H);
