@@ -131,7 +131,7 @@ class Prediction:
 
         Raises
         ------
-        InputError
+        ImportError
             If pyarrow is not installed, for all pairs.
         """
         receptor_scores, ligand_scores = self.best_probabilities()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.markup import escape
 
-from resblock.cli.console import output, progress_bar, remarks
+from resblock.cli.console import extra, output, progress_bar, remarks
 from resblock.cli.directory import check_replaceable, written_whole
 from resblock.errors import InputError
 
@@ -74,6 +74,9 @@ def predict(
     """
     if out is None:
         raise InputError("no directory for the results; give --out DIR")
+    if all_pairs:
+        with extra("screen"):
+            import pyarrow  # noqa: F401  before the work is done for nothing
     with ExitStack() as stack:
         if example:
             if receptor is not None or complex is not None or homodimer is not None:
@@ -179,7 +182,9 @@ def _predict(
     ensemble = load_ensemble(weights, choose_device(device))
     seconds = {"loading": time.perf_counter() - start}
     start = time.perf_counter()
-    receptor, ligand = _read(sources, **reading)
+    with progress_bar() as bar:
+        bar.add_task("reading", total=None)
+        receptor, ligand = _read(sources, **reading)
     if options["homodimer"] and sources[0][1] is None and len(receptor.chains) > 1:
         raise InputError(f"{receptor.path}: has chains {', '.join(receptor.chains)}; choose one with --chain")
     seconds["reading"] = time.perf_counter() - start

@@ -56,7 +56,7 @@ def write_report(
 
     Raises
     ------
-    InputError
+    ImportError
         If there are `all_pairs` and pyarrow is not installed.
     """
     view = View(

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from resblock.errors import InputError
 from resblock.pairs.tables import RankedBlock
 from resblock.report.tables import PAIR_COLUMNS
 from resblock.structure import Residue
@@ -19,14 +18,11 @@ def write_pairs_parquet(
 
     Raises
     ------
-    InputError
-        If pyarrow is not installed.
+    ImportError
+        If pyarrow is not installed: the extra ``screen`` of this package.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise InputError("--all-pairs needs pyarrow; pip install 'resblock[screen]'") from None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     labels = [_labels(pa, residues) for residues in (receptor, ligand)]
     text = pa.dictionary(pa.int32(), pa.string())
