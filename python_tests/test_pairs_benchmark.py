@@ -188,7 +188,7 @@ def test_the_key_is_of_files_and_versions(complexes, monkeypatch):
         return benchmark.complex_key(complexes / "GOOD")
 
     keys = [key()]
-    for name in ("FORMAT_VERSION", "FEATURE_VERSION", "LABEL_VERSION"):
+    for name in ("FORMAT_VERSION", "FEATURE_VERSION", "LABEL_VERSION", "READING_VERSION"):
         with monkeypatch.context() as patch:
             patch.setattr(benchmark, name, -1)
             keys.append(key())
@@ -198,7 +198,7 @@ def test_the_key_is_of_files_and_versions(complexes, monkeypatch):
         path.write_text(content + "REMARK\n")
         keys.append(key())
         path.write_text(content)
-    assert len(set(keys)) == len(keys) == 8
+    assert len(set(keys)) == len(keys) == 9
     assert key() == keys[0]
     (complexes / "GOOD" / "ligand_bound.pdb.gz").write_bytes(
         gzip.compress((complexes / "GOOD" / "ligand_bound.pdb").read_bytes())

@@ -85,7 +85,21 @@ def test_waters_whose_numbers_wrap_around_stand_for_no_residue(read, numbers):
     )
     partner = read(pdb(helix(SEQUENCE) + waters))
     assert residues(partner) == expected()
-    assert partner.left_out == (f"{len(set(numbers))} waters",)
+    assert partner.left_out == ("2 waters",)
+
+
+@pytest.mark.parametrize("damage", [(22, 26, "****"), (30, 38, "********"), (54, 60, "   nan")])
+def test_what_a_damaged_water_says_does_not_matter(read, damage):
+    start, stop, word = damage
+    water = joined(pdb((replace(ion(301, "O"), residue="TIP3", name="OH2"),)))
+    partner = read(joined(pdb(helix(SEQUENCE))) + "\n" + water[:start] + word + water[stop:])
+    assert residues(partner) == expected()
+    assert partner.left_out == ("1 waters",)
+
+
+def test_ions_of_one_number_are_counted(read):
+    ions = tuple(replace(ion(1, "NA", (30.0 + 4 * k, 0.0, 0.0)), record="ATOM", chain=" ") for k in range(30))
+    assert read(pdb(helix(SEQUENCE) + ions)).left_out == ("30 NA",)
 
 
 # Modified residues, alternatives and point mutations
@@ -124,6 +138,35 @@ def test_the_likelier_kind_is_that_of_the_backbone_not_of_more_atoms(read):
     large = tuple(replace(a, alternative="B", occupancy=0.4) for a in helix(SEQUENCE) if a.number == 5)
     atoms = (*(a for a in base if a.number < 5), *large, *small, *(a for a in base if a.number > 5))
     assert residues(read(pdb(atoms)))[4] == "A 5 GLY"
+
+
+def test_a_place_without_a_label_is_read_where_it_is_the_likelier(read):
+    base = helix(SEQUENCE)
+    own = [a for a in base if a.number == 5]
+    first = [replace(a, occupancy=0.7) for a in own]
+    second = [replace(a, alternative="B", occupancy=0.3, xyz=tuple(x + 0.4 for x in a.xyz)) for a in own]
+    both = [a for pair in zip(first, second, strict=True) for a in pair]
+    partner = read(pdb((*(a for a in base if a.number < 5), *both, *(a for a in base if a.number > 5))))
+    np.testing.assert_array_equal(partner.coordinates, read(pdb(base)).coordinates)
+    swapped = [replace(a, occupancy=1.0 - a.occupancy) for a in both]
+    partner = read(pdb((*(a for a in base if a.number < 5), *swapped, *(a for a in base if a.number > 5))))
+    assert not np.array_equal(partner.coordinates, read(pdb(base)).coordinates)
+
+
+def test_atoms_that_two_kinds_of_residue_share_belong_to_either(read):
+    """N, C and O stand once, under the name of the less likely residue."""
+    base = helix("MKTAVIAKQRQW")
+    own = [a for a in base if a.number == 5]
+    shared = [a for a in own if a.name in ("N", "C", "O")]
+    rest = [a for a in own if a.name not in ("N", "C", "O")]
+    valine = [replace(a, alternative="A", occupancy=0.3) for a in rest]
+    alanine = [replace(a, residue="ALA", alternative="B", occupancy=0.7) for a in rest if a.name in ("CA", "CB")]
+    atoms = (*(a for a in base if a.number < 5), *shared, *valine, *alanine, *(a for a in base if a.number > 5))
+    partner = read(pdb(atoms))
+    assert residues(partner)[4] == "A 5 ALA"
+    names = [name for name, k in zip(partner.atom_names, partner.atom_residue, strict=True) if k == 4]
+    assert sorted(names) == ["C", "CA", "CB", "N", "O"]
+    assert partner.linked.tolist() == [False, *[True] * 11]
 
 
 def test_one_conformer_is_read_where_occupancies_cross(read):
@@ -201,6 +244,53 @@ def test_chain_names_of_two_letters(read):
     assert residues(partner)[7] == "AA 8 HIS"
 
 
+def in_columns(text, place, word, which=lambda line: True):
+    """A PDB text with a word from a column on, in lines of atoms."""
+    return "\n".join(
+        line[:place] + word + line[place + len(word) :] if line[:4] in ("ATOM", "HETA") and which(line) else line
+        for line in text.splitlines()
+    )
+
+
+def test_two_letters_of_one_chain_are_no_residue_names_of_another(read):
+    """HIS of the chains AA and A: a fourth letter A would make HISA of A."""
+    one = in_columns(joined(pdb(helix("MKHAYIHK"))), 20, "AA")
+    other = joined(pdb(moved(helix("GWYH"), shift=(0.0, 20.0, 0.0))))
+    partner = read(one + "\n" + other)
+    assert [(r.chain, r.name) for r in partner.residues] == [
+        *(("AA", name) for name in ("MET", "LYS", "HIS", "ALA", "TYR", "ILE", "HIS", "LYS")),
+        *(("A", name) for name in ("GLY", "TRP", "TYR", "HIS")),
+    ]
+
+
+def test_names_of_four_letters_in_a_box_of_waters_are_no_chain_names(read):
+    protein = in_columns(joined(pdb(helix("MKHAYI"))), 17, "HISD", lambda line: line[17:20] == "HIS")
+    waters = tuple(
+        replace(ion(100 + k, "O", (30.0 + 3 * k, 0.0, 0.0)), residue="TIP3", name="OH2", record="ATOM", chain="W")
+        for k in range(200)
+    )
+    partner = read(protein + "\n" + joined(pdb(waters)))
+    assert [(r.chain, r.name) for r in partner.residues][2] == ("A", "HISD")
+    assert partner.chains == ("A",)
+    assert partner.left_out == ("200 waters",)
+
+
+@pytest.mark.parametrize("water_chain", [" ", "W"])
+def test_segments_name_chains_beside_waters_and_lipids(read, water_chain):
+    """As CHARMM-GUI writes membranes: names of four letters, chains in columns 73-76 alone."""
+    parts = [
+        in_columns(joined(pdb(moved(helix(SEQUENCE), shift=(0.0, 20.0 * k, 0.0), chain=" "))).replace("\n", "      \n")
+                   + "      ", 72, segment)
+        for k, segment in enumerate(("PROA", "PROB"))
+    ]  # fmt: skip
+    others = tuple(
+        replace(ion(k, "C", (40.0 + 4 * k, 0.0, 0.0)), residue=name, name="C1", record="ATOM", chain=water_chain)
+        for k, name in enumerate(("POPC", "TIP3", "POPE"), start=1)
+    )
+    partner = read("\n".join([*parts, joined(pdb(others))]))
+    assert residues(partner) == expected("PROA") + expected("PROB")
+
+
 @pytest.mark.parametrize("chains", [["A", "B"], [" A", "B "]])
 def test_spaces_around_chain_names_do_not_matter(read, chains):
     text = pdb(helix(SEQUENCE) + moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0), chain="B"))
@@ -248,6 +338,15 @@ def test_a_chromophore_inside_a_chain_is_said_to_be_left_out(read):
     assert residues(partner) == [line for line in expected() if int(line.split()[1]) not in (5, 6, 7)]
     assert partner.left_out == ("1 CRO",)
     assert partner.linked.tolist() == [False, True, True, True, False, True, True, True, True]
+
+
+@pytest.mark.parametrize("ter", ["", "TER\n"])
+def test_a_modified_residue_that_nothing_holds_is_a_ligand(read, ter):
+    """Without TER nothing says whether what stands behind a chain belongs to it."""
+    free = joined(pdb(moved(renamed(helix("A", start=301), 301, "DAL", record="HETATM"), shift=(60.0, 0.0, 0.0))))
+    partner = read(joined(pdb(helix(SEQUENCE))) + "\n" + ter + free)
+    assert residues(partner) == expected()
+    assert partner.left_out == ("1 DAL",)
 
 
 # Models and data blocks
@@ -317,8 +416,35 @@ def test_data_blocks_are_read_together_unless_their_chains_have_one_name(read):
         read(one + one.replace("data_first", "data_other"))
 
 
-def test_a_model_is_asked_for_where_there_are_several(read):
-    assert read(pdb(helix(SEQUENCE)), model=7).remarks == ("model 1 of 1",)
+def test_models_have_the_numbers_that_the_file_gives_them(read):
+    base = helix(SEQUENCE)
+    bent = tuple(replace(a, xyz=(a.xyz[0], a.xyz[1], a.xyz[2] * 1.2)) for a in base)
+    text = frames(base, bent).replace("MODEL        1", "MODEL        3").replace("MODEL        2", "MODEL        7")
+    assert read(text, model=7).remarks == ("model 7 of 2",)
+    np.testing.assert_array_equal(read(text, model=7).coordinates, read(pdb(bent)).coordinates)
+    with pytest.raises(InputError, match="no model 1; there are 3, 7"):
+        read(text, model=1)
+
+
+def test_copies_may_differ_in_their_waters(read):
+    base = helix(SEQUENCE)
+    turned = moved(base, rotation=np.diag([-1.0, -1.0, 1.0]), shift=(0.0, 25.0, 0.0))
+    water = replace(ion(301, "O", (50.0, 1.0, 2.0)), residue="HOH")
+    partner = read(frames((*base, water), turned))
+    assert partner.chains == ("A", "A-2")
+
+
+def test_a_copy_has_the_sequence_of_its_chain_and_a_name_that_is_free(read):
+    base = helix(SEQUENCE)
+    other = moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0), chain="B")
+    turned = [moved(one, rotation=np.diag([-1.0, -1.0, 1.0]), shift=(0.0, 60.0, 0.0)) for one in (base, other)]
+    sequence = "SEQRES   1 A   12  " + " ".join(NAMES) + "\n"
+    partner = read(sequence + frames(base + other, turned[0] + turned[1]))
+    assert partner.chains == ("A", "B", "A-2", "B-2")
+    assert partner.sequence == (SEQUENCE, "", SEQUENCE, "")
+    text = mmcif_models(base + other, turned[0] + turned[1])
+    partner = read(text.replace(" B 1\n", " A-2 1\n").replace(" B 2\n", " A-2 2\n"))
+    assert partner.chains == ("A", "A-2", "A-3", "A-2-2")
 
 
 # What is left out, and what is said about what is read
@@ -375,6 +501,7 @@ PLDDT = [95.5, 93.0, 90.25, 88.0, 80.0, 71.0, 60.5, 49.0, 48.0, 30.0, 97.0, 12.0
         ("TITLE     ESMFOLD V1 PREDICTION\nEXPDTA    THEORETICAL MODEL\n", True),
         ("TITLE     A LYSOZYME\n", False),
         ("", False),
+        ("TITLE     X SOLVED WITH AN ALPHAFOLD MODEL\n", False),
         ("EXPDTA    X-RAY DIFFRACTION\nREMARK 200 STARTING MODEL: ALPHAFOLD\n", False),
     ],
 )
@@ -393,18 +520,51 @@ def test_confidence_of_mmcif_is_known_by_its_metric(read, metric, predicted):
 
 def test_confidence_between_0_and_1_is_in_per_cent(read):
     shares = [0.95, 0.93, 0.9, 0.88, 0.8, 0.71, 0.6, 0.49, 0.48, 0.3, 0.97, 0.12]
-    partner = read("TITLE     ESMFOLD\n" + with_b_factors(pdb(helix(SEQUENCE)), shares))
+    partner = read("TITLE     ESMFOLD V1 PREDICTION FOR INPUT\n" + with_b_factors(pdb(helix(SEQUENCE)), shares))
     np.testing.assert_allclose(partner.plddt, np.array(shares) * 100)
 
 
 def test_what_is_hardly_placed_is_said(read):
-    partner = read("TITLE     ALPHAFOLD\n" + with_b_factors(pdb(helix(SEQUENCE)), PLDDT))
+    partner = read("TITLE     ALPHAFOLD PREDICTION\n" + with_b_factors(pdb(helix(SEQUENCE)), PLDDT))
     (line,) = notes(partner)
     assert "4 residues with pLDDT under 50" in line
     assert "chain A residue LYS 8" in line
 
 
 # Columns, numbers and encodings
+
+
+@pytest.mark.parametrize("word", ["9" * 20, "1" * 5000, "1.5", "A000"])
+def test_a_number_of_a_residue_that_is_none_is_refused_with_its_row(read, word):
+    text = mmcif(helix(SEQUENCE)).replace(" 12 A 1\n", f" {word} A 1\n", 1)
+    with pytest.raises(InputError, match=r"atom_site row \d+: auth_seq_id is .* not a number"):
+        read(text)
+
+
+def test_a_file_without_residue_numbers_is_refused(read):
+    lines = mmcif(helix(SEQUENCE)).splitlines()
+    names = [line.split(".")[1].strip() for line in lines if line.startswith("_atom_site.")]
+    keep = [k for k, name in enumerate(names) if not name.endswith("_seq_id")]
+    rows = [" ".join(line.split()[k] for k in keep) for line in lines if line.startswith("ATOM")]
+    with pytest.raises(InputError, match="atom_site has no auth_seq_id"):
+        read("\n".join(["data_x", "loop_", *(f"_atom_site.{names[k]}" for k in keep), *rows, ""]))
+
+
+def test_serial_numbers_of_six_digits_hide_no_atom(read):
+    lines = joined(pdb(helix(SEQUENCE))).splitlines()
+    long = [line if k < 40 else f"{line[:5]}{100_000 + k}{line[11:]}" for k, line in enumerate(lines)]
+    assert residues(read("\n".join(long))) == expected()
+
+
+def test_a_line_that_is_shifted_is_refused(read):
+    lines = joined(pdb(helix(SEQUENCE))).splitlines()
+    with pytest.raises(InputError, match="line 6 begins with blanks"):
+        read("\n".join([*lines[:5], f" {lines[5]}", *lines[6:]]))
+
+
+@pytest.mark.parametrize("before", ["# made\n", "  # made\n  ", " \n\t"])
+def test_blanks_and_comments_may_stand_before_the_data_block(read, before):
+    assert read(before + mmcif(helix(SEQUENCE))).format == "mmcif"
 
 
 @pytest.mark.parametrize(
@@ -443,6 +603,12 @@ def test_the_kind_is_found_from_the_content(read, name, text, pack):
     partner = read(pack(text(helix(SEQUENCE)).encode()), name)
     assert residues(partner) == expected()
     assert partner.format == ("mmcif" if text is mmcif else "pdb")
+
+
+def test_a_letter_behind_a_number_is_not_hexadecimal_before_9999(read):
+    text = in_columns(joined(pdb(helix(SEQUENCE))), 22, "100A", lambda line: line[22:26].strip() == "5")
+    with pytest.raises(InputError, match=r"line \d+: residue number '100A' .* is not a whole number"):
+        read(text)
 
 
 @pytest.mark.parametrize("text", [pdb, mmcif])
@@ -487,6 +653,7 @@ def test_the_whole_sequence_is_known(read, scheme):
     ("start", "written"),
     [(9995, ["9995", "9996", "9997", "9998", "9999", "A000", "A001", "A002", "A003", "A004", "A005", "A006"]),
      (9995, ["9995", "9996", "9997", "9998", "9999", "2710", "2711", "2712", "2713", "2714", "2715", "271A"]),
+     (9995, ["9995", "9996", "9997", "9998", "9999", "2710", "2711", "2712", "2713", "2714", "2715", "2716"]),
      (-5, ["  -5", "  -4", "  -3", "  -2", "  -1", "   0", "   1", "   2", "   3", "   4", "   5", "   6"])],
 )  # fmt: skip
 def test_residue_numbers_beyond_four_digits(read, start, written):
@@ -498,13 +665,18 @@ def test_residue_numbers_beyond_four_digits(read, start, written):
     assert [r.number for r in partner.residues] == numbers
 
 
-@pytest.mark.parametrize("word", ["1.2O4", "1e3", "1_0", "--1", "0x1", "1,5"])
-@pytest.mark.parametrize("text", [pdb, mmcif])
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        *((text, word) for text in (pdb, mmcif) for word in ("1.2O4", "1_0", "--1", "0x1", "1,5")),
+        (pdb, "1e3"),
+        (mmcif, "1e400"),
+        (mmcif, "-1e200"),
+    ],
+)
 def test_what_is_no_coordinate_is_refused_with_its_line(read, text, word):
     whole = text(helix(SEQUENCE))
     x = f"{helix(SEQUENCE)[40].xyz[0]:.3f}"
-    if text is mmcif and word == "1e3":
-        return
     changed = whole.replace(f"{x:>8}" if text is pdb else f" {x} ", f"{word:>8}" if text is pdb else f" {word} ", 1)
     with pytest.raises(InputError, match=r"(line|atom_site row) \d+: .*(coordinate|Cartn_x) .* not a number"):
         read(changed)
@@ -520,6 +692,20 @@ def test_an_uncertainty_in_brackets_is_no_part_of_a_number(read):
     whole = mmcif(helix(SEQUENCE))
     x = f"{helix(SEQUENCE)[40].xyz[0]:.3f}"
     assert read(whole.replace(f" {x} ", f" {x}(12) ", 1)).digest == read(whole).digest
+
+
+def test_mercury_inside_a_residue_is_no_hydrogen(read):
+    base = renamed(helix("MKTACIAKQRQW"), 5, "MMC", record="HETATM")
+    sulphur = next(a for a in base if (a.number, a.name) == (5, "SG"))
+    mercury = replace(sulphur, name="HG", element="HG", xyz=tuple(x + 1.4 for x in sulphur.xyz))
+    hydrogen = replace(sulphur, name="HB2", element="H", xyz=tuple(x - 1.0 for x in sulphur.xyz))
+    at = base.index(sulphur) + 1
+    partner = read(pdb((*base[:at], mercury, hydrogen, *base[at:])))
+    assert [(n, e) for n, e in zip(partner.atom_names, partner.elements, strict=True) if n[0] == "H"] == [("HG", "HG")]
+    serine = helix("MKTASIAKQRQW")
+    gamma = next(a for a in serine if (a.number, a.name) == (5, "OG"))
+    wrong = replace(gamma, name="HG", element="HG", xyz=tuple(x + 0.9 for x in gamma.xyz))
+    assert "HG" not in read(pdb((*serine, wrong))).atom_names
 
 
 def test_heavy_elements_are_no_hydrogen(read):

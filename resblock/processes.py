@@ -34,8 +34,13 @@ def in_processes(function: Callable[[T], R], tasks: Sequence[T], processes: int)
     try:
         while waiting or running:
             while waiting and idle:
-                pool, task = idle.pop(), waiting.pop()
-                running[pool.submit(function, task)] = task, pool
+                pool = idle.pop()
+                try:
+                    running[pool.submit(function, waiting[-1])] = waiting[-1], pool
+                except BrokenProcessPool:  # while it had nothing to do
+                    idle.append(worker())
+                else:
+                    waiting.pop()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 task, pool = running.pop(future)
                 try:

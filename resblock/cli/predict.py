@@ -55,7 +55,8 @@ def predict(
         str | None, typer.Option(metavar="ID", help="Biological assembly of files that describe some.")
     ] = None,
     min_plddt: Annotated[
-        float | None, typer.Option(help="Leave out residues of predicted structures below this confidence.")
+        float | None,
+        typer.Option(min=0, max=100, help="Leave out residues of predicted structures below this confidence."),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="File of resblock train, or paper; else those included.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Pairs in pairs.csv; up to 200,000 by default.")] = None,
@@ -86,6 +87,8 @@ def predict(
                 str(stack.enter_context(as_file(included / name))) for name in ("receptor.pdb", "ligand.cif")
             )
         chosen = tuple(None if names is None else names.split(",") for names in (receptor_chains, ligand_chains))
+        if chain is not None and homodimer is None:
+            raise InputError("--chain is of --homodimer; choose chains with --receptor-chains and --ligand-chains")
         if complex is not None:
             sources = _of_complex(complex, chosen, (receptor, ligand, homodimer))
         elif homodimer is not None:
@@ -140,15 +143,19 @@ def _read(sources: tuple[_Source, _Source], *, model: int | None, assembly: str 
     if [source for source, _ in sources] == ["-", "-"]:
         raise InputError("standard input gives one structure; name a file for the other")
     opened = {source: _open(source) for source, _ in sources}
-    if assembly is not None and not any(file.assemblies for file, _ in opened.values()):
-        raise InputError(f"{sources[0][0]}: describes no assembly {assembly}; leave --assembly out")
+    files = [file for file, _ in opened.values()]
+    if assembly is not None and not any(file.assemblies for file in files):
+        raise InputError(f"{files[0].path}: describes no assembly {assembly}; leave --assembly out")
+    if model is not None and not any(file.has_models for file in files):
+        raise InputError(f"{files[0].path}: has one model; leave --model out")
     partners = []
     for source, chains in sources:
         file, own_chains = opened[source]
         if chains is not None and own_chains is not None:
             raise InputError(f"{source}: names chains, and so does an option; leave either out")
-        wanted = assembly if file.assemblies else None
-        partners.append(partner_of(file, chains if own_chains is None else own_chains, model=model, assembly=wanted))
+        chosen = chains if own_chains is None else own_chains
+        of_model, of_assembly = model if file.has_models else None, assembly if file.assemblies else None
+        partners.append(partner_of(file, chosen, model=of_model, assembly=of_assembly))
     return partners[0], partners[1]
 
 
@@ -197,6 +204,8 @@ def _predict(
             bar.update(task, description="scoring pairs", completed=done, total=total)
 
         found = prediction.predict(receptor, ligand, ensemble, processes=2, progress=show, **options)
+    if options["min_plddt"] is not None and receptor.plddt is None and ligand.plddt is None:
+        notes = [*notes, "neither file says that it is a prediction; --min-plddt leaves nothing out"]
     for note in (*notes, *found.notes):
         remarks.print(f"note: {escape(note)}")
     start = time.perf_counter()

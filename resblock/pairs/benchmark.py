@@ -23,7 +23,7 @@ from resblock.pairs.prepared import FORMAT_VERSION, save_complex, stored_key
 from resblock.processes import in_processes
 from resblock.structure.features import FEATURE_VERSION, PartnerFeatures, notes
 from resblock.structure.partner import Partner
-from resblock.structure.read import read_partner
+from resblock.structure.read import READING_VERSION, read_partner
 
 ROLES: Final = ("receptor_unbound", "ligand_unbound", "receptor_bound", "ligand_bound")
 SUFFIXES: Final = tuple(
@@ -139,7 +139,7 @@ def find_complexes(directory: str | os.PathLike[str], only: Sequence[str] | None
 
 def complex_key(directory: str | os.PathLike[str]) -> str:
     """Changes with the content of the four files, with what is computed, and with the file format."""
-    versions = f"{FORMAT_VERSION} {FEATURE_VERSION} {LABEL_VERSION}"
+    versions = f"{FORMAT_VERSION} {FEATURE_VERSION} {LABEL_VERSION} {READING_VERSION}"
     digest = hashlib.sha256(versions.encode())
     for role, path in complex_files(directory).items():
         digest.update(role.encode() + hashlib.sha256(read_bytes(path)).digest())

@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from resblock.errors import InputError
+from resblock.structure.models import copy_name
 from resblock.structure.table import Assembly, AtomTable, Copies, StructureFile
 
 #: More than any partner may have, waters and ligands included: a virus's shell has millions.
@@ -127,13 +128,16 @@ def build_assembly(file: StructureFile, atoms: AtomTable, name: str) -> AtomTabl
             f"{file.path}: assembly {name} has {count} atoms"
             + (f", more than {_MAX_ATOMS}; choose chains of the file itself" if count else "; leave --assembly out")
         )
-    seen: Counter[str] = Counter()
+    # A chain has several subchains: its polymer, ligands, waters. Their copies go together.
+    taken: dict[str, set[str]] = defaultdict(set)
     copies = []
     for part, operator in ((part, operator) for part, operators in parts for operator in operators):
-        seen.update(set(part.subchain.tolist()))
-        suffix = np.array([f"-{seen[s]}" if seen[s] > 1 else "" for s in part.subchain.tolist()])
-        xyz = part.xyz @ operator[:3, :3].T + operator[:3, 3]
-        copies.append(replace(part, chain=np.char.add(part.chain, suffix), xyz=xyz))
+        names = {}
+        for subchain, chain in dict.fromkeys(zip(part.subchain.tolist(), part.chain.tolist(), strict=True)):
+            names[subchain] = copy_name(chain, taken[subchain])
+            taken[subchain].add(names[subchain])
+        chains = np.array([names[subchain] for subchain in part.subchain.tolist()])
+        copies.append(replace(part, chain=chains, xyz=part.xyz @ operator[:3, :3].T + operator[:3, 3]))
     return AtomTable.joined(copies)
 
 

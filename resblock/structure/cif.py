@@ -20,7 +20,9 @@ from resblock.structure.table import AtomTable, StructureFile
 
 #: The values of one column of a category, or None where the file lacks it; unknown ones are empty.
 Column = Callable[[str], "NDArray[np.str_] | None"]
-_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,9}")
+#: Beyond it nothing is left of a place's decimals.
+_LARGEST: Final = 1e12
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(\([0-9]+\))?")
 
 
@@ -86,16 +88,18 @@ def read_block(path: str, column: Column) -> StructureFile:
         values = site(*names)
         return np.full(count, default) if values is None else np.where(values == "", default, values)
 
-    if column("_atom_site.auth_asym_id") is None and column("_atom_site.label_asym_id") is not None:
+    by_label = column("_atom_site.auth_asym_id") is None and column("_atom_site.label_asym_id") is not None
+    if by_label:
         remarks.append("chains are named by label_asym_id: the file has no names of the author's")
     group = optional("ATOM", "group_PDB")
+    numbers = required("auth_seq_id", "label_seq_id")
     sequence_place = optional("", "label_seq_id")
     atoms = AtomTable(
         line=np.arange(1, count + 1),
         model=_integers(path, "pdbx_PDB_model_num", optional("1", "pdbx_PDB_model_num")),
         chain=optional("", "auth_asym_id", "label_asym_id"),
         subchain=optional("", "label_asym_id", "auth_asym_id"),
-        number=_integers(path, "auth_seq_id", optional("0", "auth_seq_id", "label_seq_id")),
+        number=_integers(path, "auth_seq_id", np.where(numbers == "", "0", numbers)),
         insertion_code=optional("", "pdbx_PDB_ins_code"),
         name=required("auth_comp_id", "label_comp_id"),
         hetero=group == "HETATM",
@@ -108,7 +112,13 @@ def read_block(path: str, column: Column) -> StructureFile:
         xyz=np.column_stack([_floats(path, f"Cartn_{axis}", required(f"Cartn_{axis}")) for axis in "xyz"]),
     )
     return StructureFile(
-        path, "mmcif", atoms, _sequences(column), _is_predicted(column), tuple(remarks), assemblies_of_mmcif(column)
+        path,
+        "mmcif",
+        atoms,
+        _sequences(column, by_label),
+        _is_predicted(column),
+        tuple(remarks),
+        assemblies_of_mmcif(column),
     )
 
 
@@ -122,12 +132,18 @@ def _floats(path: str, name: str, written: NDArray[np.str_]) -> NDArray[np.float
     for row, word in enumerate(written.tolist()):
         if not _NUMBER.fullmatch(word):
             _refuse(path, name, row, word)
-    return np.array([word.partition("(")[0] for word in written.tolist()], dtype=np.float64)
+    values = np.array([word.partition("(")[0] for word in written.tolist()], dtype=np.float64)
+    beyond = np.flatnonzero(np.abs(values) > _LARGEST)
+    if len(beyond):
+        _refuse(path, name, int(beyond[0]), str(written[beyond[0]]))
+    return values
 
 
 def _refuse(path: str, name: str, row: int, word: str) -> Any:
     found = repr(word) if word else "nothing"
-    raise InputError(f"{path}: atom_site row {row + 1}: {name} is {found}, which is not a number; repair the row")
+    raise InputError(
+        f"{path}: atom_site row {row + 1}: {name} is {found}, not a number that can stand there; repair the row"
+    )
 
 
 def joined_blocks(path: str, names: Sequence[str], parts: Sequence[StructureFile]) -> StructureFile:
@@ -149,15 +165,19 @@ def joined_blocks(path: str, names: Sequence[str], parts: Sequence[StructureFile
         AtomTable.joined([part.atoms for part in parts]),
         sequences,
         confidence=all(part.confidence for part in parts),
-        remarks=(f"data blocks {', '.join(names)} read together", *parts[0].remarks),
+        remarks=(
+            f"data blocks {', '.join(names)} read together",
+            *dict.fromkeys(remark for part in parts for remark in part.remarks),
+        ),
     )
 
 
-def _sequences(column: Column) -> Mapping[str, str]:
-    """Sequences by the author's chain name: of pdbx_poly_seq_scheme, else of entity_poly."""
-    scheme = [column(f"_pdbx_poly_seq_scheme.{name}") for name in ("pdb_strand_id", "seq_id", "mon_id")]
+def _sequences(column: Column, by_label: bool) -> Mapping[str, str]:
+    """Sequences by the names that the chains have: of pdbx_poly_seq_scheme, else of entity_poly."""
+    names = ("asym_id" if by_label else "pdb_strand_id", "seq_id", "mon_id")
+    scheme = [column(f"_pdbx_poly_seq_scheme.{name}") for name in names]
     if any(values is None for values in scheme):
-        return _entity_sequences(column)
+        return {} if by_label else _entity_sequences(column)
     # The first counts where a place has two kinds of residue (microheterogeneity).
     found: dict[str, dict[str, str]] = {}
     for chain, place, name in zip(*scheme, strict=False):

@@ -42,6 +42,7 @@ def read_structure(path: str, content: bytes) -> StructureFile:
 
 def _is_mmcif(text: str) -> bool:
     for line in text.splitlines():
-        if line.strip() and not line.startswith("#"):
-            return line.lower().startswith("data_")
+        word = line.strip()
+        if word and not word.startswith("#"):
+            return word.lower().startswith("data_")
     return False

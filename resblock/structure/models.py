@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
@@ -23,18 +25,16 @@ def choose_model(file: StructureFile, wanted: int | None = None) -> tuple[AtomTa
     Models that are rigid copies of the first in other places are one assembly: a chain whose name is taken becomes
     ``A-2``, ``A-3``, and so on.
 
-    A model that is `wanted` is one of several: a file with a single one gives that.
-
     Raises
     ------
     InputError
         The model that is `wanted` is not there.
     """
     numbers = list(dict.fromkeys(file.atoms.model.tolist()))
-    if wanted is not None and wanted not in numbers and len(numbers) > 1:
+    if wanted is not None and wanted not in numbers:
         raise InputError(f"{file.path}: no model {wanted}; there are {', '.join(map(str, numbers))}")
     if len(numbers) == 1:
-        return file.atoms, "model 1 of 1"
+        return file.atoms, f"model {numbers[0]} of 1"
     models = [file.atoms[file.atoms.model == number] for number in numbers]
     if wanted is None and all(_is_copy(models[0], other) for other in models[1:]):
         return _assembly(models), f"models {numbers[0]} to {numbers[-1]} are copies in other places: one assembly"
@@ -43,13 +43,20 @@ def choose_model(file: StructureFile, wanted: int | None = None) -> tuple[AtomTa
 
 
 def _is_copy(first: AtomTable, other: AtomTable) -> bool:
-    """Whether a model is another one, moved as a whole."""
-    if len(first) != len(other) or len(first) < 4:
+    """Whether the protein of a model is that of another one, moved as a whole."""
+    here, there = _alpha_carbons(first), _alpha_carbons(other)
+    if [key for key, _ in here] != [key for key, _ in there]:
         return False
-    if (first.atom != other.atom).any() or (first.number != other.number).any() or (first.name != other.name).any():
-        return False
-    apart = float(np.sqrt(((first.xyz - other.xyz) ** 2).sum(axis=1).mean()))
-    return apart > _ELSEWHERE and _superposed_distance(first.xyz, other.xyz) < _SAME
+    a, b = (np.array([xyz for _, xyz in places]).reshape(-1, 3) for places in (here, there))
+    apart = float(np.sqrt(((a - b) ** 2).sum(axis=1).mean())) if len(a) > 3 else 0.0
+    return apart > _ELSEWHERE and _superposed_distance(a, b) < _SAME
+
+
+def _alpha_carbons(atoms: AtomTable) -> list[tuple[tuple[int, str, str], NDArray[np.float64]]]:
+    """Number, insertion code and name of every residue with an alpha carbon, and where that is."""
+    alpha = atoms[(atoms.atom == "CA") & (np.char.str_len(atoms.name) > 2)]
+    keys = zip(alpha.number.tolist(), alpha.insertion_code.tolist(), alpha.name.tolist(), strict=True)
+    return list(zip(keys, alpha.xyz, strict=True))
 
 
 def _superposed_distance(first: NDArray[np.float64], other: NDArray[np.float64]) -> float:
@@ -63,8 +70,19 @@ def _superposed_distance(first: NDArray[np.float64], other: NDArray[np.float64])
 def _assembly(models: list[AtomTable]) -> AtomTable:
     taken: set[str] = set()
     renamed = []
-    for k, model in enumerate(models, start=1):
-        names = set(model.chain.tolist())
-        renamed.append(replace(model, chain=np.char.add(model.chain, f"-{k}")) if names & taken else model)
-        taken |= names
+    for model in models:
+        names = {name: copy_name(name, taken) for name in dict.fromkeys(model.chain.tolist())}
+        taken |= set(names.values())
+        renamed.append(replace(model, chain=np.array([names[name] for name in model.chain.tolist()])))
     return AtomTable.joined(renamed)
+
+
+def copy_name(name: str, taken: Collection[str]) -> str:
+    """The first of ``A``, ``A-2``, ``A-3``, ... that no chain has."""
+    names = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
+    return next(one for one in names if one not in taken)
+
+
+def original_name(name: str) -> str:
+    """The chain that a copy is of."""
+    return name.rpartition("-")[0] or name

@@ -92,6 +92,11 @@ def is_residue_name(name: str) -> bool:
     return name == UNKNOWN or parent_residue(name) != UNKNOWN
 
 
+def is_standard(name: str) -> bool:
+    """Whether a name is that of one of the twenty, by the dictionary or by a force field."""
+    return name in _STANDARD or name in _SIMULATED or name in _TERMINAL
+
+
 def nucleic_acid(name: str) -> str:
     """``DNA`` or ``RNA`` where a name is that of a nucleotide, else empty."""
     kind = gemmi.find_tabulated_residue(name).kind

@@ -7,6 +7,7 @@ residue numbers beyond 9999 in hybrid-36 or hexadecimal, residue names of four l
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from resblock.errors import InputError
 from resblock.structure.assembly import assemblies_of_pdb
-from resblock.structure.names import is_residue_name, one_letter, parent_residue
+from resblock.structure.names import CAPS, WATERS, is_residue_name, one_letter, parent_residue
 from resblock.structure.table import AtomTable, StructureFile
 
 _WIDTH: Final = 80
@@ -23,6 +24,11 @@ _NUMBER, _OCCUPANCY, _B_FACTOR, _SEGMENT, _ELEMENT = (
     slice(22, 26), slice(54, 60), slice(60, 66), slice(72, 76), slice(76, 78),
 )  # fmt: skip
 _FLOAT: Final = frozenset("0123456789+-. ")
+#: Serial numbers of six digits begin where the record's name ends.
+_RECORD: Final = re.compile(r"(?:ATOM(?=[ 0-9]{2}|\s*$)|HETATM|MODEL|ENDMDL|END|TER)(?![A-Z])", re.IGNORECASE)
+_SHIFTED: Final = re.compile(r"\s+(?:ATOM  |HETATM)", re.IGNORECASE)
+#: After this number four columns hold no decimal one.
+_LAST_DECIMAL: Final = 9999
 
 
 class _Lines(NamedTuple):
@@ -53,7 +59,7 @@ def read_pdb(path: str, text: str) -> StructureFile:
         return np.char.strip(np.ascontiguousarray(letters[:, place]).view(f"U{place.stop - place.start}").ravel())
 
     names, chains = _names_and_chains(field(slice(17, 20)), field(slice(20, 21)), field(slice(21, 22)))
-    chains, by_segment = _with_segments(chains, field(_SEGMENT), letters[:, 76:80])
+    chains, by_segment = _with_segments(names, chains, field(_SEGMENT), letters[:, 76:80])
     atoms = AtomTable(
         line=np.array(lines.line, dtype=np.int64),
         model=np.array(lines.model, dtype=np.int64),
@@ -79,21 +85,25 @@ def read_pdb(path: str, text: str) -> StructureFile:
 
 def _atom_lines(path: str, text: str) -> _Lines:
     lines = _Lines([], [], [], [], [])
-    model, ended = 1, set[str]()
+    model, models, ended = 1, set[int](), set[str]()
     seen: set[str] = set()
     after_end = False
     for number, line in enumerate(text.splitlines(), start=1):
-        record = line[:6].upper().rstrip()
-        if record == "MODEL":
-            if lines.text:
-                model += 1
+        record = _RECORD.match(line)
+        if record is None:
+            if _SHIFTED.match(line):
+                raise InputError(f"{path}: line {number} begins with blanks, which shifts its columns; repair the line")
+            continue
+        kind = record[0].upper().rstrip()
+        if kind == "MODEL":
+            model = _model_number(line, models)
             ended, seen, after_end = set(), set(), False
-        elif record == "END":
+        elif kind in ("END", "ENDMDL"):
             after_end = True
-        elif record == "TER":
+        elif kind == "TER":
             if lines.text:
                 ended.add(lines.text[-1][20:22])
-        elif record in ("ATOM", "HETATM"):
+        else:
             if len(line) < _AXES["z"].stop:
                 raise InputError(
                     f"{path}: line {number} ends before its coordinates (truncated file?); copy or download it again"
@@ -102,64 +112,101 @@ def _atom_lines(path: str, text: str) -> _Lines:
             if after_end:
                 after_end = False
                 if line[12:27] in seen:
-                    model, ended, seen = model + 1, set(), set()
+                    model, ended, seen = max(models) + 1, set(), set()
             seen.add(line[12:27])
-            lines.text.append(line)
+            lines.text.append(_plain(line))
             lines.line.append(number)
             lines.model.append(model)
+            models.add(model)
             lines.polymer.append(line[20:22] not in ended)
+    _end_without_ter(lines, text)
     return lines
+
+
+def _model_number(line: str, taken: Collection[int]) -> int:
+    """The number that the file gives a model, or the next one where it gives none, or one for the second time."""
+    word = line[6:20].strip()
+    number = int(word) if re.fullmatch(r"[0-9]{1,9}", word) else None
+    return max(taken, default=0) + 1 if number is None or number in taken else number
+
+
+def _plain(line: str) -> str:
+    """A line of an atom; of a water, where it is and what its number is does not matter, and may be damaged."""
+    if line[17:20].strip() in WATERS or line[17:21].strip() in WATERS:
+        return f"{line[:22]}   0 {'   '}{'   0.000' * 3}{'':26}{line[80:]}"
+    return line
+
+
+def _end_without_ter(lines: _Lines, text: str) -> None:
+    """Where no TER ends a chain, nothing says of an atom behind it that it is part of the polymer."""
+    if not re.search(r"^TER", text, re.MULTILINE | re.IGNORECASE):
+        lines.polymer[:] = [False] * len(lines.polymer)
 
 
 def _names_and_chains(
     names: NDArray[np.str_], between: NDArray[np.str_], chains: NDArray[np.str_]
 ) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """Column 21 is blank, the fourth letter of a residue name that has four, or the first of a chain name of two."""
-    if (between != "").mean() > 0.5:  # few residues have four letters, and HISA is HIS of a chain AA otherwise
-        return names, np.char.add(between, chains)
-    longer = np.char.add(names, between)
-    known = {name: is_residue_name(name) for name in np.unique(longer[between != ""]).tolist()}
-    fourth = np.array([known.get(name, False) for name in longer.tolist()], dtype=np.bool_) & (between != "")
-    return np.where(fourth, longer, names), np.where(fourth, chains, np.char.add(between, chains))
+    """Column 21 is blank, the fourth letter of a residue name that has four, or the first of a chain name of two.
+
+    A chain has residues of other names than those of four letters, too.
+    """
+    longer, pairs = np.char.add(names, between), np.char.add(between, chains)
+    fourth = np.zeros(len(names), dtype=np.bool_)
+    for pair in np.unique(pairs[between != ""]).tolist():
+        here = (pairs == pair) & (between != "")
+        of_four = all(map(_is_known, np.unique(longer[here]).tolist()))
+        fourth[here] = of_four or not any(map(_is_known, np.unique(names[here]).tolist()))
+    return np.where(fourth, longer, names), np.where(fourth, chains, pairs)
+
+
+def _is_known(name: str) -> bool:
+    return is_residue_name(name) or name in WATERS or name in CAPS
 
 
 def _with_segments(
-    chains: NDArray[np.str_], segments: NDArray[np.str_], last: NDArray[np.str_]
+    names: NDArray[np.str_], chains: NDArray[np.str_], segments: NDArray[np.str_], last: NDArray[np.str_]
 ) -> tuple[NDArray[np.str_], bool]:
-    """Segment names where no atom has a chain name; not the entry's name that old files have there, before a number."""
+    """Segment names where no residue has a chain name; not the entry's name that old files have there, and a number."""
+    known = np.unique(names)[[is_residue_name(name) for name in np.unique(names).tolist()]]
+    protein = np.isin(names, known)
     legacy = np.char.isdigit(last).any(axis=1).mean() > 0.5
-    if (chains != "").any() or (segments == "").all() or legacy:
+    if (chains[protein] != "").any() or (segments[protein] == "").all() or legacy:
         return chains, False
-    return segments, True
+    return np.where(chains == "", segments, chains), True
 
 
 def _numbers(path: str, lines: _Lines, written: NDArray[np.str_]) -> NDArray[np.int64]:
     """Residue numbers: decimal, hybrid-36 (A000 follows 9999), or hexadecimal (2710 follows 9999)."""
-    values = dict[str, int]()
-    odd = [word for word in np.unique(written).tolist() if not re.fullmatch(r"[+-]?[0-9]+", word)]
-    hexadecimal = any(re.fullmatch(r"[0-9][0-9A-Fa-f]{3}", word) for word in odd)
-    for word in np.unique(written).tolist():
-        if word not in odd:
-            values[word] = int(word)
-        elif hexadecimal and re.fullmatch(r"[0-9A-Fa-f]{4}", word):
-            values[word] = int(word, 16)
-        elif re.fullmatch(r"[A-Z][0-9A-Z]{3}", word):
-            values[word] = int(word, 36) - 10 * 36**3 + 10_000
-        elif re.fullmatch(r"[a-z][0-9a-z]{3}", word):
-            values[word] = int(word, 36) + 16 * 36**3 + 10_000
-        else:
-            at = int(np.flatnonzero(written == word)[0])
-            raise InputError(
-                f"{path}: line {lines.line[at]}: residue number {lines.text[at][_NUMBER]!r} (columns 23-26) "
-                "is not a whole number; repair the line"
-            )
-    numbers = np.array([values[word] for word in written.tolist()], dtype=np.int64)
-    if hexadecimal:
-        # What follows 9999 and looks decimal is hexadecimal, too.
-        beyond = np.cumsum(numbers == 9999) > 0
-        decimal = beyond & (numbers < 9999) & (np.char.str_len(written) == 4)
-        numbers[decimal] = [int(word, 16) for word in written[decimal].tolist()]
+    numbers = np.empty(len(written), dtype=np.int64)
+    word, value, hexadecimal, reached = "", 0, False, False
+    for row, following in enumerate(written.tolist()):
+        if following != word:
+            hexadecimal |= reached and bool(re.fullmatch(r"2710|[0-9][0-9A-F]*[A-F][0-9A-F]*", following))
+            found = _number(following, value if hexadecimal else None)
+            if found is None:
+                raise InputError(
+                    f"{path}: line {lines.line[row]}: residue number {lines.text[row][_NUMBER]!r} (columns 23-26) "
+                    "is not a whole number; repair the line"
+                )
+            reached |= found == _LAST_DECIMAL
+            word, value = following, found
+        numbers[row] = value
     return numbers
+
+
+def _number(word: str, before: int | None) -> int | None:
+    """A residue number, in hexadecimal files the reading that is nearer to the one before; None if it is none."""
+    decimal = int(word) if re.fullmatch(r"[+-]?[0-9]+", word) else None
+    if before is not None and re.fullmatch(r"[0-9A-F]{4}", word):
+        options = [int(word, 16)] if decimal is None else [int(word, 16), decimal]
+        return min(options, key=lambda number: abs(number - before))
+    if decimal is not None:
+        return decimal
+    if re.fullmatch(r"[A-Z][0-9A-Z]{3}", word):
+        return int(word, 36) - 10 * 36**3 + 10_000
+    if re.fullmatch(r"[a-z][0-9a-z]{3}", word):
+        return int(word, 36) + 16 * 36**3 + 10_000
+    return None
 
 
 def _coordinates(path: str, lines: _Lines, letters: NDArray[np.str_], axis: str, place: slice) -> NDArray[np.float64]:
@@ -225,12 +272,13 @@ def _sequences(text: str) -> dict[str, str]:
     for line in text.splitlines():
         if line.startswith("SEQRES"):
             letters = "".join(one_letter(parent_residue(name)) for name in line[19:70].split())
-            found[line[11:12].strip()] = found.get(line[11:12].strip(), "") + letters
+            chain = line[10:12].strip()
+            found[chain] = found.get(chain, "") + letters
     return found
 
 
-#: Words by which prediction servers say in the header that the B-factors are a confidence.
-_PREDICTED: Final = re.compile("ALPHAFOLD|PLDDT|ESMFOLD|COLABFOLD")
+#: Lines by which programs say in the header that they predicted the structure, or that the B-factors are pLDDT.
+_PREDICTED: Final = re.compile("PLDDT|(?:ALPHAFOLD|ESMFOLD|COLABFOLD|OPENFOLD|BOLTZ|CHAI).*PREDICT")
 #: An experiment may name such a program, as the source of its starting model.
 _EXPERIMENT: Final = re.compile(r"^EXPDTA(?!.*THEORETICAL)", re.MULTILINE)
 

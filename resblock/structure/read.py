@@ -16,7 +16,7 @@ from resblock.files import STANDARD_INPUT, read_bytes
 from resblock.structure.assembly import build_assembly, larger_unit
 from resblock.structure.formats import read_structure
 from resblock.structure.geometry import pairs_within
-from resblock.structure.models import choose_model
+from resblock.structure.models import choose_model, original_name
 from resblock.structure.names import is_residue_name, nucleic_acid, one_letter
 from resblock.structure.partner import Partner, Residue
 from resblock.structure.residues import Chain, Found, chain_of
@@ -30,6 +30,8 @@ MIN_RESIDUES = 2
 MAX_RADIUS = 2_000.0
 #: Closer than any bond and wider than rounding: two such atoms are one atom written twice.
 MIN_ATOM_DISTANCE = 0.1
+#: Raise it whenever other residues or atoms are read of the same file: prepared data are then redone.
+READING_VERSION = 1
 #: Chains that are named where they are left out.
 _MAX_LISTED = 12
 #: Alpha carbons of two chains nearer than this lie on one another, and so do the chains where this many do.
@@ -112,9 +114,7 @@ def partner_of(
     selected = _select_chains(file.path, chains, sizes)
     # What is wrong with a protein that was not asked for does not matter.
     by_chain = {
-        name: chain_of(file.path, atoms[atoms.chain == name])
-        for name, size in sizes.items()
-        if name in selected or not size
+        name: chain_of(file, atoms[atoms.chain == name]) for name, size in sizes.items() if name in selected or not size
     }
     if not any(chain.residues for chain in by_chain.values()):
         raise InputError(f"{file.path}: no protein residues; is this the right file?")
@@ -181,7 +181,8 @@ def _left_out(by_chain: Mapping[str, Chain]) -> list[str]:
         nucleic = {what: kind for what in chain.others if (kind := nucleic_acid(what))}
         lines += [f"{kind} chain {name or '_'}" for kind in dict.fromkeys(nucleic.values())]
         others.update({what: count for what, count in chain.others.items() if what not in nucleic})
-    return lines + [what if "(" in what else f"{count} {what}" for what, count in others.most_common()]
+    words = {what: what if what.isprintable() else repr(what) for what in others}
+    return lines + [words[what] if "(" in what else f"{count} {words[what]}" for what, count in others.most_common()]
 
 
 def _partner(
@@ -218,7 +219,7 @@ def _sequences(residues: Sequence[Residue], sequences: Mapping[str, str]) -> tup
     observed: dict[str, str] = {}
     for residue in residues:
         observed[residue.chain] = observed.get(residue.chain, "") + one_letter(residue.parent)
-    stated = {chain: sequences.get(chain, "") for chain in observed}
+    stated = {chain: sequences.get(chain) or sequences.get(original_name(chain), "") for chain in observed}
     return tuple(stated.values()), np.concatenate([places(stated[chain], observed[chain]) for chain in observed])
 
 

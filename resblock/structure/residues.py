@@ -7,21 +7,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import gemmi
 import numpy as np
 
 from resblock.errors import InputError
-from resblock.structure.names import CAPS, WATERS, is_residue_name, parent_residue, standard_atom
+from resblock.structure.geometry import pairs_within
+from resblock.structure.names import CAPS, WATERS, is_residue_name, is_standard, parent_residue, standard_atom
 from resblock.structure.partner import Residue
 from resblock.structure.scales import BACKBONE_ATOMS
-from resblock.structure.table import AtomTable
+from resblock.structure.table import AtomTable, StructureFile
 
 #: A peptide bond is 1.33 Angstrom long; the rest is room for poor models.
 _MAX_PEPTIDE_BOND: Final = 2.0
 _MAX_CA_DISTANCE: Final = 4.5
 #: Two places of one atom, or of the alpha carbons of two kinds of residue, are alternatives up to this distance.
 _ALTERNATIVE: Final = 3.0
-#: Elements an amino acid can hold. `CA`, `CD`, `HG`... read as metals are names, not elements.
-_RESIDUE_ELEMENTS: Final = {"C", "N", "O", "S", "SE", "P", "F", "CL", "BR", "I", "B", "H", "D", "AS"}
+#: A chain wider than this, Angstrom, is none.
+_WIDEST: Final = 1e5
+#: Elements of the twenty residues, and of selenium in place of sulphur.
+_ELEMENTS: Final = {"C", "N", "O", "S", "SE", "H", "D"}
 
 
 @dataclass
@@ -35,6 +39,10 @@ class Found:
         (3,) place and element of each atom, by name.
     b_factor
         Of its alpha carbon.
+    occupancy
+        Mean of its backbone atoms, of those with an alternative location's label if there are any.
+    shared
+        Backbone atoms without such a label.
     sure
         Whether its name or its place in a polymer says that it is a residue, bonded or not.
     order
@@ -45,6 +53,8 @@ class Found:
     positions: dict[str, np.ndarray]
     elements: dict[str, str]
     b_factor: float
+    occupancy: float
+    shared: set[str]
     sure: bool
     order: int
 
@@ -58,8 +68,8 @@ class Chain:
     linked: list[bool] = field(default_factory=list)
 
 
-def chain_of(path: str, atoms: AtomTable) -> Chain:
-    """The protein of one chain, whose atoms these are.
+def chain_of(file: StructureFile, atoms: AtomTable) -> Chain:
+    """The protein of one chain of a file, whose atoms these are.
 
     Raises
     ------
@@ -68,29 +78,42 @@ def chain_of(path: str, atoms: AtomTable) -> Chain:
     """
     chain = Chain()
     places: dict[tuple[int, str], list[Found]] = {}
-    occupancy: dict[int, float] = {}
     for rows in _groups(atoms):
         name = str(atoms.name[rows[0]])
         if name in WATERS or name in CAPS:
-            chain.others["waters" if name in WATERS else name] += 1
+            chain.others["waters" if name in WATERS else name] += _copies(atoms, rows)
             continue
-        chosen, unlabelled = _conformer(path, atoms, rows)
+        chosen, unlabelled = _conformer(file, atoms, rows)
         found = _found(atoms, chosen, order=rows[0])
         if found is None:
-            chain.others[_remark(atoms, rows)] += 1
+            chain.others[_remark(atoms, rows)] += _copies(atoms, rows)
             continue
         if unlabelled:
             chain.others["second places of atoms"] += unlabelled
-        occupancy[id(found)] = _backbone_occupancy(atoms, chosen)
         places.setdefault((found.residue.number, found.residue.insertion_code), []).append(found)
     for alternatives in places.values():
-        best = max(alternatives, key=lambda one: occupancy[id(one)])
-        for other in alternatives:
-            if other is not best:
-                _check_alternative(path, atoms, *sorted((best, other), key=lambda one: one.order))
-        chain.residues.append(best)
+        chain.residues.append(_likeliest(file, atoms, alternatives))
     _order(chain)
     return chain
+
+
+def _copies(atoms: AtomTable, rows: Sequence[int]) -> int:
+    """How many molecules have one name and number, as waters whose numbers have come round."""
+    first = rows[0]
+    same = (atoms.atom[rows] == atoms.atom[first]) & (atoms.alternative[rows] == atoms.alternative[first])
+    return int(same.sum())
+
+
+def _likeliest(file: StructureFile, atoms: AtomTable, alternatives: Sequence[Found]) -> Found:
+    """Of the kinds of residue at one place the one whose backbone is likeliest, with the atoms that all share."""
+    best = max(alternatives, key=lambda one: one.occupancy)
+    for other in alternatives:
+        if other is not best:
+            _check_alternative(file, atoms, *sorted((best, other), key=lambda one: one.order))
+            # What both have may stand under the name of one, without a label.
+            for atom in other.shared - set(best.positions):
+                best.positions[atom], best.elements[atom] = other.positions[atom], other.elements[atom]
+    return best
 
 
 def _groups(atoms: AtomTable) -> Iterable[list[int]]:
@@ -102,59 +125,65 @@ def _groups(atoms: AtomTable) -> Iterable[list[int]]:
     return groups.values()
 
 
-def _conformer(path: str, atoms: AtomTable, rows: Sequence[int]) -> tuple[list[int], int]:
+def _conformer(file: StructureFile, atoms: AtomTable, rows: Sequence[int]) -> tuple[list[int], int]:
     """One row for each atom name: of the alternative location whose backbone, or else whose atoms, are likeliest.
 
     Also counts the atoms that are there twice without a label to tell the places apart.
     """
-    labels = dict.fromkeys(atoms.alternative[rows].tolist())
-    chosen = max((label for label in labels if label), key=lambda label: _weight(atoms, rows, label), default="")
+    chosen = _likeliest_label(atoms, rows)
     best: dict[str, int] = {}
     unlabelled = 0
     for row in rows:
         name = str(atoms.atom[row])
         before = best.setdefault(name, row)
         if before != row and atoms.alternative[row] == "" == atoms.alternative[before]:
-            _check_twice(path, atoms, before, row)
+            _check_twice(file, atoms, before, row)
             unlabelled += 1
         if _rank(atoms, row, chosen) > _rank(atoms, before, chosen):
             best[name] = row
     return list(best.values()), unlabelled
 
 
+def _likeliest_label(atoms: AtomTable, rows: Sequence[int]) -> str:
+    """Of the places that atoms have under several labels; the first of them may have none."""
+    labelled = {str(atoms.atom[row]) for row in rows if atoms.alternative[row]}
+    places = [row for row in rows if atoms.atom[row] in labelled]
+    labels = dict.fromkeys(atoms.alternative[places].tolist())
+    return max(labels, key=lambda label: _weight(atoms, places, label), default="")
+
+
 def _weight(atoms: AtomTable, rows: Sequence[int], label: str) -> float:
     own = [row for row in rows if atoms.alternative[row] == label]
-    backbone = [row for row in own if atoms.atom[row] in BACKBONE_ATOMS]
-    return float(atoms.occupancy[backbone or own].mean())
+    return float(atoms.occupancy[_backbone(atoms, own) or own].mean())
+
+
+def _backbone(atoms: AtomTable, rows: Sequence[int]) -> list[int]:
+    return [row for row in rows if atoms.atom[row] in BACKBONE_ATOMS]
 
 
 def _rank(atoms: AtomTable, row: int, chosen: str) -> tuple[bool, float]:
     return bool(atoms.alternative[row] == chosen), float(atoms.occupancy[row])
 
 
-def _check_twice(path: str, atoms: AtomTable, first: int, second: int) -> None:
+def _check_twice(file: StructureFile, atoms: AtomTable, first: int, second: int) -> None:
     """Refuse an atom that is written twice in places too far apart to be alternatives."""
     if np.linalg.norm(atoms.xyz[first] - atoms.xyz[second]) > _ALTERNATIVE and is_residue_name(str(atoms.name[second])):
-        raise _same_number(path, atoms, second)
+        raise _same_number(file, atoms, second)
 
 
-def _same_number(path: str, atoms: AtomTable, row: int) -> InputError:
+def _same_number(file: StructureFile, atoms: AtomTable, row: int) -> InputError:
+    where = "line" if file.format == "pdb" else "atom_site row"
     return InputError(
-        f"{path}: line {atoms.line[row]}: chain {atoms.chain[row] or '(blank)'} residue {atoms.name[row]} "
+        f"{file.path}: {where} {atoms.line[row]}: chain {atoms.chain[row] or '(blank)'} residue {atoms.name[row]} "
         f"{atoms.number[row]}{atoms.insertion_code[row]} atom {atoms.atom[row]}: this chain and residue number stand "
         "for another residue above; give each chain its own name"
     )
 
 
-def _backbone_occupancy(atoms: AtomTable, rows: Sequence[int]) -> float:
-    backbone = [row for row in rows if atoms.atom[row] in BACKBONE_ATOMS]
-    return float(atoms.occupancy[backbone].mean())
-
-
-def _check_alternative(path: str, atoms: AtomTable, first: Found, second: Found) -> None:
+def _check_alternative(file: StructureFile, atoms: AtomTable, first: Found, second: Found) -> None:
     """Refuse two residues of one number that are no alternatives of one another."""
     if np.linalg.norm(first.positions["CA"] - second.positions["CA"]) > _ALTERNATIVE:
-        raise _same_number(path, atoms, second.order)
+        raise _same_number(file, atoms, second.order)
 
 
 def _found(atoms: AtomTable, rows: Sequence[int], order: int) -> Found | None:
@@ -167,6 +196,9 @@ def _found(atoms: AtomTable, rows: Sequence[int], order: int) -> Found | None:
         return None
     parent = parent_residue(name, heavy)
     first = rows[0]
+    backbone = _backbone(atoms, rows)
+    # Of two kinds of residue each has a label, but for the atoms that they share.
+    own = [row for row in backbone if atoms.alternative[row]] or backbone
     return Found(
         Residue(
             chain=str(atoms.chain[first]),
@@ -178,6 +210,8 @@ def _found(atoms: AtomTable, rows: Sequence[int], order: int) -> Found | None:
         {standard_atom(atom, parent): atoms.xyz[row] for atom, row in heavy.items()},
         {standard_atom(atom, parent): _element(atoms, row) or "X" for atom, row in heavy.items()},
         float(atoms.b_factor[heavy["CA"]]),
+        occupancy=float(atoms.occupancy[own].mean()),
+        shared={str(atoms.atom[row]) for row in backbone if not atoms.alternative[row]},
         # A standard amino acid that the file calls none of a polymer is a ligand, unless it is bonded.
         sure=known and (not bool(atoms.hetero[first]) or (bool(atoms.polymer[first]) and name != parent)),
         order=order,
@@ -185,8 +219,15 @@ def _found(atoms: AtomTable, rows: Sequence[int], order: int) -> Found | None:
 
 
 def _element(atoms: AtomTable, row: int) -> str:
-    element = str(atoms.element[row])
-    return element if element in _RESIDUE_ELEMENTS else str(atoms.atom[row]).lstrip("0123456789")[:1]
+    """Element of an atom; by its name where the file has none, or one that was made of the name."""
+    element, atom = str(atoms.element[row]), str(atoms.atom[row])
+    if is_standard(str(atoms.name[row])):
+        is_one = element in _ELEMENTS
+    else:
+        # Carbons called CA, CD, CE, and hydrogens called HE1, HG2, HO3: a metal's atom has the metal's name.
+        made = element in ("CA", "CD", "CE") or (element[:1] == "H" and len(element) > 1 and atom != element)
+        is_one = gemmi.Element(element).atomic_number > 0 and not made
+    return element if is_one else atom.lstrip("0123456789")[:1]
 
 
 def _remark(atoms: AtomTable, rows: Sequence[int]) -> str:
@@ -222,30 +263,24 @@ def _order(chain: Chain) -> None:
 
 def _join_loose_ends(found: Sequence[Found], following: dict[int, int]) -> None:
     """Bonds between residues that the file does not list one after the other, the shortest first."""
-    ends = [k for k, one in enumerate(found) if k not in following and "C" in one.positions]
     preceded = set(following.values())
+    ends = [k for k, one in enumerate(found) if k not in following and "C" in one.positions]
     starts = [k for k, one in enumerate(found) if k not in preceded and "N" in one.positions]
-    if not ends or not starts:
+    points = np.array([*(found[k].positions["C"] for k in ends), *(found[k].positions["N"] for k in starts)])
+    if not ends or not starts or not np.ptp(points, axis=0).max() < _WIDEST:
         return
-    carbon = np.array([found[k].positions["C"] for k in ends])
-    nitrogen = np.array([found[k].positions["N"] for k in starts])
-    distance = np.linalg.norm(carbon[:, None] - nitrogen, axis=-1)
-    for flat in np.argsort(distance, axis=None, kind="stable").tolist():
-        row, column = divmod(flat, len(starts))
-        if distance[row, column] > _MAX_PEPTIDE_BOND:
-            return
-        end, start = ends[row], starts[column]
-        if end not in following and start not in preceded and _head(end, following) != start:
+    pairs = pairs_within(points, _MAX_PEPTIDE_BOND)
+    pairs = pairs[(pairs[:, 0] < len(ends)) & (pairs[:, 1] >= len(ends))]
+    length = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
+    # The first residue of the segment that ends with a residue, and the last of the one that begins with it.
+    first = {segment[-1]: segment[0] for segment in _segments(range(len(found)), following)}
+    last = {start: end for end, start in first.items()}
+    for row, column in pairs[np.argsort(length, kind="stable")].tolist():
+        end, start = ends[row], starts[column - len(ends)]
+        if end in first and start in last and first[end] != start:
             following[end] = start
-            preceded.add(start)
-
-
-def _head(k: int, following: dict[int, int]) -> int:
-    """The first residue of the segment that holds residue k."""
-    before = {after: first for first, after in following.items()}
-    while k in before:
-        k = before[k]
-    return k
+            first[last[start]], last[first[end]] = first[end], last[start]
+            del first[end], last[start]
 
 
 def _segments(members: Sequence[int], following: dict[int, int]) -> list[list[int]]:

@@ -136,3 +136,8 @@ class StructureFile:
     confidence: bool = False
     remarks: tuple[str, ...] = ()
     assemblies: tuple[Assembly, ...] = ()
+
+    @property
+    def has_models(self) -> bool:
+        """Whether there are several."""
+        return len(np.unique(self.atoms.model)) > 1
