@@ -93,6 +93,11 @@ inline void check_probability(double dropout_p) {
 
 inline Tensor converted_state(const Tensor& t, ScalarType type) { return is_one_zero(t) ? t : converted(t, type); }
 
+inline bool is_floating(ScalarType type) {
+  return type == ScalarType::Float || type == ScalarType::Double || type == ScalarType::BFloat16 ||
+         type == ScalarType::Half;
+}
+
 // The arguments that forward and backward share, checked and made contiguous, but for states of one zero.
 struct Arguments {
   Tensor input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0;
@@ -124,9 +129,7 @@ struct Arguments {
 
   void check_shapes() {
     const ScalarType type = input.scalar_type();
-    RESBLOCK_REQUIRE(type == ScalarType::Float || type == ScalarType::Double || type == ScalarType::BFloat16 ||
-                         type == ScalarType::Half,
-                     "residual_lstm: input is ", torch::headeronly::toString(type),
+    RESBLOCK_REQUIRE(is_floating(type), "residual_lstm: input is ", torch::headeronly::toString(type),
                      ", expected float32, float64, bfloat16 or float16");
     RESBLOCK_REQUIRE(input.dim() == 3, "residual_lstm: input has shape ", text(shape_of(input)),
                      ", expected (time, batch, features)");

@@ -119,12 +119,16 @@ void convert_for(Arguments& a) {
   a.input = converted(a.input, type);
 }
 
-void check_saved(const Arguments& a, const Tensor& saved, const Shape& shape) {
+// Checked before it is copied: it may have been freed.
+Tensor checked_saved(const Arguments& a, const Tensor& saved, const Shape& shape) {
   RESBLOCK_REQUIRE(a.is_beside_input(saved), "residual_lstm_backward: saved and input are on different devices");
+  RESBLOCK_REQUIRE(saved.scalar_type() == a.arithmetic_type(), "residual_lstm_backward: saved is ",
+                   torch::headeronly::toString(saved.scalar_type()), ", expected ",
+                   torch::headeronly::toString(a.arithmetic_type()));
+  RESBLOCK_REQUIRE(shape_of(saved) == shape, "residual_lstm_backward: saved has shape ", text(shape_of(saved)),
+                   ", expected ", text(shape), "; was the forward pass run with checkpoint_chunks?");
   check_storage("saved", saved);
-  RESBLOCK_REQUIRE(shape_of(saved) == shape && saved.scalar_type() == a.arithmetic_type(),
-                   "residual_lstm_backward: saved has shape ", text(shape_of(saved)), ", expected ", text(shape),
-                   "; was the forward pass run with checkpoint_chunks?");
+  return made_contiguous(saved);
 }
 
 void check_chunks(int64_t checkpoint_chunks) {
@@ -191,14 +195,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
   convert_for<Device>(a);
   const ScalarType type = a.input.scalar_type();
   of = {converted(of.output, type), converted_state(of.h_n, type), converted_state(of.c_n, type)};
-  saved = made_contiguous(saved);
   InputGradients to;
   if (saved.dim() == 5) {
     const Chunks chunks(a, saved.size(0) + 1);
-    check_saved(a, saved, chunks.states_shape());
-    to = backward_in_chunks<Device>(chunks, of, saved);
+    to = backward_in_chunks<Device>(chunks, of, checked_saved(a, saved, chunks.states_shape()));
   } else {
-    check_saved(a, saved, {saved_size(a.size)});
+    saved = checked_saved(a, saved, {saved_size(a.size)});
     to = empty_gradients(a, Device::omits_unwanted ? Wanted{input_wanted, states_wanted} : Wanted{true, true});
     backward_pass<Device>(a, of, saved, to);
   }
@@ -225,7 +227,8 @@ Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequence
   check_probability(dropout_p);
   const Tensor mask = torch::stable::new_empty(seed, Shape{layers - 1, steps, sequences, units}, ScalarType::Double);
   const Options options = {dropout_p, uint64_t(*seed.const_data_ptr<int64_t>()), false, false};
-  cpu::dropout_mask({steps, sequences, 0, units, layers}, options, write<double>(mask));
+  // Sizes whose product is zero may be larger than any loop should be long.
+  if (mask.numel()) cpu::dropout_mask({steps, sequences, 0, units, layers}, options, write<double>(mask));
   return mask;
 }
 
@@ -249,12 +252,22 @@ std::string cuda_schedules() {
 #endif
 }
 
+void check_planned(ScalarType type, const Sizes& s) {
+  RESBLOCK_REQUIRE(is_floating(type), "plan: dtype is ", torch::headeronly::toString(type),
+                   ", expected float32, float64, bfloat16 or float16");
+  check_sizes(s);
+  RESBLOCK_REQUIRE(s.H >= 1 && s.L >= 1, "plan: ", s.H, " units and ", s.L, " layers, expected at least one of each");
+}
+
 // What a call of these sizes gets on the CPU, with so many threads and on an instruction set that may be another
 // processor's.
 std::string cpu_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t inputs, int64_t units, int64_t layers,
                      bool dropout, bool training, std::optional<std::string> schedule, std::string instruction_set,
                      int64_t threads) {
-  check_sizes({steps, sequences, inputs, units, layers});
+  check_planned(type, {steps, sequences, inputs, units, layers});
+  RESBLOCK_REQUIRE(threads >= 1, "plan: threads is ", threads, ", expected at least 1");
+  RESBLOCK_REQUIRE(instruction_set == cpu::name(cpu::isa_of(instruction_set.c_str())), "plan: instruction set ",
+                   instruction_set, " is unknown");
   const cpu::Machine machine = {cpu::isa_of(instruction_set.c_str()), threads};
   const cpu::Request request = {
       {steps, sequences, inputs, units, layers}, dropout, find_schedule<cpu::Schedule>(schedule, cpu::schedule_names)};
@@ -271,7 +284,7 @@ std::string cpu_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t 
 // What it gets on the current GPU, or on an H200 where there is none.
 std::string cuda_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t inputs, int64_t units, int64_t layers,
                       bool dropout, bool training, std::optional<std::string> schedule) {
-  check_sizes({steps, sequences, inputs, units, layers});
+  check_planned(type, {steps, sequences, inputs, units, layers});
   const cuda::Machine current = cuda::current_machine(), machine = current.multiprocessors ? current : cuda::h200;
   const cuda::Request request = {{steps, sequences, inputs, units, layers},
                                  dropout,

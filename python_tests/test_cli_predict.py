@@ -366,6 +366,18 @@ def test_what_is_hardly_placed_can_be_left_out_of_the_candidates(run, predicted,
     assert_refused(run("predict", predicted, ligand, "--out", tmp_path / "none", "--min-plddt", "95"), predicted, "95")
 
 
+def test_options_that_change_nothing_are_refused_or_said(run, two, tmp_path):
+    out, chosen = tmp_path / "out", ("--receptor-chains", "A", "--ligand-chains", "B")
+    assert_refused(run("predict", two, two, "--out", out, "--chain", "A", *chosen), "--chain", "--homodimer")
+    assert_refused(run("predict", two, two, "--out", out, "--model", "1", *chosen), two, "one model")
+    for value in ("nan", "-1", "101"):
+        assert run("predict", two, two, "--out", out, "--min-plddt", value, *chosen)[0] == 2
+    assert not out.exists()
+    status, _, err = run("predict", two, two, "--out", out, "--min-plddt", "70", *chosen)
+    assert status == 0
+    assert "--min-plddt leaves nothing out" in err
+
+
 def test_the_summary_says_what_was_read(run, two, tmp_path):
     ligand = write(tmp_path / "ligand.pdb", helix(SEQUENCE[::-1], chain="L"))
     assert run("predict", two, ligand, "--receptor-chains", "A", "--top", "5", "--out", tmp_path / "out")[0] == 0

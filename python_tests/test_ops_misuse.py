@@ -99,6 +99,67 @@ def test_masks_of_wrong_arguments(seed: Tensor, layers: int, steps: int, p: floa
         torch.ops.resblock.residual_lstm_dropout_mask(seed, layers, steps, 4, 5, p)
 
 
+@pytest.mark.parametrize("sizes", [(2, 2**50, 1, 0), (2, 2**50, 0, 3), (2**50, 0, 1, 1)])
+def test_masks_of_no_numbers_take_no_time(sizes: tuple[int, int, int, int]) -> None:
+    mask = torch.ops.resblock.residual_lstm_dropout_mask(torch.tensor(1), *sizes, 0.5)
+    assert mask.shape == (sizes[0] - 1, *sizes[1:])
+
+
+def backward_with(change: Callable[[Tensor], Tensor]) -> None:
+    """The backward operator, called as autograd calls it."""
+    tensors, options = CASE.tensors(torch.float32), (None, 0.0, None, True, False, None)
+    with torch.no_grad():
+        *outputs, saved = torch.ops.resblock.residual_lstm_training(*tensors, *options, 0)
+        grads = map(torch.ones_like, outputs)
+        torch.ops.resblock.residual_lstm_backward(*grads, *tensors, *options, change(saved), True, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (freed, "saved of shape .* has a storage of 0 bytes"),
+        (lambda t: freed_view(torch.stack([t, t], 1)[:, 0]), "saved of shape .* has a storage of 0 bytes"),
+        (lambda t: t[:-1], "saved has shape"),
+        (lambda t: t.double(), "saved is Double, expected Float"),
+        (lambda t: t.to("meta"), "on one device"),
+    ],
+)
+def test_saved_activations_that_are_none(change: Callable[[Tensor], Tensor], message: str) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        backward_with(change)
+
+
+def freed_view(t: Tensor) -> Tensor:
+    t.untyped_storage().resize_(0)
+    return t
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"threads": 0}, "threads is 0"),
+        ({"threads": -5}, "threads is -5"),
+        ({"isa": "zx81"}, "instruction set zx81 is unknown"),
+        ({"units": 0}, "0 units"),
+        ({"layers": 0}, "0 layers"),
+        ({"dtype": torch.int32}, "dtype is Int"),
+    ],
+)
+def test_plans_of_what_cannot_run(change: dict[str, object], message: str) -> None:
+    call = {
+        "dtype": torch.float32,
+        "units": 5,
+        "layers": 3,
+        "isa": torch.ops.resblock.instruction_set(),
+        "threads": 2,
+        **change,
+    }
+    with pytest.raises(RuntimeError, match=message):
+        torch.ops.resblock.cpu_plan(
+            call["dtype"], 3, 2, 4, call["units"], call["layers"], False, True, None, call["isa"], call["threads"]
+        )
+
+
 @pytest.mark.parametrize(("steps", "batch", "inputs"), [(2**50 + 3, 4096, 0), (1, 2**59, 1), (2**20, 2**20, 2**20)])
 def test_sizes_that_overflow(steps: int, batch: int, inputs: int) -> None:
     """Expanded views have any size and take no memory."""

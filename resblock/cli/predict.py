@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -75,6 +76,8 @@ def predict(
     """
     if out is None:
         raise InputError("no directory for the results; give --out DIR")
+    if min_plddt is not None and math.isnan(min_plddt):
+        raise InputError("--min-plddt is nan; give a number from 0 to 100")
     if all_pairs:
         with extra("screen"):
             import pyarrow  # noqa: F401  before the work is done for nothing

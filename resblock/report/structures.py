@@ -57,13 +57,9 @@ def write_scored_structure(path: Path, partner: Partner, best_scores: NDArray[np
 
 def _is_mmcif(partner: Partner) -> bool:
     """Whether the partner came from mmCIF, or has names and numbers that a PDB file's columns cannot hold."""
-    return (
-        partner.format == "mmcif"
-        or len(partner.atom_names) > 99_999
-        or any(
-            len(residue.chain) > 1 or len(residue.name) > 3 or not -999 <= residue.number <= 9999
-            for residue in partner.residues
-        )
+    return partner.format == "mmcif" or any(
+        len(residue.chain) > 1 or len(residue.name) > 3 or not -999 <= residue.number <= 9999
+        for residue in partner.residues
     )
 
 
