@@ -113,7 +113,7 @@ def test_forward_follows_the_equations(device, T, B, inputs, H, L, residual, pre
     arrays = make_arrays(T, B, inputs, H, L, seed=seed % 1000)
     lengths = None
     if T and B and data.draw(st.booleans()):
-        lengths = np.array(data.draw(st.lists(st.integers(1, T), min_size=B, max_size=B)))
+        lengths = np.array(data.draw(st.lists(st.integers(0, T), min_size=B, max_size=B)))
         for b, length in enumerate(lengths):
             arrays["input"][length:, b] = np.nan
     problem = core.Problem(
@@ -239,5 +239,5 @@ def test_arguments_are_checked():
         core.forward(core.Problem(**{**arrays, "c_0": arrays["c_0"].astype(np.float32)}))
     with pytest.raises(ValueError, match="schedule is 'fast', expected one of: batched"):
         core.forward(core.Problem(**arrays, schedule="fast"))
-    with pytest.raises(ValueError, match=r"lengths are in 1\.\.T"):
-        core.forward(core.Problem(**arrays, lengths=np.array([1, 0, 2])))
+    with pytest.raises(ValueError, match=r"lengths are in 0\.\.T"):
+        core.forward(core.Problem(**arrays, lengths=np.array([1, -1, 2])))
