@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from resblock.cli import main
+from resblock.structure import read_partner
 
 # The processes of pytest-xdist begin in the source tree, which would hide the installed package from their children.
 sys.path[:] = [place for place in sys.path if place]
@@ -32,6 +33,17 @@ def cache(tmp_path, monkeypatch):
     directory = tmp_path / "cache"
     monkeypatch.setenv("RESBLOCK_CACHE", str(directory))
     return directory
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads the text of a structure file, under whatever name, as a partner."""
+
+    def read_text(text, name="x.pdb", **options):
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_partner(tmp_path / name, **options)
+
+    return read_text
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,153 @@
+"""What is a residue, and which of several in one place is read, written down by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from structure_texts import NAMES, SEQUENCE, expected, ion, joined, renamed, residues
+from synthetic import helix, mmcif, moved, pdb
+
+# Not residues
+
+
+@pytest.mark.parametrize("record", ["ATOM", "HETATM"])
+@pytest.mark.parametrize("text", [pdb, mmcif])
+def test_calcium_is_no_alpha_carbon(read, record, text):
+    ions = (ion(201, record=record), ion(202, xyz=(40.0, 0.0, 3.5), record=record))
+    partner = read(text(helix(SEQUENCE) + ions))
+    assert residues(partner) == expected()
+    assert partner.left_out == ("2 CA",)
+
+
+def test_caps_are_no_residues_whatever_their_atoms_are_called(read):
+    cap = tuple(replace(a, residue="ACE", number=0, record="HETATM") for a in helix("G") if a.name in ("CA", "C", "O"))
+    here = moved(cap, shift=(-2.0, 1.0, 0.0))
+    partner = read(pdb(here + helix(SEQUENCE)))
+    assert residues(partner) == expected()
+    assert partner.left_out == ("1 ACE",)
+
+
+def test_a_residue_without_alpha_carbon_is_said(read):
+    atoms = tuple(a for a in helix(SEQUENCE) if (a.number, a.name) != (5, "CA"))
+    partner = read(pdb(atoms))
+    assert residues(partner) == [line for line in expected() if "TYR" not in line]
+    assert partner.left_out == ("residue A 5 TYR (no alpha carbon)",)
+    assert partner.linked.tolist() == [False, True, True, True, False, *[True] * 6]
+
+
+@pytest.mark.parametrize("numbers", [(5, 6), (5, 5)])
+def test_waters_whose_numbers_wrap_around_stand_for_no_residue(read, numbers):
+    waters = tuple(
+        replace(ion(number, "O"), residue="SOL", xyz=(30.0 + 4 * k, 0.0, 0.0), record="ATOM")
+        for k, number in enumerate(numbers)
+    )
+    partner = read(pdb(helix(SEQUENCE) + waters))
+    assert residues(partner) == expected()
+    assert partner.left_out == ("2 waters",)
+
+
+@pytest.mark.parametrize("damage", [(22, 26, "****"), (30, 38, "********"), (54, 60, "   nan")])
+def test_what_a_damaged_water_says_does_not_matter(read, damage):
+    start, stop, word = damage
+    water = joined(pdb((replace(ion(301, "O"), residue="TIP3", name="OH2"),)))
+    partner = read(joined(pdb(helix(SEQUENCE))) + "\n" + water[:start] + word + water[stop:])
+    assert residues(partner) == expected()
+    assert partner.left_out == ("1 waters",)
+
+
+def test_ions_of_one_number_are_counted(read):
+    ions = tuple(replace(ion(1, "NA", (30.0 + 4 * k, 0.0, 0.0)), record="ATOM", chain=" ") for k in range(30))
+    assert read(pdb(helix(SEQUENCE) + ions)).left_out == ("30 NA",)
+
+
+# Modified residues, alternatives and point mutations
+
+
+@pytest.mark.parametrize("name", ["MSE", "MLY", "SEP", "DAL", "DVA"])
+def test_a_modified_residue_behind_the_chain_is_read_in_its_place(read, name):
+    atoms = renamed(helix(SEQUENCE), 6, name, record="HETATM")
+    behind = joined(pdb(tuple(a for a in atoms if a.number != 6))) + "\nTER\n"
+    partner = read(behind + joined(pdb(tuple(a for a in atoms if a.number == 6))))
+    assert residues(partner) == expected(names=[name if n == "ILE" else n for n in NAMES])
+    assert partner.linked.tolist() == [False, *[True] * 11]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+@pytest.mark.parametrize(("first", "second", "read_as"), [(0.7, 0.3, "CYS"), (0.3, 0.7, "CSO"), (0.5, 0.5, "CYS")])
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_of_two_kinds_of_residue_the_likelier_is_read(read, shift, first, second, read_as, interleaved):
+    base = helix("MKTACIAKQRQW")
+    one = tuple(replace(a, alternative="A", occupancy=first) for a in base if a.number == 5)
+    other = tuple(
+        replace(a, residue="CSO", alternative="B", occupancy=second, record="HETATM",
+                xyz=(a.xyz[0] + shift, a.xyz[1], a.xyz[2])) for a in one
+    )  # fmt: skip
+    both = [a for pair in zip(one, other, strict=True) for a in pair] if interleaved else [*one, *other]
+    atoms = (*(a for a in base if a.number < 5), *both, *(a for a in base if a.number > 5))
+    for text in (pdb, mmcif):
+        partner = read(text(atoms))
+        assert residues(partner) == expected(names=[read_as if n == "TYR" else n for n in NAMES])
+        assert partner.linked.tolist() == [False, *[True] * 11]
+
+
+def test_the_likelier_kind_is_that_of_the_backbone_not_of_more_atoms(read):
+    base = helix("MKTAGIAKQRQW")
+    small = tuple(replace(a, alternative="A", occupancy=0.6) for a in base if a.number == 5)
+    large = tuple(replace(a, alternative="B", occupancy=0.4) for a in helix(SEQUENCE) if a.number == 5)
+    atoms = (*(a for a in base if a.number < 5), *large, *small, *(a for a in base if a.number > 5))
+    assert residues(read(pdb(atoms)))[4] == "A 5 GLY"
+
+
+def test_a_place_without_a_label_is_read_where_it_is_the_likelier(read):
+    base = helix(SEQUENCE)
+    own = [a for a in base if a.number == 5]
+    first = [replace(a, occupancy=0.7) for a in own]
+    second = [replace(a, alternative="B", occupancy=0.3, xyz=tuple(x + 0.4 for x in a.xyz)) for a in own]
+    both = [a for pair in zip(first, second, strict=True) for a in pair]
+    partner = read(pdb((*(a for a in base if a.number < 5), *both, *(a for a in base if a.number > 5))))
+    np.testing.assert_array_equal(partner.coordinates, read(pdb(base)).coordinates)
+    swapped = [replace(a, occupancy=1.0 - a.occupancy) for a in both]
+    partner = read(pdb((*(a for a in base if a.number < 5), *swapped, *(a for a in base if a.number > 5))))
+    assert not np.array_equal(partner.coordinates, read(pdb(base)).coordinates)
+
+
+def test_atoms_that_two_kinds_of_residue_share_belong_to_either(read):
+    """N, C and O stand once, under the name of the less likely residue."""
+    base = helix("MKTAVIAKQRQW")
+    own = [a for a in base if a.number == 5]
+    shared = [a for a in own if a.name in ("N", "C", "O")]
+    rest = [a for a in own if a.name not in ("N", "C", "O")]
+    valine = [replace(a, alternative="A", occupancy=0.3) for a in rest]
+    alanine = [replace(a, residue="ALA", alternative="B", occupancy=0.7) for a in rest if a.name in ("CA", "CB")]
+    atoms = (*(a for a in base if a.number < 5), *shared, *valine, *alanine, *(a for a in base if a.number > 5))
+    partner = read(pdb(atoms))
+    assert residues(partner)[4] == "A 5 ALA"
+    names = [name for name, k in zip(partner.atom_names, partner.atom_residue, strict=True) if k == 4]
+    assert sorted(names) == ["C", "CA", "CB", "N", "O"]
+    assert partner.linked.tolist() == [False, *[True] * 11]
+
+
+def test_one_conformer_is_read_where_occupancies_cross(read):
+    """The backbone of A is likelier, and so A's side chain is read although B's is likelier."""
+    base = helix(SEQUENCE)
+    own = [a for a in base if a.number == 5]
+    backbone = {"N", "CA", "C", "O"}
+    first = [replace(a, alternative="A", occupancy=0.7 if a.name in backbone else 0.4) for a in own]
+    second = [
+        replace(a, alternative="B", occupancy=0.3 if a.name in backbone else 0.6, xyz=tuple(x + 0.4 for x in a.xyz))
+        for a in own
+    ]
+    both = [a for pair in zip(first, second, strict=True) for a in pair]
+    partner = read(pdb((*(a for a in base if a.number < 5), *both, *(a for a in base if a.number > 5))))
+    np.testing.assert_array_equal(partner.coordinates, read(pdb(base)).coordinates)
+
+
+def test_two_places_without_a_label_are_one_atom_in_the_likelier(read):
+    base = helix(SEQUENCE)
+    at = next(k for k, a in enumerate(base) if (a.number, a.name) == (5, "CB"))
+    here = replace(base[at], occupancy=0.4)
+    there = replace(base[at], occupancy=0.6, xyz=tuple(x + 0.5 for x in base[at].xyz))
+    partner = read(pdb((*base[:at], here, there, *base[at + 1 :])))
+    assert residues(partner) == expected()
+    assert partner.coordinates[at].tolist() == pytest.approx(there.xyz)
+    assert partner.left_out == ("1 second places of atoms",)
