@@ -29,7 +29,7 @@ FIELDS = [(0, 6), (6, 11), (12, 16), (16, 17), (17, 20), (20, 22), (22, 26), (26
           (54, 60), (60, 66), (72, 76), (76, 78), (78, 80)]  # fmt: skip
 RECORDS = st.sampled_from(
     ["TER", "END", "MODEL        1", "MODEL        x", "MODEL", "ENDMDL", "REMARK 350", "SEQRES", "HEADER", "ATOM",
-     "HETATM", "SEQRES   1 A   99  MET LYS XXX", "TITLE     ALPHAFOLD", "ANISOU", "CONECT    1    2", "\t", "data_x",
+     "HETATM", "SEQRES   1 A   99  MET LYS ZZZ", "TITLE     ALPHAFOLD", "ANISOU", "CONECT    1    2", "\t", "data_x",
      "\r"]
 )  # fmt: skip
 ENCODINGS = (*["utf-8"] * 12, "latin-1", "utf-8-sig", "utf-16", "utf-32", "cp1252")
@@ -55,6 +55,16 @@ def atoms(draw):
     return tuple(replace(a, xyz=tuple(x * s for x, s in zip(a.xyz, squeeze, strict=True))) for a in made)
 
 
+def change_lines(draw, lines, kind, at, most):
+    """Leave lines out, write some twice, or cut one off: up to so many lines or letters."""
+    if kind == "delete":
+        del lines[at : at + draw(st.integers(1, most["delete"]))]
+    elif kind == "double":
+        lines[at:at] = lines[at : at + draw(st.integers(1, most["double"]))]
+    else:
+        lines[at] = lines[at][: draw(st.integers(0, most["cut"]))]
+
+
 @st.composite
 def changed_pdb(draw):
     """A PDB text of which fields, lines and records were changed."""
@@ -74,12 +84,8 @@ def changed_pdb(draw):
             lines = [line.ljust(80)[:start] + word + line.ljust(80)[stop:] for line in lines]
         elif kind == "record":
             lines.insert(at, draw(RECORDS))
-        elif kind == "delete":
-            del lines[at : at + draw(st.integers(1, 30))]
-        elif kind == "double":
-            lines[at:at] = lines[at : at + draw(st.integers(1, 200))]
-        elif kind == "cut":
-            lines[at] = lines[at][: draw(st.integers(0, 80))]
+        elif kind in ("delete", "double", "cut"):
+            change_lines(draw, lines, kind, at, {"delete": 30, "double": 200, "cut": 80})
         elif kind == "models":
             lines = ["MODEL        1", *lines, "ENDMDL", "MODEL        2", *lines, "ENDMDL"]
         else:
@@ -114,12 +120,8 @@ def changed_mmcif(draw):
             lines.insert(
                 at, draw(st.one_of(WORDS, st.sampled_from([";", "loop_", "data_other", "save_x", "#", "_a.b c"])))
             )
-        elif kind == "delete":
-            del lines[at : at + draw(st.integers(1, 20))]
-        elif kind == "double":
-            lines[at:at] = lines[at : at + draw(st.integers(1, 100))]
-        elif kind == "cut":
-            lines[at] = lines[at][: draw(st.integers(0, 60))]
+        elif kind in ("delete", "double", "cut"):
+            change_lines(draw, lines, kind, at, {"delete": 20, "double": 100, "cut": 60})
         elif kind == "tag":
             lines = [line.replace("auth_", draw(st.sampled_from(["label_", "x_", ""]))) for line in lines]
         else:

@@ -62,7 +62,7 @@ def test_models_have_the_numbers_that_the_file_gives_them(read):
     base = helix(SEQUENCE)
     bent = tuple(replace(a, xyz=(a.xyz[0], a.xyz[1], a.xyz[2] * 1.2)) for a in base)
     text = frames(base, bent).replace("MODEL        1", "MODEL        3").replace("MODEL        2", "MODEL        7")
-    assert read(text, model=7).remarks == ("model 7 of 2",)
+    assert read(text, model=7).remarks == ("model 7, one of 2",)
     np.testing.assert_array_equal(read(text, model=7).coordinates, read(pdb(bent)).coordinates)
     with pytest.raises(InputError, match="no model 1; there are 3, 7"):
         read(text, model=1)

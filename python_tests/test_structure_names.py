@@ -51,6 +51,17 @@ def test_segments_name_chains_that_have_no_name(read):
     assert partner.remarks[1:] == ("chains are named by segments (columns 73-76)",)
 
 
+def test_the_entrys_name_is_no_segment_whatever_waters_there_are(read):
+    """Old files have the entry's name in columns 73-76 and the line's number behind it."""
+    protein = joined(pdb(tuple(replace(a, chain=" ") for a in helix("MKTAYI")))).splitlines()
+    waters = [
+        line for k in range(100)
+        for line in joined(pdb((replace(ion(k, "O", (30.0 + k, 0.0, 0.0)), residue="HOH", chain=" "),))).splitlines()
+    ]  # fmt: skip
+    lines = [f"{line[:72]}1ABC{k:4d}" for k, line in enumerate(protein + waters)]
+    assert read("\n".join(lines)).chains == ("",)
+
+
 def test_chain_names_of_two_letters(read):
     text = joined(pdb(helix("MKTAYIAHQRQW")), pdb(moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0), chain="B")))
     partner = read("\n".join(line[:20] + "A" + line[21:] for line in text.splitlines()))
@@ -153,3 +164,6 @@ def test_a_modified_residue_that_nothing_holds_is_a_ligand(read, ter):
     partner = read(joined(pdb(helix(SEQUENCE))) + "\n" + ter + free)
     assert residues(partner) == expected()
     assert partner.left_out == ("1 DAL",)
+    other = joined(pdb(moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0), chain="B")))
+    partner = read(other + "\nTER\n" + joined(pdb(helix(SEQUENCE))) + "\n" + ter + free)
+    assert partner.left_out == ("1 DAL",), "the other chain's TER says nothing of this one"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from resblock.nn.lengths import as_lengths, valid_steps
+from resblock.nn.lengths import as_lengths
+from resblock.ops import valid_steps
 
 
 class AttentionPooling(nn.Module):

@@ -31,11 +31,6 @@ def as_lengths(lengths: Tensor | Sequence[int], input: Tensor) -> Tensor:
     return given.to(input.device, torch.int64)
 
 
-def valid_steps(lengths: Tensor, steps: int) -> Tensor:
-    """Tell which steps lie within each sequence: bool, shape (T, B)."""
-    return torch.arange(steps, device=lengths.device).unsqueeze(1) < lengths
-
-
 def reversed_in_time(input: Tensor, lengths: Tensor | None) -> Tensor:
     """Reverse the valid steps of each sequence of (T, B, .); what lies past a sequence's length stays there."""
     if lengths is None:

@@ -3,7 +3,7 @@
 `residual_lstm` is the one entry point; `resblock.nn` wraps it in modules. `plan` tells how a call will be run.
 """
 
-from resblock.ops.composite import has_shortcut
+from resblock.ops.composite import has_shortcut, valid_steps
 from resblock.ops.library import has_cuda_kernels, instruction_set, schedules
 from resblock.ops.plans import CallPlan, Plan, plan
 from resblock.ops.residual_lstm import OUTPUT_PEEPHOLES, residual_lstm
@@ -18,4 +18,5 @@ __all__ = [
     "plan",
     "residual_lstm",
     "schedules",
+    "valid_steps",
 ]

@@ -52,11 +52,14 @@ def residual_lstm_composite(tensors: Sequence[Tensor], options: Options) -> tupl
     return output.to(dtype), h_n.to(dtype), c_n.to(dtype)
 
 
-def _valid_steps(input: Tensor, lengths: Tensor | None) -> Tensor | None:
+def valid_steps(lengths: Tensor, steps: int) -> Tensor:
+    """Tell which steps lie within each sequence: bool, shape (T, B)."""
+    return torch.arange(steps, device=lengths.device).unsqueeze(1) < lengths
+
+
+def _valid(input: Tensor, lengths: Tensor | None) -> Tensor | None:
     """(T, B, 1), or None where all are."""
-    if lengths is None:
-        return None
-    return (torch.arange(input.shape[0], device=input.device)[:, None] < lengths)[..., None]
+    return None if lengths is None else valid_steps(lengths, input.shape[0]).unsqueeze(-1)
 
 
 def _dropout_mask(input: Tensor, weight_hh: Tensor, options: Options) -> Tensor | None:
@@ -71,7 +74,7 @@ def _dropout_mask(input: Tensor, weight_hh: Tensor, options: Options) -> Tensor 
 
 def _run_layers(tensors: Sequence[Tensor], options: Options) -> list[_Layer]:
     input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0 = tensors
-    valid, mask = _valid_steps(input, options.lengths), _dropout_mask(input, weight_hh, options)
+    valid, mask = _valid(input, options.lengths), _dropout_mask(input, weight_hh, options)
     x = input if valid is None else torch.where(valid, input, 0)
     layers: list[_Layer] = []
     for layer in range(weight_hh.shape[0]):
@@ -120,7 +123,7 @@ def residual_lstm_backward_composite(
     grads, tensors = ([t.to(arithmetic_type(dtype)) for t in part] for part in (grads, tensors))
     input, weight_ih_first, weight_ih, weight_hh, weight_peephole = tensors[:5]
     grad_output, grad_h_n, grad_c_n = grads
-    valid, mask = _valid_steps(input, options.lengths), _dropout_mask(input, weight_hh, options)
+    valid, mask = _valid(input, options.lengths), _dropout_mask(input, weight_hh, options)
     layers = _run_layers(tensors, options)
     dy = [torch.zeros_like(layer.y) for layer in layers]
     dy[-1] = grad_output if valid is None else torch.where(valid, grad_output, 0)

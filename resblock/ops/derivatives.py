@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from resblock.ops import autograd
-from resblock.ops.arguments import GRADS, TENSORS, BackwardCall, ForwardCall, Options
+from resblock.ops.arguments import GRADS, TENSORS, BackwardCall, ForwardCall, Options, arithmetic_type
 from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
 
 
@@ -51,11 +51,12 @@ def forward_composite(*arguments: Any) -> tuple[Tensor, ...]:
 
 
 def training_composite(*arguments: Any) -> tuple[Tensor, ...]:
-    """Compute `resblock::residual_lstm_training` so, but for what is saved, which is empty.
+    """Compute `resblock::residual_lstm_training` in plain torch operations, saving nothing.
 
-    Its backward pass is one by the composite, too, and reads none; a kernel refuses to.
+    The composite's backward pass computes everything anew; a kernel refuses what is empty.
     """
-    return *forward_composite(*arguments), arguments[0].new_empty(0)
+    nothing = arguments[0].new_empty(0, dtype=arithmetic_type(arguments[0].dtype))
+    return *forward_composite(*arguments), nothing
 
 
 def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

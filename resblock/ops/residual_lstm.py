@@ -81,8 +81,6 @@ def residual_lstm(
         message names the argument.
     ValueError
         If `output_peephole` is neither word, or the schedule is unknown or does not take the call.
-    NotImplementedError
-        For a level of `torch.autograd.forward_ad` inside `torch.compile`, where `torch.func.jvp` serves.
 
     Notes
     -----
@@ -108,11 +106,7 @@ def residual_lstm(
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
-    # A compiled graph enters such a level where the operator's kernels cannot see it.
-    compiled_in_level = forward_ad._current_level >= 0 and torch.compiler.is_compiling()
-    if compiled_in_level and not torch._C._are_functorch_transforms_active():
-        raise NotImplementedError("residual_lstm: forward_ad inside torch.compile; use torch.func.jvp there")
-    output, h_n, c_n = torch.ops.resblock.residual_lstm.default(
+    arguments = (
         input,
         weight_ih_first,
         weight_ih,
@@ -129,6 +123,12 @@ def residual_lstm(
         schedule,
         checkpoint_chunks,
     )
+    # A compiled graph enters such a level where the operator's kernels cannot see it.
+    in_level = forward_ad._current_level >= 0 and torch.compiler.is_compiling()
+    if in_level and not torch._C._are_functorch_transforms_active():
+        output, h_n, c_n = derivatives.forward_composite(*arguments)
+    else:
+        output, h_n, c_n = torch.ops.resblock.residual_lstm.default(*arguments)
     return output, h_n, c_n
 
 

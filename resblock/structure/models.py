@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -34,12 +34,18 @@ def choose_model(file: StructureFile, wanted: int | None = None) -> tuple[AtomTa
     if wanted is not None and wanted not in numbers:
         raise InputError(f"{file.path}: no model {wanted}; there are {', '.join(map(str, numbers))}")
     if len(numbers) == 1:
-        return file.atoms, f"model {numbers[0]} of 1"
+        return file.atoms, _which(numbers[0], numbers)
     models = [file.atoms[file.atoms.model == number] for number in numbers]
     if wanted is None and all(_is_copy(models[0], other) for other in models[1:]):
         return _assembly(models), f"models {numbers[0]} to {numbers[-1]} are copies in other places: one assembly"
     chosen = numbers.index(wanted) if wanted is not None else 0
-    return models[chosen], f"model {numbers[chosen]} of {len(numbers)}"
+    return models[chosen], _which(numbers[chosen], numbers)
+
+
+def _which(number: int, numbers: Sequence[int]) -> str:
+    """Which model of how many; by its number where that is not its place."""
+    counted = number == numbers.index(number) + 1
+    return f"model {number} of {len(numbers)}" if counted else f"model {number}, one of {len(numbers)}"
 
 
 def _is_copy(first: AtomTable, other: AtomTable) -> bool:

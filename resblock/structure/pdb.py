@@ -32,13 +32,12 @@ _LAST_DECIMAL: Final = 9999
 
 
 class _Lines(NamedTuple):
-    """Atom records: their text, place in the file, model, and whether they come before their chain's TER."""
+    """Atom records: their text, place in the file, model, and whether they come before a TER of their chain."""
 
     text: list[str]
     line: list[int]
     model: list[int]
     polymer: list[bool]
-    remarks: list[str]
 
 
 def read_pdb(path: str, text: str) -> StructureFile:
@@ -77,16 +76,14 @@ def read_pdb(path: str, text: str) -> StructureFile:
         b_factor=_optional(path, lines, letters, "B-factor", _B_FACTOR, 0.0),
         xyz=np.column_stack([_coordinates(path, lines, letters, axis, place) for axis, place in _AXES.items()]),
     )
-    remarks = [*lines.remarks, *(["chains are named by segments (columns 73-76)"] if by_segment else [])]
-    return StructureFile(
-        path, "pdb", atoms, _sequences(text), _is_predicted(text), tuple(remarks), assemblies_of_pdb(text)
-    )
+    remarks = ("chains are named by segments (columns 73-76)",) if by_segment else ()
+    return StructureFile(path, "pdb", atoms, _sequences(text), _is_predicted(text), remarks, assemblies_of_pdb(text))
 
 
 def _atom_lines(path: str, text: str) -> _Lines:
-    lines = _Lines([], [], [], [], [])
+    lines = _Lines([], [], [], [])
     model, models, ended = 1, set[int](), set[str]()
-    seen: set[str] = set()
+    seen, with_ter = set[str](), set[str]()
     after_end = False
     for number, line in enumerate(text.splitlines(), start=1):
         record = _RECORD.match(line)
@@ -103,6 +100,7 @@ def _atom_lines(path: str, text: str) -> _Lines:
         elif kind == "TER":
             if lines.text:
                 ended.add(lines.text[-1][20:22])
+                with_ter.add(lines.text[-1][20:22])
         else:
             if len(line) < _AXES["z"].stop:
                 raise InputError(
@@ -119,7 +117,10 @@ def _atom_lines(path: str, text: str) -> _Lines:
             lines.model.append(model)
             models.add(model)
             lines.polymer.append(line[20:22] not in ended)
-    _end_without_ter(lines, text)
+    # Where no TER ends a chain, nothing says of an atom behind it that it is part of the polymer.
+    lines.polymer[:] = [
+        before and line[20:22] in with_ter for before, line in zip(lines.polymer, lines.text, strict=True)
+    ]
     return lines
 
 
@@ -135,12 +136,6 @@ def _plain(line: str) -> str:
     if line[17:20].strip() in WATERS or line[17:21].strip() in WATERS:
         return f"{line[:22]}   0 {'   '}{'   0.000' * 3}{'':26}{line[80:]}"
     return line
-
-
-def _end_without_ter(lines: _Lines, text: str) -> None:
-    """Where no TER ends a chain, nothing says of an atom behind it that it is part of the polymer."""
-    if not re.search(r"^TER", text, re.MULTILINE | re.IGNORECASE):
-        lines.polymer[:] = [False] * len(lines.polymer)
 
 
 def _names_and_chains(
@@ -169,8 +164,9 @@ def _with_segments(
     """Segment names where no residue has a chain name; not the entry's name that old files have there, and a number."""
     known = np.unique(names)[[is_residue_name(name) for name in np.unique(names).tolist()]]
     protein = np.isin(names, known)
-    legacy = np.char.isdigit(last).any(axis=1).mean() > 0.5
-    if (chains[protein] != "").any() or (segments[protein] == "").all() or legacy:
+    if (chains[protein] != "").any() or (segments[protein] == "").all():
+        return chains, False
+    if np.char.isdigit(last[protein]).any(axis=1).mean() > 0.5:
         return chains, False
     return np.where(chains == "", segments, chains), True
 
