@@ -11,6 +11,7 @@ beside the table (.jsonl), line by line: the same command goes on where it was i
 import argparse
 import ast
 import importlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -84,10 +85,25 @@ def _silent(path):
     """First and last position of annotations, messages, what is raised, and assurances."""
     parts = []
     for node in ast.walk(ast.parse(Path(path).read_text())):
-        parts += [getattr(node, "annotation", None), getattr(node, "returns", None)]
-        parts += [node] if isinstance(node, (ast.Raise, ast.JoinedStr)) else []
+        parts += [getattr(node, "annotation", None), getattr(node, "returns", None), *_only_for_messages(node)]
+        parts += [node] if isinstance(node, ast.JoinedStr) else []
         parts += [node.value] if isinstance(node, ast.keyword) and node.arg in ASSURANCES else []
     return [((p.lineno, p.col_offset), (p.end_lineno, p.end_col_offset)) for p in parts if p is not None]
+
+
+def _only_for_messages(node):
+    """What a block ends with if that raises or returns an error, and the assignments with nothing between."""
+    for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+        if isinstance(block, list) and block and _makes_error(block[-1]):
+            yield block[-1]
+            yield from itertools.takewhile(lambda one: isinstance(one, ast.Assign), reversed(block[:-1]))
+
+
+def _makes_error(statement):
+    if not isinstance(statement, ast.Return):
+        return isinstance(statement, ast.Raise)
+    made = getattr(statement.value, "func", None)
+    return isinstance(made, ast.Name) and made.id == "InputError"
 
 
 def tests_of(path, table):

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from resblock.errors import InputError
 from resblock.models import Drawing
 from resblock.models.examples import pair_weights
-from resblock.models.windows import WindowExamples, windows_around
+from resblock.models.windows import WindowExamples, WindowModelConfig, windows_around
 from resblock.pairs.selection import Closest
 from resblock.structure.scales import NEUTRAL_PKA
 
@@ -25,6 +25,28 @@ ROUNDING = 1e-6
 @pytest.fixture
 def complexes():
     return [made_complex(seed, f"D{seed}", (30, 21)) for seed in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("hidden_size", (1, 64), (0, -1)),
+        ("num_layers", (1, 60), (0, -1)),
+        ("input_dropout", (0.0, 0.999), (1.0, -0.001)),
+        ("dropout", (0.0, 0.999), (1.0, -0.001)),
+        ("output_peephole", ("current", "previous"), ("next",)),
+        ("window", (1, 3, 5), (-1, 0, 2)),
+        ("closest_per_positive", (0.001,), (0.0, -1.0)),
+        ("negatives_per_positive", (0.001,), (0.0, -1.0)),
+        ("positive_weight", (0.0, 0.999), (1.0, -0.001)),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(name, allowed, refused):
+    for value in allowed:
+        WindowModelConfig(**{name: value}).check()
+    for value in refused:
+        with pytest.raises(InputError, match=f"^model.{name} is {value}; it must be "):
+            WindowModelConfig(**{name: value}).check()
 
 
 def slow_window(model, first, second, i, j):
