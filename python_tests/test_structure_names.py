@@ -59,7 +59,9 @@ def test_the_entrys_name_is_no_segment_whatever_waters_there_are(read):
         for line in joined(pdb((replace(ion(k, "O", (30.0 + k, 0.0, 0.0)), residue="HOH", chain=" "),))).splitlines()
     ]  # fmt: skip
     lines = [f"{line[:72]}1ABC{k:4d}" for k, line in enumerate(protein + waters)]
-    assert read("\n".join(lines)).chains == ("",)
+    partner = read("\n".join(lines))
+    assert partner.chains == ("",)
+    assert partner.remarks == ("model 1 of 1",)
 
 
 def test_chain_names_of_two_letters(read):
@@ -155,6 +157,16 @@ def test_a_chromophore_inside_a_chain_is_said_to_be_left_out(read):
     assert residues(partner) == [line for line in expected() if int(line.split()[1]) not in (5, 6, 7)]
     assert partner.left_out == ("1 CRO",)
     assert partner.linked.tolist() == [False, True, True, True, False, True, True, True, True]
+
+
+def test_a_modified_residue_before_the_end_of_its_chain_is_part_of_it(read):
+    """Between two gaps nothing is bonded to it; TER says that it belongs to the polymer."""
+    atoms = renamed(tuple(a for a in helix(SEQUENCE) if a.number not in (5, 7)), 6, "DAL", record="HETATM")
+    kept = [line.replace("ILE", "DAL") for line in expected() if line.split()[1] not in ("5", "7")]
+    partner = read(joined(pdb(atoms)) + "\nTER\n")
+    assert residues(partner) == kept
+    assert partner.left_out == ()
+    assert read(joined(pdb(atoms)) + "\n").left_out == ("1 DAL",)
 
 
 @pytest.mark.parametrize("ter", ["", "TER\n"])

@@ -50,9 +50,12 @@ def test_waters_whose_numbers_wrap_around_stand_for_no_residue(read, numbers):
 
 
 @pytest.mark.parametrize("damage", [(22, 26, "****"), (30, 38, "********"), (54, 60, "   nan")])
-def test_what_a_damaged_water_says_does_not_matter(read, damage):
+@pytest.mark.parametrize("columns", ["TIP3A", " SOLA", "HOH A", "HOHWA"])
+def test_what_a_damaged_water_says_does_not_matter(read, damage, columns):
+    """Columns 18-22: a name of four letters, one set to the right, and one of three before a chain of one or two."""
     start, stop, word = damage
-    water = joined(pdb((replace(ion(301, "O"), residue="TIP3", name="OH2"),)))
+    water = joined(pdb((replace(ion(301, "O"), residue="HOH", name="OH2"),)))
+    water = water[:17] + columns + water[22:]
     partner = read(joined(pdb(helix(SEQUENCE))) + "\n" + water[:start] + word + water[stop:])
     assert residues(partner) == expected()
     assert partner.left_out == ("1 waters",)
