@@ -9,7 +9,7 @@ import pytest
 from Bio.PDB.binary_cif import BinaryCIFParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import helix, mmcif
+from synthetic import helix, mmcif, moved
 
 from resblock.errors import InputError
 from resblock.structure import bcif as reader
@@ -238,6 +238,22 @@ def test_a_string_may_be_absent_and_a_value_masked(tmp_path):
     columns(whole)["pdbx_PDB_ins_code"].update(data=codes, mask=mask)
     partner = read(tmp_path, msgpack.packb(whole))
     assert [r.label for r in partner.residues] == ["1", "2X", "3X", "4X", "5", "6", *(f"{k}X" for k in range(7, 13))]
+
+
+def test_a_run_may_be_empty(tmp_path):
+    whole = msgpack.unpackb(bcif(helix(SEQUENCE)))
+    columns(whole)["pdbx_PDB_model_num"].update(data=runs([7, 0, 3, ATOMS], ATOMS))
+    assert read(tmp_path, msgpack.packb(whole)).remarks == ("model 3, one of 1",)
+
+
+@pytest.mark.parametrize("dtype", CODES)
+def test_numbers_of_every_type_are_read(tmp_path, dtype):
+    """Places in quarters of an Angstrom, of which a byte holds 128 or 256."""
+    atoms = moved(helix(SEQUENCE), shift=(30.0, 30.0, 30.0)) if dtype[1] == "u" else helix(SEQUENCE)
+    quarters = {"kind": "FixedPoint", "factor": 4, "srcType": 33}
+    places = 4.0 * np.array([a.xyz for a in atoms])
+    partner = read(tmp_path, bcif(atoms, places=lambda x: then(raw(np.round(4.0 * np.array(x)), dtype), quarters)))
+    np.testing.assert_array_equal(partner.coordinates, np.round(places) / 4.0)
 
 
 def test_half_a_file_is_refused(tmp_path):

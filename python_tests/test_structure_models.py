@@ -68,6 +68,16 @@ def test_models_have_the_numbers_that_the_file_gives_them(read):
         read(text, model=1)
 
 
+def test_models_without_numbers_are_counted(read):
+    base = helix(SEQUENCE)
+    bent = tuple(replace(a, xyz=(a.xyz[0], a.xyz[1], a.xyz[2] * 1.2)) for a in base)
+    for written in ("", "A"):
+        text = frames(base, bent).replace("MODEL        1", f"MODEL {written}").replace("MODEL        2", "MODEL")
+        np.testing.assert_array_equal(read(text, model=2).coordinates, read(pdb(bent)).coordinates)
+        with pytest.raises(InputError, match="no model 3; there are 1, 2"):
+            read(text, model=3)
+
+
 def test_copies_may_differ_in_their_waters(read):
     base = helix(SEQUENCE)
     turned = moved(base, rotation=np.diag([-1.0, -1.0, 1.0]), shift=(0.0, 25.0, 0.0))
