@@ -32,6 +32,7 @@ def complexes(tmp_path):
     write_complex(directory / "BAD")
     (directory / "BAD" / "ligand_bound.pdb").write_text("nothing\n")
     (directory / "index.tsv").write_text("code\n")
+    (directory / "pictures").mkdir()
     return directory
 
 

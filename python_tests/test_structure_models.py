@@ -43,7 +43,10 @@ def test_of_conformers_the_first_is_read(read, text):
 
 def test_end_between_chains_ends_no_model(read):
     second = moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0), chain="B")
-    partner = read(f"{joined(pdb(helix(SEQUENCE)))}\nEND\n{joined(pdb(second))}\nEND\n")
+    # An atom that is written twice begins no model either.
+    at = next(k for k, a in enumerate(second) if (a.number, a.name) == (3, "CB"))
+    twice = (*second[: at + 1], replace(second[at], occupancy=0.5), *second[at + 1 :])
+    partner = read(f"{joined(pdb(helix(SEQUENCE)))}\nEND\n{joined(pdb(twice))}\nEND\n")
     assert partner.chains == ("A", "B")
     assert partner.remarks == ("model 1 of 1",)
 

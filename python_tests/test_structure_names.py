@@ -165,8 +165,9 @@ def test_a_modified_residue_before_the_end_of_its_chain_is_part_of_it(read, name
     """Between two gaps nothing is bonded to it; TER says that it belongs to the polymer."""
     atoms = renamed(tuple(a for a in helix(SEQUENCE) if a.number not in (5, 7)), 6, name, record="HETATM")
     kept = [line.replace("ILE", name) for line in expected() if line.split()[1] not in ("5", "7")]
-    partner = read(joined(pdb(atoms)) + "\nTER\n")
-    assert residues(partner) == kept
+    other = joined(pdb(moved(helix("GG"), shift=(0.0, 20.0, 0.0), chain="B")))
+    partner = read(other + "\nTER\n" + joined(pdb(atoms)) + "\nTER\n")
+    assert residues(partner) == ["B 1 GLY", "B 2 GLY", *kept]
     assert partner.left_out == ()
     assert read(joined(pdb(atoms)) + "\n").left_out == (f"1 {name}",)
 
