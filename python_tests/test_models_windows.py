@@ -1,5 +1,6 @@
 """The paper's model: its windows, the pairs it is trained on, and the mean over both orders."""
 
+import dataclasses
 import subprocess
 import sys
 import textwrap
@@ -187,6 +188,14 @@ def test_positives_only_are_refused(complexes):
     model = made_model("windows", complexes[0], selection="random", negatives_per_positive=0.01)
     with pytest.raises(InputError, match=r"every training pair is positive; raise model\.negatives_per_positive"):
         WindowExamples(model, complexes, Drawing(16))
+
+
+def test_without_a_positive_there_is_nothing_to_train_on(complexes):
+    untouched = [dataclasses.replace(one, contact_area=np.zeros_like(one.contact_area)) for one in complexes]
+    model = made_model("windows", complexes[0], positive_weight=0.0)
+    for these, share in ((untouched, 0.0), (complexes, None)):
+        training = WindowExamples(model, these, Drawing(16))
+        assert (training.batches == 0) == (training.positive_share == 0.0) == (share == 0.0)
 
 
 def test_memory_of_a_large_complex_stays_small():

@@ -211,6 +211,7 @@ def test_what_is_damaged_is_refused(tmp_path, change, reason):
 
 def test_as_much_is_read_as_the_limit_allows(tmp_path, monkeypatch):
     """Rows, runs, and strings of 64 bytes a row."""
+    assert MAX_ROWS == 5_000_000
     monkeypatch.setattr(reader, "MAX_ROWS", ATOMS)
     whole = msgpack.unpackb(bcif(helix(SEQUENCE)))
     columns(whole)["label_asym_id"].update(data=strings(["A" * 16] * ATOMS))
