@@ -50,6 +50,7 @@ def test_segments_name_chains_that_have_no_name(read, names):
     partner = read("\n".join(lines))
     second = expected(names[1], ["MET", "LYS", "TRP", "TYR", "ASP", "ALA"])
     assert residues(partner) == expected(names[0], ["MSE", *NAMES[1:]]) + second
+    assert partner.left_out == ()
     assert partner.remarks[1:] == ("chains are named by segments (columns 73-76)",)
 
 
