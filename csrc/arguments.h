@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/cpu/block_cache.h"
+#include "core/cpu/longest_first.h"
 #include "core/plan.h"
 #include "require.h"
 
@@ -105,6 +107,7 @@ struct Arguments {
   std::optional<std::string> schedule;
   Sizes size;
   Options options;
+  std::shared_ptr<const cpu::LongestFirst> ragged;  // where lengths are on a CPU and some sequence ends early
 
   void check(const char* name, const Tensor& t, const Shape& shape) const {
     RESBLOCK_REQUIRE(shape_of(t) == shape, "residual_lstm: ", name, " has shape ", text(shape_of(t)), ", expected ",
@@ -184,6 +187,20 @@ struct Arguments {
     options = {dropout_p, seed, residual, output_peephole_previous};
   }
 
+  void order_sequences() {
+    ragged.reset();
+    if (!lengths || lengths->is_cuda()) return;
+    const int64_t* length = lengths->const_data_ptr<int64_t>();
+    const int64_t end = options.first_step + size.T;
+    if (std::any_of(length, length + size.B, [=](int64_t steps) { return steps < end; }))
+      ragged = std::make_shared<const cpu::LongestFirst>(length, size.B, options.first_step, size.T);
+  }
+
+  const int64_t* lengths_in_order() const {
+    if (!lengths || !lengths->is_cuda()) return ragged ? ragged->lengths() : nullptr;
+    return lengths->const_data_ptr<int64_t>();
+  }
+
   Arguments(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole,
             Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p,
             std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
@@ -203,6 +220,7 @@ struct Arguments {
     check_tensors();
     check_lengths();
     check_options(dropout_p, residual, output_peephole_previous);
+    order_sequences();
   }
 
   // Memory on the input's device. What is large on a CPU comes from the block cache, and is given back when the tensor
@@ -228,7 +246,8 @@ struct Arguments {
 
   template <class Schedule, size_t count>
   Request<Schedule> request(const char* const (&schedule_names)[count]) const {
-    return {size, options.dropout > 0, find_schedule<Schedule>(schedule, schedule_names)};
+    return {size, options.dropout > 0, find_schedule<Schedule>(schedule, schedule_names), lengths_in_order(),
+            options.first_step};
   }
 
   ScalarType arithmetic_type() const {
@@ -264,14 +283,16 @@ S* write_if_any(const Tensor& t) {
 
 template <class S>
 Inputs<S> inputs(const Arguments& a) {
-  return {a.size,
-          a.options,
-          read<S>(a.input),
-          {read<S>(a.weight_ih_first), read<S>(a.weight_ih), read<S>(a.weight_hh), read<S>(a.weight_peephole),
-           read<S>(a.bias)},
-          read_state<S>(a.h_0),
-          read_state<S>(a.c_0),
-          a.lengths ? a.lengths->const_data_ptr<int64_t>() : nullptr};
+  Inputs<S> p = {a.size,
+                 a.options,
+                 read<S>(a.input),
+                 {read<S>(a.weight_ih_first), read<S>(a.weight_ih), read<S>(a.weight_hh), read<S>(a.weight_peephole),
+                  read<S>(a.bias)},
+                 read_state<S>(a.h_0),
+                 read_state<S>(a.c_0),
+                 a.lengths_in_order()};
+  if (a.ragged) a.ragged->apply(p);
+  return p;
 }
 
 // Calls body with a value of the storage type, which is one of the half types only where `stores_halves`.

@@ -33,11 +33,12 @@ class ForwardCall(NamedTuple):
     tensors: tuple[Tensor, ...]
     options: Options
     checkpoint_chunks: int
+    full_saved: bool  # the saved activations have the size of those of a full batch, whatever the lengths
 
     @classmethod
     def of(cls, arguments: tuple[Any, ...]) -> ForwardCall:
         """Name them."""
-        return cls(arguments[:TENSORS], Options(*arguments[TENSORS:-1]), arguments[-1])
+        return cls(arguments[:TENSORS], Options(*arguments[TENSORS:-2]), *arguments[-2:])
 
 
 class BackwardCall(NamedTuple):
@@ -47,20 +48,19 @@ class BackwardCall(NamedTuple):
     tensors: tuple[Tensor, ...]
     options: Options
     saved: Tensor
-    input_wanted: bool
-    states_wanted: bool
+    wanted_bits: int
 
     @classmethod
     def of(cls, arguments: tuple[Any, ...]) -> BackwardCall:
         """Name them."""
         tensors_end = GRADS + TENSORS
-        options = Options(*arguments[tensors_end:-3])
-        return cls(arguments[:GRADS], arguments[GRADS:tensors_end], options, *arguments[-3:])
+        options = Options(*arguments[tensors_end:-2])
+        return cls(arguments[:GRADS], arguments[GRADS:tensors_end], options, *arguments[-2:])
 
     @property
     def wanted(self) -> list[bool]:
         """Which of the eight gradients are computed; the others are empty."""
-        return [self.input_wanted, *[True] * 5, self.states_wanted, self.states_wanted]
+        return [bool(self.wanted_bits >> tensor & 1) for tensor in range(TENSORS)]
 
 
 def check_devices(tensors: Iterable[Tensor], options: Options) -> None:

@@ -23,7 +23,7 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     *tensors, lengths, seed, saved = ctx.saved_tensors
     input, state = tensors[0], tensors[7]
-    input_wanted, *_, h_0_wanted, c_0_wanted = ctx.needs_input_grad[:TENSORS]
+    needed = ctx.needs_input_grad[:TENSORS]
     grad_output, grad_h_n, grad_c_n, _ = grads
     zeros = state.new_zeros(()).expand_as(state)
     if grad_output is None:
@@ -35,13 +35,11 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
         *tensors,
         *ctx.options._replace(lengths=lengths, dropout_seed=seed),
         saved,
-        input_wanted,
-        h_0_wanted or c_0_wanted,
+        sum(1 << tensor for tensor, needs in enumerate(needed) if needs),
     )
     gradients = torch.ops.resblock.residual_lstm_backward.default(*arguments)
-    wanted = BackwardCall.of(arguments).wanted
-    given = [gradient if w else None for gradient, w in zip(gradients, wanted, strict=True)]
-    return (*given, *[None] * len(Options._fields), None)
+    given = [gradient if needs else None for gradient, needs in zip(gradients, needed, strict=True)]
+    return (*given, *[None] * len(Options._fields), None, None)
 
 
 def forward_composite(*arguments: Any) -> tuple[Tensor, ...]:
@@ -77,7 +75,7 @@ def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]
 
     pull_back = torch.func.vjp(wanted_gradients, *tensors)[1]
     second = pull_back([grad for grad, wanted in zip(grads, ctx.wanted, strict=True) if wanted])
-    return (*second, *[None] * len(Options._fields), None, None, None)
+    return (*second, *[None] * len(Options._fields), None, None)
 
 
 def backward_composite(*arguments: Any) -> tuple[Tensor, ...]:

@@ -122,6 +122,8 @@ def residual_lstm(
         output_peephole == "previous",
         schedule,
         checkpoint_chunks,
+        # Shapes must not follow from values in a graph, nor differ from sample to sample of a vmap.
+        torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active(),
     )
     # A compiled graph enters such a level where the operator's kernels cannot see it.
     in_level = forward_ad._current_level >= 0 and torch.compiler.is_compiling()
@@ -149,7 +151,7 @@ def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
 def _training_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     output, h_n, c_n = _forward_fake(*arguments)
     (steps, batch, units), layers = output.shape, h_n.shape[0]
-    saved: tuple[Any, ...] = (layers * steps * batch * 6 * units,)
+    saved: tuple[Any, ...] = (layers * steps * batch * 6 * units,)  # with lengths, the most
     if chunks := ForwardCall.of(arguments).checkpoint_chunks:
         chunks = torch.sym_max(torch.sym_min(chunks, steps), 1)  # type: ignore[no-untyped-call]
         saved = (chunks - 1, 2, layers, batch, units)

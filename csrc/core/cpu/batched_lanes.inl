@@ -40,17 +40,17 @@ RESBLOCK_INLINE void store_transposed(const V* v, typename V::Scalar* to, int64_
   }
 }
 
-// (used, width) to (width, lanes). Idle lanes become zero.
+// Rows (used, width) to (width, lanes). Lane n has row n, or order[n]. Idle lanes become zero.
 template <class V, class A>
-inline void load_lanes(const A* from, int64_t used, int64_t width, A* to) {
+inline void load_lanes(const A* from, const int64_t* order, int64_t used, int64_t width, A* to) {
   constexpr int W = V::width;
-  const bool one_piece = used == W && width == transposed;
+  const bool one_piece = used == W && width == transposed && !order;
   for (int64_t first = 0; first < width; first += transposed) {
     const int64_t count = width - first < transposed ? width - first : transposed;
     A gathered[W * transposed];
     if (used < W || count < transposed) zero(gathered, W * transposed);
     for (int64_t n = 0; n < used && !one_piece; ++n) {
-      const A* row = from + n * width + first;
+      const A* row = from + (order ? order[n] : n) * width + first;
       if (count == transposed)  // a length the compiler knows
         copy(row, transposed, gathered + n * transposed);
       else
@@ -65,9 +65,10 @@ inline void load_lanes(const A* from, int64_t used, int64_t width, A* to) {
   }
 }
 
-// (width, lanes) to rows of the sequences in use, which begin every `stride` values.
+// (width, lanes) to rows of the sequences in use, which begin every `stride` values; lane n has row n, or order[n].
 template <class V, class A>
-inline void store_lanes(const A* from, int64_t used, int64_t width, A* to, int64_t stride) {
+inline void store_lanes(const A* from, int64_t used, int64_t width, A* to, int64_t stride,
+                        const int64_t* order = nullptr) {
   constexpr int W = V::width;
   for (int64_t first = 0; first < width; first += transposed) {
     const int64_t count = width - first < transposed ? width - first : transposed;
@@ -75,13 +76,14 @@ inline void store_lanes(const A* from, int64_t used, int64_t width, A* to, int64
     RESBLOCK_UNROLL
     for (int k = 0; k < transposed; ++k) v[k] = V::load(from + (first + (k < count ? k : 0)) * W);
     lanes_to_rows(v);
-    if (used == W && count == transposed) {
+    if (used == W && count == transposed && !order) {
       store_transposed(v, to + first, stride);
       continue;
     }
     A rows[W * transposed];
     store_transposed(v, rows, transposed);
-    for (int64_t n = 0; n < used; ++n) copy(rows + n * transposed, count, to + n * stride + first);
+    for (int64_t n = 0; n < used; ++n)
+      copy(rows + n * transposed, count, to + (order ? order[n] : n) * stride + first);
   }
 }
 
