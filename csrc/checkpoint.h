@@ -24,7 +24,9 @@ struct Chunks {
   Shape states_shape() const { return {count - 1, 2, whole.size.L, whole.size.B, whole.size.H}; }
 
   Tensor view(Tensor over_time, int64_t chunk) const {
-    return torch::stable::narrow(over_time, 0, first_step(chunk), steps(chunk));
+    const auto row = [&](int64_t step) { return whole.batch_sizes ? whole.ragged->rows_before(step) : step; };
+    const int64_t first = row(first_step(chunk));
+    return torch::stable::narrow(over_time, 0, first, row(first_step(chunk + 1)) - first);
   }
 
   // The chunk's part of an array over time in the arithmetic type: a view where that is the array's own, else a copy,
@@ -45,7 +47,8 @@ struct Chunks {
     a.options.first_step = first_step(chunk);
     a.h_0 = h_0;
     a.c_0 = c_0;
-    a.order_sequences();
+    if (a.ragged)
+      a.ragged = std::make_shared<const cpu::LongestFirst>(whole.ragged->part(a.options.first_step, a.size.T));
     return a;
   }
 };

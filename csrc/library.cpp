@@ -125,8 +125,9 @@ Tensor checked_saved(const Arguments& a, const Tensor& saved, const Shape& shape
   RESBLOCK_REQUIRE(saved.scalar_type() == a.arithmetic_type(), "residual_lstm_backward: saved is ",
                    torch::headeronly::toString(saved.scalar_type()), ", expected ",
                    torch::headeronly::toString(a.arithmetic_type()));
-  RESBLOCK_REQUIRE(shape_of(saved) == shape || shape_of(saved) == or_shape, "residual_lstm_backward: saved has shape ", text(shape_of(saved)),
-                   ", expected ", text(shape), "; was the forward pass run with checkpoint_chunks?");
+  RESBLOCK_REQUIRE(shape_of(saved) == shape || shape_of(saved) == or_shape, "residual_lstm_backward: saved has shape ",
+                   text(shape_of(saved)), ", expected ", text(shape),
+                   "; was the forward pass run with checkpoint_chunks?");
   check_storage("saved", saved);
   return made_contiguous(saved);
 }
@@ -140,12 +141,13 @@ void check_chunks(int64_t checkpoint_chunks) {
 template <class Device>
 std::tuple<Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih,
                                                  Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0,
-                                                 Tensor c_0, std::optional<Tensor> lengths, double dropout_p,
-                                                 std::optional<Tensor> dropout_seed, bool residual,
+                                                 Tensor c_0, std::optional<Tensor> lengths,
+                                                 std::optional<Tensor> batch_sizes, std::optional<Tensor> order,
+                                                 double dropout_p, std::optional<Tensor> dropout_seed, bool residual,
                                                  bool output_peephole_previous, std::optional<std::string> schedule,
                                                  int64_t checkpoint_chunks, bool) {
-  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-              dropout_seed, residual, output_peephole_previous, schedule);
+  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, batch_sizes,
+              order, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
   check_chunks(checkpoint_chunks);
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
@@ -154,17 +156,17 @@ std::tuple<Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor weight_ih_
   return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given)};
 }
 
-// What `saved` is follows from checkpoint_chunks. 0: all that the backward pass needs, in one dimension: with lengths on a
-// CPU less than without, but for `full_saved`, for graphs whose shapes must not follow from values. n: the states
+// What `saved` is follows from checkpoint_chunks. 0: all that the backward pass needs, in one dimension: with lengths
+// on a CPU less than without, but for `full_saved`, for graphs whose shapes must not follow from values. n: the states
 // between n chunks of time, (n - 1, 2, L, B, H), n at most T.
 template <class Device>
 std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm_training(
     Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias,
-    Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p, std::optional<Tensor> dropout_seed,
-    bool residual, bool output_peephole_previous, std::optional<std::string> schedule, int64_t checkpoint_chunks,
-    bool full_saved) {
-  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-              dropout_seed, residual, output_peephole_previous, schedule);
+    Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, std::optional<Tensor> batch_sizes,
+    std::optional<Tensor> order, double dropout_p, std::optional<Tensor> dropout_seed, bool residual,
+    bool output_peephole_previous, std::optional<std::string> schedule, int64_t checkpoint_chunks, bool full_saved) {
+  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, batch_sizes,
+              order, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
   check_chunks(checkpoint_chunks);
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
@@ -185,13 +187,14 @@ template <class Device>
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> residual_lstm_backward(
     Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, Tensor weight_ih_first, Tensor weight_ih,
     Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
-    double dropout_p, std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
+    std::optional<Tensor> batch_sizes, std::optional<Tensor> order, double dropout_p,
+    std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
     std::optional<std::string> schedule, Tensor saved, int64_t wanted_bits) {
-  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-              dropout_seed, residual, output_peephole_previous, schedule);
+  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, batch_sizes,
+              order, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
   const auto [T, B, I, H, L] = a.size;
-  OutputGradients of = {a.checked("grad_output", grad_output, {T, B, H}), a.checked_state("grad_h_n", grad_h_n),
-                        a.checked_state("grad_c_n", grad_c_n)};
+  OutputGradients of = {a.checked("grad_output", grad_output, a.shape_over_time(H)),
+                        a.checked_state("grad_h_n", grad_h_n), a.checked_state("grad_c_n", grad_c_n)};
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
   const ScalarType type = a.input.scalar_type();
@@ -210,8 +213,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
   const auto result = [&](const Tensor& gradient, size_t tensor) {
     return wanted[tensor] ? converted(gradient, given) : a.empty({0}, given);
   };
-  return {result(to.input, 0), result(d_ih_first, 1), result(d_ih, 2), result(d_hh, 3),
-          result(d_peephole, 4), result(d_bias, 5),   result(to.h_0, 6), result(to.c_0, 7)};
+  return {result(to.input, 0),   result(d_ih_first, 1), result(d_ih, 2),   result(d_hh, 3),
+          result(d_peephole, 4), result(d_bias, 5),     result(to.h_0, 6), result(to.c_0, 7)};
 }
 
 // The mask that the kernels of every device draw for themselves, for whoever wants to redo their work step by step:
@@ -301,18 +304,21 @@ std::string cuda_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t
 STABLE_TORCH_LIBRARY(resblock, m) {
   m.def(
       "residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, "
-      "Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
+      "Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, Tensor? batch_sizes, Tensor? order, float dropout_p, "
+      "Tensor? dropout_seed, bool residual, "
       "bool output_peephole_previous, str? schedule, int checkpoint_chunks, bool full_saved) "
       "-> (Tensor output, Tensor h_n, Tensor c_n)");
   m.def(
       "residual_lstm_training(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, "
-      "Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, float dropout_p, "
+      "Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, Tensor? batch_sizes, Tensor? "
+      "order, float dropout_p, "
       "Tensor? dropout_seed, bool residual, bool output_peephole_previous, str? schedule, int checkpoint_chunks, "
       "bool full_saved) -> (Tensor output, Tensor h_n, Tensor c_n, Tensor saved)");
   m.def(
       "residual_lstm_backward(Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, "
       "Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, "
-      "Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
+      "Tensor c_0, Tensor? lengths, Tensor? batch_sizes, Tensor? order, float dropout_p, Tensor? dropout_seed, bool "
+      "residual, "
       "bool output_peephole_previous, str? schedule, Tensor saved, int wanted) "
       "-> (Tensor grad_input, Tensor grad_weight_ih_first, "
       "Tensor grad_weight_ih, Tensor grad_weight_hh, Tensor grad_weight_peephole, Tensor grad_bias, Tensor grad_h_0, "

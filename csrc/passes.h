@@ -19,8 +19,8 @@ struct OutputGradients {
   Tensor output, h_n, c_n;
 };
 
-// Which gradients are wanted, a bit for each of the eight tensors in the operator's order: training seldom asks for those
-// of what the network is given, and frozen weights have none.
+// Which gradients are wanted, a bit for each of the eight tensors in the operator's order: training seldom asks for
+// those of what the network is given, and frozen weights have none.
 struct Wanted {
   int64_t bits;
 
@@ -37,7 +37,7 @@ struct InputGradients {
 
 inline ForwardResults empty_results(const Arguments& a) {
   const auto [T, B, I, H, L] = a.size;
-  return {a.empty({T, B, H}), a.empty({L, B, H}), a.empty({L, B, H})};
+  return {a.empty(a.shape_over_time(H)), a.empty({L, B, H}), a.empty({L, B, H})};
 }
 
 inline Tensor empty_if(bool wanted, const Arguments& a, const Shape& shape) {

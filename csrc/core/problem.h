@@ -44,7 +44,7 @@ template <class S>
 struct Inputs {
   Sizes size;
   Options options;
-  const S* input;  // (T, B, I)
+  const S* input;  // (T, B, I), or `packed`
   Weights<const S> weights;
   const S* h_0;            // (L, B, H), or null on the CPU: zeros, by which no weight is multiplied
   const S* c_0;            // (L, B, H), likewise
@@ -55,6 +55,9 @@ struct Inputs {
   const int64_t* order = nullptr;  // (B,)
   // How many steps of sequences are run before each step, on the CPU with lengths only.
   const int64_t* rows_before = nullptr;  // (T + 1,)
+  // Whether inputs, outputs and their gradients are rows of running sequences only, step after step in that order, in
+  // place of T B rows.
+  bool packed = false;
 };
 
 // How many of the problem's T steps a sequence runs: the one at that place of `lengths`.
@@ -77,6 +80,17 @@ RESBLOCK_INLINE int64_t rows_before(const Inputs<S>& p, int64_t t) {
 template <class S>
 RESBLOCK_INLINE int64_t sequence_at(const Inputs<S>& p, int64_t place) {
   return p.order ? p.order[place] : place;
+}
+
+// The row of the inputs and outputs that the sequence at that place has at step t.
+template <class S>
+RESBLOCK_INLINE int64_t row_at(const Inputs<S>& p, int64_t t, int64_t place) {
+  return p.packed ? p.rows_before[t] + place : t * p.size.B + sequence_at(p, place);
+}
+// Whether neighbouring places have neighbouring rows.
+template <class S>
+RESBLOCK_INLINE bool rows_are_neighbours(const Inputs<S>& p) {
+  return p.packed || !p.order;
 }
 
 // The saved activations of a cell, which the backward pass reads: its gates after their nonlinearity, c and y. The
@@ -106,7 +120,7 @@ RESBLOCK_INLINE SavedLayer<A> saved_layer(A* saved, const Sizes& s, int64_t laye
 
 template <class S>
 struct Forward : Inputs<S> {
-  S* output;             // (T, B, H)  y of the last layer; zero past a sequence's length
+  S* output;             // (T, B, H) or packed: y of the last layer; zero past a sequence's length
   S* h_n;                // (L, B, H)  h of every sequence's last step
   S* c_n;                // (L, B, H)
   Arithmetic<S>* saved;  // (L * saved_per_layer,) or null: no backward pass will follow
@@ -114,11 +128,11 @@ struct Forward : Inputs<S> {
 
 template <class S>
 struct Backward : Inputs<S> {
-  const S* grad_output;        // (T, B, H)
+  const S* grad_output;        // (T, B, H) or packed
   const S* grad_h_n;           // (L, B, H), or null on the CPU: zeros
   const S* grad_c_n;           // (L, B, H), likewise
   const Arithmetic<S>* saved;  // as the forward pass left it
-  S* grad_input;               // (T, B, I), or null on the CPU: not wanted
+  S* grad_input;               // (T, B, I) or packed, or null on the CPU: not wanted
   Weights<S> grad_weights;     // as the weights; each may be null on the CPU: not wanted
   S* grad_h_0;                 // (L, B, H), or null on the CPU: neither is wanted
   S* grad_c_0;                 // (L, B, H)

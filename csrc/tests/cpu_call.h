@@ -1,5 +1,5 @@
-// A call on the CPU as its caller makes it: the longest sequences first, plan, workspace, run. The workspace is full of NaN, so that what is read
-// before it is written shows.
+// A call on the CPU as its caller makes it: the longest sequences first, plan, workspace, run. The workspace is full of
+// NaN, so that what is read before it is written shows.
 #pragma once
 #include <string.h>
 
@@ -21,6 +21,13 @@ struct CpuCall {
   }
 
   template <class S>
+  int64_t saved_values(resblock::Inputs<S> p) const {
+    int64_t bytes = 0;
+    in_order(p, [&] { bytes = training<S>(p).forward.saved; });
+    return bytes / int64_t(sizeof(S));
+  }
+
+  template <class S>
   void operator()(resblock::Forward<S> p) const {
     in_order(p, [&] {
       const resblock::cpu::Plan plan = p.saved ? training<S>(p).forward : inference<S>(p);
@@ -39,7 +46,7 @@ struct CpuCall {
   template <class S, class Run>
   static void in_order(resblock::Inputs<S>& p, const Run& run) {
     if (!p.lengths) return run();
-    const resblock::cpu::LongestFirst sequences(p.lengths, p.size.B, p.options.first_step, p.size.T);
+    const auto sequences = resblock::cpu::LongestFirst::of_lengths(p.lengths, p.size.B, p.options.first_step, p.size.T);
     sequences.apply(p);
     run();
   }

@@ -5,7 +5,8 @@
 #include "core/cpu/batched_lanes.inl"
 #include "core/cpu/dropout_lanes.inl"
 
-// The part of the problem at hand: sequences [b0, b0 + used) in the lanes, steps [t0, t0 + steps) of the tile's `length`.
+// The part of the problem at hand: sequences [b0, b0 + used) in the lanes, steps [t0, t0 + steps) of the tile's
+// `length`.
 struct TileWindow {
   int64_t b0, used, t0, steps, length, rows_before;
   const int64_t* order;  // which sequences they are, or null: neighbours from b0 on
@@ -33,19 +34,25 @@ inline TileWindow tile_window(const Inputs<A>& p, const Partition& partition, co
           p.order ? p.order + b0 : nullptr};
 }
 
-// Where the lanes' rows begin in an array of rows (., B, width), at the step that begins at `step`: the first one's, if
-// they are neighbours, else that of sequence 0.
+// The rows of a tile in an array (B, width).
 template <class A>
-RESBLOCK_INLINE A* rows_of_lanes(A* step, const TileWindow& w, int64_t width) {
-  return w.order ? step : step + w.b0 * width;
+RESBLOCK_INLINE LaneRows<A> state_rows(A* states, const TileWindow& w, int64_t width) {
+  return {w.order ? states : states + w.b0 * width, w.order};
+}
+
+// In inputs or outputs, at a step.
+template <class A, class S>
+RESBLOCK_INLINE LaneRows<A> step_rows(A* array, const Inputs<S>& p, const TileWindow& w, int64_t t, int64_t width) {
+  if (rows_are_neighbours(p)) return {array + row_at(p, w.t0 + t, w.b0) * width, nullptr};
+  return {array + (w.t0 + t) * p.size.B * width, w.order};
 }
 
 // The number of units that a layer's loops are unrolled for, where enough lanes make up for the code.
 template <class V>
 constexpr int unrolled_units = V::width >= 8 ? 8 : 0;
 
-// The saved activations of a tile: (L, length, 6H, sequences), the rows of a step being 4H gates, H of c, H of y. Kernels
-// work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
+// The saved activations of a tile: (L, length, 6H, sequences), the rows of a step being 4H gates, H of c, H of y.
+// Kernels work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
 template <class V>
 struct SavedTile {
   using A = typename V::Scalar;
@@ -110,13 +117,12 @@ struct Running {
   }
 };
 
-// (T, B, width) to (steps, width, lanes). Steps past a sequence's length and idle lanes become zero.
+// Inputs, or gradients of outputs, to (steps, width, lanes). Steps past a sequence's length and idle lanes become zero.
 template <class V, class A>
 inline void gather_lanes(const A* from, const Inputs<A>& p, const TileWindow& w, const Running<V>& running,
                          int64_t width, A* to) {
   for (int64_t t = 0; t < w.steps; ++t)
-    load_lanes<V>(rows_of_lanes(from + (w.t0 + t) * p.size.B * width, w, width), w.order, running.lanes(t), width,
-                  to + t * width * V::width);
+    load_lanes<V>(step_rows(from, p, w, t, width), running.lanes(t), width, to + t * width * V::width);
 }
 
 // Only the steps that sequences run.
@@ -124,15 +130,14 @@ template <class V, class A>
 inline void scatter_lanes(const A* from, const Inputs<A>& p, const TileWindow& w, const Running<V>& running,
                           int64_t width, A* to) {
   for (int64_t t = 0; t < w.steps; ++t)
-    store_lanes<V>(from + t * width * V::width, running.lanes(t), width,
-                   rows_of_lanes(to + (w.t0 + t) * p.size.B * width, w, width), width, w.order);
+    store_lanes<V>(from + t * width * V::width, running.lanes(t), width, step_rows(to, p, w, t, width), width);
 }
 
 // The states of one layer, (B, H) to (H, lanes).
 template <class V, class A>
 inline void load_lane_state(const A* from, const Sizes& s, const TileWindow& w, A* to) {
   if (from)
-    load_lanes<V>(rows_of_lanes(from, w, s.H), w.order, w.used, s.H, to);
+    load_lanes<V>(state_rows(from, w, s.H), w.used, s.H, to);
   else
     zero(to, s.H * V::width);
 }
@@ -158,11 +163,11 @@ inline void store_lane_states(const A* from, const Sizes& s, const TileWindow& w
   const bool past_caches = goes_past_caches<V>(s, w, to);
   for (int64_t l = layers.first; l < layers.end; ++l) {
     const auto* state = from + l * s.H * V::width;
-    A* rows = rows_of_lanes(to + l * s.B * s.H, w, s.H);
+    const LaneRows<A> rows = state_rows(to + l * s.B * s.H, w, s.H);
     if (past_caches)
-      store_lanes_past_caches<V>(state, rows);
+      store_lanes_past_caches<V>(state, rows.first);
     else
-      store_lanes<V>(state, w.used, s.H, rows, s.H, w.order);
+      store_lanes<V>(state, w.used, s.H, rows, s.H);
   }
   if (past_caches) finish_non_temporal_stores();
 }

@@ -214,7 +214,7 @@ struct LayerFed {
     zero(xh, w.steps * W * row);
     for (int64_t t = 0; t < w.steps; ++t)
       for (int64_t n = 0; n < running.lanes(t); ++n)
-        copy(p.input + ((w.t0 + t) * p.size.B + sequence_at(p, w.b0 + n)) * I, I, xh + (t * W + n) * row);
+        copy(p.input + row_at(p, w.t0 + t, w.b0 + n) * I, I, xh + (t * W + n) * row);
   }
 
   void load_below(int64_t layer) const {
@@ -228,7 +228,7 @@ struct LayerFed {
     if (p.options.dropout > 0) drop_lanes<V>(p, w, layer + 1, lanes, lanes);
     for (int64_t t = 0; t < w.steps; ++t)
       store_lanes<V>(as_saved ? saved.at(layer, w.t0 + t) + saved_y * plane : lanes + t * plane, W, H,
-                     xh + t * 2 * plane, 2 * H);
+                     LaneRows<A>{xh + t * 2 * plane}, 2 * H);
   }
 
   void load(int64_t layer, const A* h_before) const {
@@ -238,7 +238,7 @@ struct LayerFed {
       load_below(layer - 1);
     else
       load_input();
-    for (int64_t t = 0; t < w.steps; ++t) store_lanes<V>(h_before + t * H * W, W, H, h + t * W * row, row);
+    for (int64_t t = 0; t < w.steps; ++t) store_lanes<V>(h_before + t * H * W, W, H, LaneRows<A>{h + t * W * row}, row);
     if (w.t0) return;
     for (int64_t n = 0; n < w.used; ++n)
       load_state(state_at(p.h_0, (layer * p.size.B + sequence_at(p, w.b0 + n)) * H), H, h + n * row);

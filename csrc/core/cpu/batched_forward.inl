@@ -262,8 +262,7 @@ void forward_tile_chunk(const Forward<A>& p, const TileWindow& w, const A* packe
                          : forward_tile_layer<previous, saves, 0, V, A>;
     run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes, next);
   }
-  if (planes.layers.end == p.size.L)
-    scatter_lanes<V, A>(planes.y(p.size.L - 1), p, w, running, p.size.H, p.output);
+  if (planes.layers.end == p.size.L) scatter_lanes<V, A>(planes.y(p.size.L - 1), p, w, running, p.size.H, p.output);
 }
 
 template <class V, class A>

@@ -55,8 +55,8 @@ RESBLOCK_INLINE void philox(uint64_t seed, WideWords<N> (&counter)[4]) {
   }
 }
 
-// The numbers of the sequences in the lanes, `used` of them: neighbours from `first` on, or as `order` says. Words of even
-// and of odd lanes are drawn apart.
+// The numbers of the sequences in the lanes, `used` of them: neighbours from `first` on, or as `order` says. Words of
+// even and of odd lanes are drawn apart.
 template <class V>
 struct LaneSequences {
   static constexpr int W = V::width, N = (W + 1) / 2;

@@ -76,7 +76,8 @@ RESBLOCK_INLINE Plane<A> dense(A* scratch, const Window& w, int64_t width) {
 
 template <class A, class S>
 RESBLOCK_INLINE Plane<A> saved_plane(A* whole, const Inputs<S>& p, const Window& w, int64_t width) {
-  return {whole + (rows_before(p, w.t0) + w.b0) * width, p.rows_before ? p.rows_before + w.t0 : nullptr, p.size.B, width};
+  return {whole + (rows_before(p, w.t0) + w.b0) * width, p.rows_before ? p.rows_before + w.t0 : nullptr, p.size.B,
+          width};
 }
 
 template <class A>
@@ -119,35 +120,32 @@ inline void store_states(const Inputs<A>& p, const A* from, const Window& w, A* 
       for (int64_t b = 0; b < w.sequences; ++b) copy(from + b * H, H, to + (l * p.size.B + p.order[w.b0 + b]) * H);
 }
 
-// Calls body(t, b, place, count) for rows that are neighbours in an array over (T, B): where, and how many.
+// Calls body(t, b, row, count) for rows that are neighbours in inputs or outputs: where there, and how many.
 template <class A, class Body>
 inline void each_run(const Inputs<A>& p, const Window& w, const Body& body) {
-  for (int64_t t = 0; t < w.steps; ++t) {
-    const int64_t running = w.running(t), step = (w.t0 + t) * p.size.B;
-    if (!p.order)
-      body(t, int64_t(0), step + w.b0, running);
-    else
-      for (int64_t b = 0; b < running; ++b) body(t, b, step + p.order[w.b0 + b], int64_t(1));
-  }
+  const bool neighbours = rows_are_neighbours(p);
+  for (int64_t t = 0; t < w.steps; ++t)
+    for (int64_t b = 0, count = neighbours ? w.running(t) : 1; b < w.running(t); b += count)
+      body(t, b, row_at(p, w.t0 + t, w.b0 + b), count);
 }
 
-// (T, B, width) to rows of the chunk.
+// Inputs, or gradients of outputs, to rows of the chunk.
 template <class A>
 inline void gather_rows(const Inputs<A>& p, const Window& w, const A* from, int64_t width, A* to) {
-  each_run(p, w, [=](int64_t t, int64_t b, int64_t place, int64_t count) {
-    copy(from + place * width, count * width, to + (w.first_row[t] + b) * width);
+  each_run(p, w, [=](int64_t t, int64_t b, int64_t row, int64_t count) {
+    copy(from + row * width, count * width, to + (w.first_row[t] + b) * width);
   });
 }
 
 template <class A>
 inline void scatter_rows(const Inputs<A>& p, const Window& w, const Plane<A>& from, A* to) {
-  each_run(p, w, [=](int64_t t, int64_t b, int64_t place, int64_t count) {
-    copy<A>(from.row(t, b), count * from.width, to + place * from.width);
+  each_run(p, w, [=](int64_t t, int64_t b, int64_t row, int64_t count) {
+    copy<A>(from.row(t, b), count * from.width, to + row * from.width);
   });
 }
 
-// Calls body(first, count) for neighbouring units of the cells of some sequences at a step, side by side if there are so
-// many. Sums over sequences stay within a unit.
+// Calls body(first, count) for neighbouring units of the cells of some sequences at a step, side by side if there are
+// so many. Sums over sequences stay within a unit.
 template <class A, class Body>
 inline void in_units(const Parallel& parallel, int64_t sequences, int64_t H, const Body& body) {
   const int64_t multiply_adds_worth = 128;  // what a unit takes
@@ -174,13 +172,15 @@ inline void drop(const Inputs<A>& p, const Window& w, int64_t layer, A* rows) {
 template <class A, class Y>
 inline const A* dense_inputs(const Inputs<A>& p, const Window& w, int64_t layer, Plane<Y> y_before, A* x) {
   if (layer == 0) {
-    if (!p.order && w.rows() == w.steps * p.size.B) return p.input + w.t0 * p.size.B * p.size.I;
+    const bool all = p.packed ? w.sequences == p.size.B : !p.order && w.rows() == w.steps * p.size.B;
+    if (all) return p.input + row_at(p, w.t0, 0) * p.size.I;
     gather_rows(p, w, p.input, p.size.I, x);
     return x;
   }
   const bool drops = p.options.dropout > 0;
   if (!drops && is_dense(y_before, p.size, w)) return y_before.data;
-  for (int64_t t = 0; t < w.steps; ++t) copy<A>(y_before.row(t, 0), w.running(t) * y_before.width, x + w.first_row[t] * y_before.width);
+  for (int64_t t = 0; t < w.steps; ++t)
+    copy<A>(y_before.row(t, 0), w.running(t) * y_before.width, x + w.first_row[t] * y_before.width);
   drop(p, w, layer, x);
   return x;
 }

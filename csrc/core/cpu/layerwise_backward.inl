@@ -39,9 +39,7 @@ struct Activations {
         c_0(state_at(p.c_0, layer * p.size.B * p.size.H)) {}
 
   bool is_first(int64_t t) const { return w.t0 + t == 0; }
-  const A* initial(const A* states, int64_t b) const {
-    return state_at(states, sequence_at(p, w.b0 + b) * p.size.H);
-  }
+  const A* initial(const A* states, int64_t b) const { return state_at(states, sequence_at(p, w.b0 + b) * p.size.H); }
 
   void c_before(int64_t t, int64_t b, int64_t first, int64_t count, A* to) const {
     if (is_first(t))

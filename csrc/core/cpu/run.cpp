@@ -14,7 +14,7 @@ namespace {
 // In an array over (T, B), where sequences have ended.
 template <class A>
 void zero_past_ends(const Inputs<A>& p, const Parallel& parallel, int64_t width, A* rows) {
-  if (!p.lengths || !rows) return;
+  if (!p.lengths || p.packed || !rows) return;
   const int64_t worth_task = int64_t(1) << 18, all = p.size.T * p.size.B * width;
   const int64_t tasks = std::clamp<int64_t>(all / worth_task, 1, std::max<int64_t>(p.size.T, 1));
   run_tasks(tasks == 1 ? serial : parallel, tasks, [&](int64_t task) {

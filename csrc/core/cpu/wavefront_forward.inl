@@ -62,7 +62,7 @@ struct WaveSegment {
     return reinterpret_cast<typename Wave::Sums*>(scratch.sums) + pair;
   }
 
-  int64_t row(int64_t t) const { return t * p.size.B + sequence_at(p, place); }
+  int64_t row(int64_t t) const { return row_at(p, t, place); }
 
   int64_t last_chunk() const { return T ? (T - 1) / partition.steps : 0; }
 
@@ -179,8 +179,8 @@ struct WaveSegment {
 };
 
 template <class Wave, class A>
-void wave_forward(const Forward<A>& p, const Partition& partition, const void* packed, int64_t place,
-                  int64_t segment, int64_t chunk, void* workspace) {
+void wave_forward(const Forward<A>& p, const Partition& partition, const void* packed, int64_t place, int64_t segment,
+                  int64_t chunk, void* workspace) {
   Arena weights{const_cast<void*>(packed)}, scratch{workspace};
   const WaveSegment<Wave, A> part = {p,
                                      partition,
