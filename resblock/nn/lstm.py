@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from resblock.nn import onnx_nodes, torch_lstm
+from resblock.nn import torch_lstm
 from resblock.nn.lengths import as_lengths, reversed_in_time
 from resblock.ops import OUTPUT_PEEPHOLES, residual_lstm
 
@@ -238,9 +238,6 @@ class ResidualLSTM(nn.Module):
         if state is None:
             zeros = self.weight_hh.new_zeros(()).expand(layers, input.shape[1], units)
             state = (zeros, zeros)
-        if torch.onnx.is_in_onnx_export():
-            output, h_n, c_n = onnx_nodes.exported_stack(self, input, state, lengths)
-            return output, (h_n, c_n)
         drops = self.training and self.dropout > 0 and layers > 1
         new_zeros = self.weight_hh.new_zeros
         output, h_n, c_n = residual_lstm(

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resblock.ops import autograd
-from resblock.ops.arguments import GRADS, TENSORS, BackwardCall, ForwardCall, Options, arithmetic_type
+from resblock.ops import autograd, onnx_nodes
+from resblock.ops.arguments import GRADS, TENSORS, BackwardCall, ForwardCall, Options, arithmetic_type, check
 from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
 
 
@@ -47,6 +47,7 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
 def forward_composite(*arguments: Any) -> tuple[Tensor, ...]:
     """Compute `resblock::residual_lstm` in plain torch operations."""
     call = ForwardCall.of(arguments)
+    check(call)
     return residual_lstm_composite(call.tensors, call.options)
 
 
@@ -83,6 +84,7 @@ def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]
 def backward_composite(*arguments: Any) -> tuple[Tensor, ...]:
     """Compute `resblock::residual_lstm_backward` in plain torch operations."""
     call = BackwardCall.of(arguments)
+    check(call)
     gradients = residual_lstm_backward_composite(call.grads, call.tensors, call.options)
     pairs = zip(gradients, call.wanted, strict=True)
     return tuple(gradient if wanted else gradient.new_empty(0) for gradient, wanted in pairs)
@@ -100,6 +102,8 @@ def register(library: torch.library.Library) -> None:
 
     # Whether a backward pass may follow is found when the call runs: an exported program holds the operator alone.
     def forward(keyset: Any, *arguments: Any) -> Any:
+        if onnx_nodes.are_wanted():
+            return onnx_nodes.stack(*arguments)
         if autograd.has_tangent(arguments):
             return forward_composite(*arguments)
         if autograd.needs_gradient(arguments):

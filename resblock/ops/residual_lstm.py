@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from resblock.ops import derivatives, devices
-from resblock.ops.arguments import BackwardCall, ForwardCall, arithmetic_type, check_devices
+from resblock.ops import derivatives, devices, onnx_nodes
+from resblock.ops.arguments import BackwardCall, ForwardCall, arithmetic_type, check
 from resblock.ops.library import LIBRARY
 
 OUTPUT_PEEPHOLES = ("current", "previous")
@@ -106,6 +106,7 @@ def residual_lstm(
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
+    onnx_nodes.refuse_tracing()
     arguments = (
         input,
         weight_ih_first,
@@ -135,7 +136,7 @@ def residual_lstm(
 @torch.library.register_fake("resblock::residual_lstm", lib=LIBRARY)  # type: ignore[untyped-decorator]
 def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     call = ForwardCall.of(arguments)
-    check_devices(call.tensors, call.options)
+    check(call)
     input, weight_hh = call.tensors[0], call.tensors[3]
     (steps, batch, _), (layers, _, units) = input.shape, weight_hh.shape
     return (
@@ -161,7 +162,7 @@ def _training_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 @torch.library.register_fake("resblock::residual_lstm_backward", lib=LIBRARY)  # type: ignore[untyped-decorator]
 def _backward_fake(*arguments: Any) -> tuple[Tensor, ...]:
     call = BackwardCall.of(arguments)
-    check_devices((*call.tensors, *call.grads, call.saved), call.options)
+    check(call)
     return tuple(
         torch.empty_like(t, memory_format=torch.contiguous_format) if wanted else t.new_empty(0)
         for t, wanted in zip(call.tensors, call.wanted, strict=True)
