@@ -13,7 +13,6 @@ from resblock.ops.library import schedules
 #: Those that are differentiable.
 TENSOR_NAMES: Final = ("input", "weight_ih_first", "weight_ih", "weight_hh", "weight_peephole", "bias", "h_0", "c_0")
 GRAD_NAMES: Final = ("grad_output", "grad_h_n", "grad_c_n")
-TENSOR_OPTIONS: Final = ("lengths", "batch_sizes", "order", "dropout_seed")
 TENSORS, GRADS = len(TENSOR_NAMES), len(GRAD_NAMES)
 
 _FLOATING: Final = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -38,12 +37,13 @@ class Options(NamedTuple):
 
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """Those of `TENSOR_OPTIONS`."""
-        return tuple(getattr(self, name) for name in TENSOR_OPTIONS)
+        """Those that are tensors."""
+        return self.lengths, self.batch_sizes, self.order, self.dropout_seed
 
     def with_tensors(self, tensors: Sequence[Tensor | None]) -> Options:
-        """Replace them."""
-        return self._replace(**dict(zip(TENSOR_OPTIONS, tensors, strict=True)))
+        """Replace those that are tensors."""
+        lengths, batch_sizes, order, seed = tensors
+        return self._replace(lengths=lengths, batch_sizes=batch_sizes, order=order, dropout_seed=seed)
 
 
 class ForwardCall(NamedTuple):
@@ -109,8 +109,9 @@ def check(call: ForwardCall | BackwardCall) -> None:
     if batch_sizes is None:
         steps, batch, inputs = input.shape
     else:
-        _require(named["h_0"].dim() == 3, f"h_0 has shape {_text(named['h_0'].shape)}, expected (layers, batch, hidden)")
-        steps, batch, inputs = batch_sizes.shape[0], named["h_0"].shape[1], input.shape[1]
+        h_0 = named["h_0"]
+        _require(h_0.dim() == 3, f"h_0 has shape {_text(h_0.shape)}, expected (layers, batch, hidden)")
+        steps, batch, inputs = batch_sizes.shape[0], h_0.shape[1], input.shape[1]
     _check_sizes(steps, batch, inputs, units, layers)
     state = (layers, batch, units)
     shapes = {

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from resblock.ops import autograd, onnx_nodes
-from resblock.ops.arguments import GRADS, TENSOR_OPTIONS, TENSORS, BackwardCall, ForwardCall, Options, arithmetic_type, check
+from resblock.ops.arguments import (
+    GRADS,
+    TENSORS,
+    BackwardCall,
+    ForwardCall,
+    Options,
+    arithmetic_type,
+    check,
+)
 from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
 
 
@@ -16,7 +24,7 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
     call, saved = ForwardCall.of(inputs), output[3]
     ctx.save_for_backward(*call.tensors, *call.options.tensors, saved)
     # Those above are where autograd looks after them.
-    ctx.options = call.options.with_tensors([None] * len(TENSOR_OPTIONS))
+    ctx.options = call.options.with_tensors([None] * len(call.options.tensors))
     ctx.set_materialize_grads(False)  # else a zero gradient as large as `saved` is made
     ctx.mark_non_differentiable(saved)
 
@@ -62,7 +70,7 @@ def training_composite(*arguments: Any) -> tuple[Tensor, ...]:
 def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     call = BackwardCall.of(inputs)
     ctx.save_for_backward(*call.grads, *call.tensors, *call.options.tensors)
-    ctx.options = call.options.with_tensors([None] * len(TENSOR_OPTIONS))
+    ctx.options = call.options.with_tensors([None] * len(call.options.tensors))
     ctx.wanted = call.wanted
 
 

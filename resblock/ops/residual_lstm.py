@@ -128,8 +128,7 @@ def residual_lstm(
     )
     if batch_sizes is not None and input.is_cuda:  # its kernels take no packed rows
         packing = Packing(batch_sizes, order, h_0.shape[1])
-        tensors, options = packing.padded(tensors, options)
-        output, h_n, c_n = _call(tensors, options, checkpoint_chunks)
+        output, h_n, c_n = _call(*packing.padded(tensors, options), checkpoint_chunks)
         return packing.pack(output), h_n, c_n
     return _call(tensors, options, checkpoint_chunks)
 
