@@ -5,7 +5,6 @@ import torch
 
 from resblock import ResidualLSTM
 from resblock.nn.lengths import reversed_in_time
-from resblock.nn.onnx import to_onnx
 
 # float32 sums in another order.
 ROUNDING = 2e-6
@@ -80,9 +79,7 @@ def test_gradients_reach_both_directions():
     assert (lstm.reverse.bias[:, 4:8] == 1).all()
 
 
-def test_what_has_no_two_directions_refuses():
-    with pytest.raises(ValueError, match="bidirectional"):
-        to_onnx(both_ways())
+def test_torch_has_no_two_directions_of_several_layers_that_meet_once():
     with pytest.raises(ValueError, match="bidirectional"):
         both_ways(peephole=False, residual=False).to_torch()
 

@@ -57,17 +57,20 @@ def test_a_view_of_a_larger_storage_is_taken() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_tensors_on_several_devices(name: str) -> None:
-    with pytest.raises(RuntimeError, match=r"tensors are on .* expected all on one device"):
+    named = "weight_ih_first" if name == "input" else name
+    with pytest.raises(
+        RuntimeError, match=f"^residual_lstm: {named} is on .* and input on .*, expected all on one device"
+    ):
         residual_lstm(*with_one(name, lambda t: t.to("meta")))
 
 
 def test_options_on_another_device() -> None:
     tensors = with_one("input", lambda t: t)
-    for options in (
-        {"lengths": torch.tensor([1, 2], device="meta")},
-        {"dropout_p": 0.5, "dropout_seed": torch.tensor([1], device="meta")},
+    for name, options in (
+        ("lengths", {"lengths": torch.tensor([1, 2], device="meta")}),
+        ("dropout_seed", {"dropout_p": 0.5, "dropout_seed": torch.tensor([1], device="meta")}),
     ):
-        with pytest.raises(RuntimeError, match="expected all on one device"):
+        with pytest.raises(RuntimeError, match=f"^residual_lstm: {name} is on meta .* expected all on one device"):
             residual_lstm(*tensors, **options)
 
 
@@ -121,7 +124,7 @@ def backward_with(change: Callable[[Tensor], Tensor]) -> None:
         (lambda t: freed_view(torch.stack([t, t], 1)[:, 0]), "saved of shape .* has a storage of 0 bytes"),
         (lambda t: t[:-1], "saved has shape"),
         (lambda t: t.double(), "saved is Double, expected Float"),
-        (lambda t: t.to("meta"), "on one device"),
+        (lambda t: t.to("meta"), "saved is on meta and input on cpu"),
     ],
 )
 def test_saved_activations_that_are_none(change: Callable[[Tensor], Tensor], message: str) -> None:

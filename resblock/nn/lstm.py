@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from resblock.nn import torch_lstm
 from resblock.nn.lengths import as_lengths, reversed_in_time
 from resblock.ops import OUTPUT_PEEPHOLES, residual_lstm
+from resblock.ops.arguments import check_layout
 
 State = tuple[Tensor, Tensor]
 
@@ -205,6 +206,7 @@ class ResidualLSTM(nn.Module):
         """
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, lengths)
+        check_layout("input", input)
         if input.dim() not in (2, 3) or input.shape[-1] != self.input_size:
             raise ValueError(
                 f"input has shape {tuple(input.shape)}, expected 2 dimensions (one sequence) or 3 (a batch), "

@@ -83,13 +83,12 @@ def check(call: ForwardCall | BackwardCall) -> None:
     ValueError
         If the schedule is unknown.
     """
+    check_layouts(call.tensors, call.options.lengths)
     named = dict(zip(TENSOR_NAMES, call.tensors, strict=True))
-    for name, tensor in (*named.items(), ("lengths", call.options.lengths)):
-        if tensor is not None:
-            check_layout(name, tensor)
     input, weight_hh = named["input"], named["weight_hh"]
     _check_input(input, weight_hh)
     (steps, batch, inputs), (layers, _, units) = input.shape, weight_hh.shape
+    _check_sizes(steps, batch, inputs, units, layers)
     state = (layers, batch, units)
     shapes = {
         "weight_ih_first": (4 * units, inputs),
@@ -103,6 +102,7 @@ def check(call: ForwardCall | BackwardCall) -> None:
     if isinstance(call, BackwardCall):
         named |= dict(zip(GRAD_NAMES, call.grads, strict=True))
         shapes |= {"grad_output": (steps, batch, units), "grad_h_n": state, "grad_c_n": state}
+        _check_device("saved", call.saved, input)
     for name, shape in shapes.items():
         _check_tensor(name, named[name], shape, input)
     if call.options.lengths is not None:
@@ -114,6 +114,14 @@ def check(call: ForwardCall | BackwardCall) -> None:
         _require(chunks >= 0, f"checkpoint_chunks is {chunks}, expected 0 (save everything) or the number of chunks")
 
 
+def check_layouts(tensors: Sequence[Tensor], lengths: Tensor | None) -> None:
+    """Refuse tensors that are not dense; raises as `check_layout`."""
+    for name, tensor in zip(TENSOR_NAMES, tensors, strict=True):
+        check_layout(name, tensor)
+    if lengths is not None:
+        check_layout("lengths", lengths)
+
+
 def check_layout(name: str, tensor: Tensor) -> None:
     """Refuse a tensor whose values do not lie in memory as those of `torch.empty`.
 
@@ -122,11 +130,12 @@ def check_layout(name: str, tensor: Tensor) -> None:
     RuntimeError
     """
     nested, quantized = tensor.is_nested, tensor.is_quantized
-    kind = f"layout {tensor.layout}{', nested' if nested else ''}{', quantized' if quantized else ''}"
-    _require(
-        tensor.layout == torch.strided and not nested and not quantized,
-        f"{name} is a tensor of {kind}, expected a dense one (to_dense, to_padded_tensor or dequantize makes it)",
-    )
+    if nested or quantized or tensor.layout != torch.strided:
+        kind = f"layout {tensor.layout}{', nested' if nested else ''}{', quantized' if quantized else ''}"
+        raise RuntimeError(
+            f"residual_lstm: {name} is a tensor of {kind}, expected a dense one (to_dense, to_padded_tensor or "
+            "dequantize makes it)"
+        )
 
 
 def check_lengths(lengths: Tensor, steps: int, batch: int, caller: str = "residual_lstm") -> None:
@@ -173,6 +182,18 @@ def _check_input(input: Tensor, weight_hh: Tensor) -> None:
     _require(weight_hh.shape[0] > 0, expected)
     _require(weight_hh.shape[2] > 0, expected)
     _check_storage("input", input)
+
+
+def _check_sizes(steps: int, batch: int, inputs: int, units: int, layers: int) -> None:
+    """Refuse those whose arrays cannot be addressed; symbolic ones are looked at when they are numbers."""
+    if not all(isinstance(size, int) for size in (steps, batch, inputs, units, layers)):
+        return
+    numbers = steps * batch * (inputs + 6 * layers * units) + 4 * layers * units * (inputs + units + batch)
+    _require(
+        8 * numbers < 2**60,
+        f"time {steps}, batch {batch}, features {inputs}, units {units} and layers {layers} make arrays of more than "
+        "2^60 bytes",
+    )
 
 
 def _check_tensor(name: str, tensor: Tensor, shape: Sequence[int | torch.SymInt], input: Tensor) -> None:

@@ -44,7 +44,7 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
     return (*given, *[None] * len(Options._fields), None)
 
 
-def forward_composite(*arguments: Any) -> tuple[Tensor, ...]:
+def forward_composite(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Compute `resblock::residual_lstm` in plain torch operations."""
     call = ForwardCall.of(arguments)
     check(call)
@@ -56,8 +56,8 @@ def training_composite(*arguments: Any) -> tuple[Tensor, ...]:
 
     The composite's backward pass computes everything anew; a kernel refuses what is empty.
     """
-    nothing = arguments[0].new_empty(0, dtype=arithmetic_type(arguments[0].dtype))
-    return *forward_composite(*arguments), nothing
+    output, h_n, c_n = forward_composite(*arguments)
+    return output, h_n, c_n, output.new_empty(0, dtype=arithmetic_type(output.dtype))
 
 
 def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

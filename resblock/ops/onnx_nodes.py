@@ -17,7 +17,7 @@ _SPLIT_OPSET: Final = 18
 
 def are_wanted() -> bool:
     """Tell whether nodes are wanted in place of numbers, which the exporter may compute as well, to compare."""
-    return torch.onnx.is_in_onnx_export() and torch._C._len_torch_dispatch_stack() > 0
+    return torch._C._len_torch_dispatch_stack() > 0 and torch.onnx.is_in_onnx_export()
 
 
 def refuse_tracing() -> None:
@@ -27,7 +27,7 @@ def refuse_tracing() -> None:
     ------
     RuntimeError
     """
-    if torch.jit.is_tracing() and torch.onnx.is_in_onnx_export():  # type: ignore[attr-defined, no-untyped-call]
+    if torch._C._is_tracing() and torch.onnx.is_in_onnx_export():
         raise RuntimeError(
             "torch.onnx.export(dynamo=False) does not know the operator of ResidualLSTM; export with dynamo=True"
         )

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from resblock.ops import derivatives, devices, onnx_nodes
-from resblock.ops.arguments import BackwardCall, ForwardCall, arithmetic_type, check
+from resblock.ops.arguments import BackwardCall, ForwardCall, Options, arithmetic_type, check, check_layouts
 from resblock.ops.library import LIBRARY
 
 OUTPUT_PEEPHOLES = ("current", "previous")
@@ -106,30 +106,18 @@ def residual_lstm(
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
-    onnx_nodes.refuse_tracing()
-    arguments = (
-        input,
-        weight_ih_first,
-        weight_ih,
-        weight_hh,
-        weight_peephole,
-        bias,
-        h_0,
-        c_0,
-        lengths,
-        dropout_p,
-        dropout_seed,
-        residual,
-        output_peephole == "previous",
-        schedule,
-        checkpoint_chunks,
-    )
-    # A compiled graph enters such a level where the operator's kernels cannot see it.
-    in_level = forward_ad._current_level >= 0 and torch.compiler.is_compiling()
-    if in_level and not torch._C._are_functorch_transforms_active():
-        output, h_n, c_n = derivatives.forward_composite(*arguments)
+    tensors = (input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0)
+    options = Options(lengths, dropout_p, dropout_seed, residual, output_peephole == "previous", schedule)
+    arguments = (*tensors, *options, checkpoint_chunks)
+    if torch.compiler.is_compiling():
+        # A compiled graph enters a level of forward mode where the operator's kernels cannot see it.
+        if forward_ad._current_level >= 0 and not torch._C._are_functorch_transforms_active():
+            return derivatives.forward_composite(*arguments)
     else:
-        output, h_n, c_n = torch.ops.resblock.residual_lstm.default(*arguments)
+        onnx_nodes.refuse_tracing()
+        if forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active():
+            check_layouts(tensors, lengths)  # transforms look into tensors before the operator does
+    output, h_n, c_n = torch.ops.resblock.residual_lstm.default(*arguments)
     return output, h_n, c_n
 
 
