@@ -259,9 +259,14 @@ def test_dropout_acts_in_training_only_and_follows_the_seed() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_other_types(dtype: torch.dtype) -> None:
-    module = ResidualLSTM(3, 8, 4, dtype=dtype)
-    output, (h_n, c_n) = module(torch.randn(5, 2, 3, dtype=dtype))
-    assert {output.dtype, h_n.dtype, c_n.dtype} == {dtype}
+    torch.manual_seed(8)
+    module, x = ResidualLSTM(3, 8, 4, dtype=dtype), torch.randn(5, 2, 3, dtype=dtype)
+    output, states = module(x)
+    expected, expected_states = copy.deepcopy(module).float()(x.float())
+    tolerance = tolerances.HALF.get(dtype, tolerances.TORCH_LSTM_FLOAT32)
+    for a, e in zip((output, *states), (expected, *expected_states), strict=True):
+        assert a.dtype == dtype
+        assert error(a, e) < tolerance
 
 
 @pytest.mark.parametrize(
@@ -274,7 +279,19 @@ def test_other_types(dtype: torch.dtype) -> None:
         (lambda m: ResidualLSTM(0, 4), "input_size is 0"),
         (lambda m: ResidualLSTM(3, 4, 0), "num_layers is 0"),
         (lambda m: ResidualLSTM(3, 4, proj_size=2), "proj_size is 2, expected 0"),
+        (lambda m: m(pack_sequence([torch.zeros(5, 4)])), r"input is a PackedSequence .*\(4,\), expected \(3,\)"),
+        (lambda m: m(pack_sequence([torch.zeros(5)])), r"input is a PackedSequence .*\(\), expected \(3,\)"),
+        (
+            lambda m: m(torch.zeros(5, 3), state(2, 1, 4)),
+            r"h_0 has shape \(2, 1, 4\), expected 2 dimensions.*one sequence",
+        ),
+        (
+            lambda m: m(torch.zeros(5, 3), (torch.zeros(2, 4), torch.zeros(2, 1, 4))),
+            r"c_0 has shape \(2, 1, 4\), expected 2 dimensions",
+        ),
         (lambda m: ResidualLSTM(3, 4, dropout=2), "dropout is 2"),
+        (lambda m: ResidualLSTM(3, 4, 2, dropout=True), "dropout is True, expected a probability"),
+        (lambda m: ResidualLSTM(3, 4, 2, dropout="0.5"), "dropout is '0.5', expected a probability"),
         (lambda m: ResidualLSTM(3, 4, output_peephole="now"), "output_peephole is 'now'"),
         (lambda m: ResidualLSTM(3, 4, checkpoint_chunks=-2), "checkpoint_chunks is -2"),
     ],
@@ -282,6 +299,38 @@ def test_other_types(dtype: torch.dtype) -> None:
 def test_mistakes_are_named(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(ResidualLSTM(3, 4, 2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((3, 4.0), "hidden_size is 4.0, expected an int"),
+        ((3.0, 4), "input_size is 3.0"),
+        ((3, 4, "2"), "num_layers is '2'"),
+        ((3, 4, 2, 0.5), "bias is 0.5, expected True or False"),
+        ((3, 4, 2, True, 1), "batch_first is 1, expected True or False"),
+        ((3, 4, 2, True, False, 0.5, 2), "bidirectional is 2"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        ResidualLSTM(*arguments)
+
+
+def test_a_batch_of_no_sequences() -> None:
+    ours = ResidualLSTM(3, 4, 2, bidirectional=True)
+    output, (h_n, c_n) = ours(torch.zeros(5, 0, 3), lengths=[])
+    assert (output.shape, h_n.shape, c_n.shape) == ((5, 0, 8), (4, 0, 4), (4, 0, 4))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_sequences_of_no_steps(bidirectional: bool) -> None:
+    ours, (h, c) = ResidualLSTM(3, 4, 2, bidirectional=bidirectional), state(4 if bidirectional else 2, 3, 4)
+    for lengths in (None, [0, 0, 0]):
+        output, (h_n, c_n) = ours(torch.zeros(0, 3, 3), (h, c), lengths)
+        assert output.shape == (0, 3, 8 if bidirectional else 4)
+        assert torch.equal(h_n, h)
+        assert torch.equal(c_n, c)
 
 
 def test_repr_names_what_is_not_default() -> None:

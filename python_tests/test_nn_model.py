@@ -47,11 +47,62 @@ def test_attention_over_nothing_gives_zeros(batch_first: bool) -> None:
     assert all(p.grad.isfinite().all() for p in pooling.parameters())
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_attention_takes_nothing_from_padding(batch_first: bool, value: float) -> None:
+    torch.manual_seed(1)
+    pooling, lengths = AttentionPooling(3, batch_first=batch_first), torch.tensor([4, 1, 0])
+    past_the_end = (
+        (torch.arange(4).unsqueeze(1) >= lengths).T if batch_first else torch.arange(4).unsqueeze(1) >= lengths
+    )
+    clean = torch.randn((3, 4, 3) if batch_first else (4, 3, 3))
+    results = []
+    for padding in (0.0, value):
+        y = clean.masked_fill(past_the_end.unsqueeze(-1), padding).requires_grad_()
+        pooling.zero_grad()
+        pooled = pooling(y, lengths)
+        pooled.square().sum().backward()
+        results.append((pooled, pooling.weights(y, lengths), y.grad, *(p.grad.clone() for p in pooling.parameters())))
+    assert all(torch.equal(a, e) for a, e in zip(*results, strict=True))
+    assert results[0][0][:2].all()
+
+
+@pytest.mark.parametrize("lengths", [None, [0, 0]])
+def test_attention_over_no_time_gives_zeros(lengths: list[int] | None) -> None:
+    pooling, y = AttentionPooling(3), torch.zeros(0, 2, 3, requires_grad=True)
+    pooled = pooling(y, lengths)
+    assert torch.equal(pooled, torch.zeros(2, 3))
+    pooled.sum().backward()
+    assert not pooling.project.weight.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([5, 1], r"lengths\[0\] is 5, expected 0 to 4"),
+        ([4, -1], r"lengths\[1\] is -1, expected 0 to 4"),
+        ([4], r"lengths must be int64 of shape \(2,\), got .* of shape \(1,\)"),
+        ([[4, 1]], "lengths must be int64 of shape"),
+    ],
+)
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_attention_refuses_lengths_that_are_none(lengths: list[int], message: str, batch_first: bool) -> None:
+    pooling = AttentionPooling(3, batch_first=batch_first)
+    y = torch.randn((2, 4, 3) if batch_first else (4, 2, 3))
+    for call in (pooling, pooling.weights):
+        with pytest.raises(RuntimeError, match=f"^AttentionPooling: {message}"):
+            call(y, lengths)
+
+
 @pytest.mark.parametrize("attention", [True, False])
 def test_a_sequence_without_steps_gets_the_logits_of_zeros(attention: bool) -> None:
     model = ResAttnLSTM(input_size=5, num_layers=4, attention=attention).eval()
     logits = model(torch.randn(7, 3, 5), [0, 7, 4])
     assert torch.equal(logits[0], model.head.bias)
+    assert not torch.equal(logits[1], logits[0])
+    for lengths in (None, [0, 0]):
+        assert torch.equal(model(torch.zeros(0, 2, 5), lengths), model.head.bias.expand(2, 2))
+    assert model(torch.zeros(4, 0, 5), []).shape == (0, 2)
 
 
 def test_one_layer_has_no_dropout_to_warn_of(recwarn: pytest.WarningsRecorder) -> None:

@@ -41,11 +41,8 @@ def test_agrees_with_onnxruntime(steps: int, batch: int, units: int, layers: int
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("layers", [1, 4])
-@pytest.mark.parametrize(
-    "options", [{"bidirectional": True}, {"bidirectional": True, "batch_first": True}, {}], ids=str
-)
-def test_a_stack_with_lengths_zero_among_them(options: dict[str, bool], layers: int) -> None:
+@pytest.mark.parametrize(("layers", "options"), [(1, {}), (4, {"bidirectional": True, "batch_first": True})])
+def test_a_stack_with_lengths_zero_among_them(layers: int, options: dict[str, bool]) -> None:
     torch.manual_seed(layers)
     lstm = ResidualLSTM(3, 5, layers, **options)
     all_layers, lengths = layers * (2 if lstm.bidirectional else 1), torch.tensor([6, 0, 2, 5, 0, 1])
@@ -57,8 +54,7 @@ def test_a_stack_with_lengths_zero_among_them(options: dict[str, bool], layers: 
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("attention", [False, True])
-@pytest.mark.parametrize("with_lengths", [False, True])
+@pytest.mark.parametrize(("attention", "with_lengths"), [(True, True), (False, False)])
 def test_the_papers_network_with_its_head(attention: bool, with_lengths: bool) -> None:
     torch.manual_seed(3)
     network = ResAttnLSTM(input_size=4, hidden_size=3, num_layers=4, attention=attention)
@@ -162,7 +158,7 @@ def test_wrong_arguments_are_named_in_an_export(tmp_path: Path) -> None:
 
 
 def test_refuses_what_onnx_cannot_say() -> None:
-    with pytest.raises(ValueError, match="'previous'.*Train a network"):
+    with pytest.raises(ValueError, match=r"'previous'.*Train a network"):
         to_onnx(ResidualLSTM(3, 4, output_peephole="previous"))
     with pytest.raises(ValueError, match=r"torch\.float64"):
         to_onnx(ResidualLSTM(3, 4, dtype=torch.float64))

@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from resblock.nn import torch_lstm
 from resblock.nn.lengths import as_lengths, reversed_in_time
-from resblock.ops import OUTPUT_PEEPHOLES, residual_lstm
+from resblock.nn.options import check_options
+from resblock.ops import residual_lstm
 from resblock.ops.arguments import check_layout
 
 State = tuple[Tensor, Tensor]
@@ -64,8 +65,8 @@ class ResidualLSTM(nn.Module):
 
     Raises
     ------
-    ValueError
-        If an argument is out of its range.
+    TypeError, ValueError
+        If an argument is of another type, or out of its range.
 
     Notes
     -----
@@ -98,15 +99,14 @@ class ResidualLSTM(nn.Module):
         checkpoint_chunks: int = 0,
     ) -> None:
         super().__init__()
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if size < 1:
-                raise ValueError(f"{name} is {size}, expected at least 1")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout is {dropout}, expected a probability from 0 to 1")
-        if output_peephole not in OUTPUT_PEEPHOLES:
-            raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
-        if checkpoint_chunks < 0:
-            raise ValueError(f"checkpoint_chunks is {checkpoint_chunks}, expected 0 (save everything) or more")
+        check_options(
+            sizes={"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers},
+            flags={"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional, "peephole": peephole}
+            | {"residual": residual},
+            dropout=dropout,
+            output_peephole=output_peephole,
+            checkpoint_chunks=checkpoint_chunks,
+        )
         if proj_size:
             raise ValueError(f"proj_size is {proj_size}, expected 0: the cells have no projections")
         if dropout and num_layers == 1:
@@ -114,7 +114,7 @@ class ResidualLSTM(nn.Module):
                 f"dropout is {dropout}, but acts between layers, and num_layers is 1", UserWarning, stacklevel=2
             )
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.batch_first, self.dropout = batch_first, dropout
+        self.batch_first, self.dropout = batch_first, float(dropout)
         self.output_peephole, self.residual = output_peephole, residual
         self.checkpoint_chunks, self.bidirectional, self.proj_size = checkpoint_chunks, bidirectional, proj_size
 
@@ -198,7 +198,8 @@ class ResidualLSTM(nn.Module):
         Raises
         ------
         ValueError
-            If the input's dimensions or features do not fit, or lengths come with a PackedSequence or one sequence.
+            If the dimensions or features of the input, or the dimensions of a state beside one sequence, do not fit, or
+            lengths come with a PackedSequence or one sequence.
         TypeError
             If lengths are not whole numbers.
         RuntimeError
@@ -233,7 +234,7 @@ class ResidualLSTM(nn.Module):
         first, (h_first, c_first) = self._run_stack(input, ahead, lengths)
         second, (h_second, c_second) = self.reverse._run_stack(reversed_in_time(input, lengths), back, lengths)
         output = torch.cat([first, reversed_in_time(second, lengths)], dim=-1)
-        return output, (in_turn(h_first, h_second), in_turn(c_first, c_second))
+        return output, (interleaved(h_first, h_second), interleaved(c_first, c_second))
 
     def _run_stack(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
         units, layers = self.hidden_size, self.num_layers
@@ -264,6 +265,12 @@ class ResidualLSTM(nn.Module):
     ) -> tuple[Tensor, State]:
         if lengths is not None:
             raise ValueError("lengths was given with a single sequence: cut the sequence instead")
+        for name, tensor in zip(("h_0", "c_0"), state or (), strict=False):
+            if tensor.dim() != 2:
+                raise ValueError(
+                    f"{name} has shape {tuple(tensor.shape)}, expected 2 dimensions, (layers, hidden_size), because "
+                    "input is one sequence without a batch"
+                )
         batched = None if state is None else (state[0].unsqueeze(1), state[1].unsqueeze(1))
         output, (h_n, c_n) = self._run(input.unsqueeze(1), batched, None)
         return output.squeeze(1), (h_n.squeeze(1), c_n.squeeze(1))
@@ -273,6 +280,11 @@ class ResidualLSTM(nn.Module):
     ) -> tuple[PackedSequence, State]:
         if lengths is not None:
             raise ValueError("lengths was given with a PackedSequence, which has its own")
+        if packed.data.dim() != 2 or packed.data.shape[1] != self.input_size:
+            raise ValueError(
+                f"input is a PackedSequence of steps of shape {tuple(packed.data.shape[1:])}, expected "
+                f"({self.input_size},), which is input_size"
+            )
         padded, valid = pad_packed_sequence(packed)
         output, state = self._run(padded, state, valid.to(padded.device))
         order = packed.sorted_indices
@@ -319,6 +331,6 @@ class ResidualLSTM(nn.Module):
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}" + "".join(changed)
 
 
-def in_turn(ahead: Tensor, back: Tensor) -> Tensor:
+def interleaved(ahead: Tensor, back: Tensor) -> Tensor:
     """Join the states of both directions, (L, B, H) each, in the order of `torch.nn.LSTM`: layer by layer."""
     return torch.stack([ahead, back], 1).flatten(0, 1)

@@ -124,9 +124,9 @@ class ResAttnLSTM(nn.Module):
             pooled: Tensor = self.attention(output, lengths)
             return pooled
         if lengths is None:
-            return output[-1]
-        # Of a sequence of no steps this is the last one, past its end and so zero.
-        return output[lengths - 1, torch.arange(output.shape[1], device=output.device)]
+            return output[-1:].sum(0)  # zeros where there are no steps
+        steps = torch.arange(output.shape[0], device=output.device).unsqueeze(1)
+        return torch.where((steps == lengths - 1).unsqueeze(-1), output, 0).sum(0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as one safetensors file, whole or not at all."""

@@ -55,17 +55,18 @@ def to_onnx(network: ResidualLSTM | ResAttnLSTM, *, lengths: bool = False) -> on
     steps, batch = 3, 2
     batch_first = stack.batch_first
     arguments = {"input": torch.zeros(*((batch, steps) if batch_first else (steps, batch)), stack.input_size)}
-    sizes: dict[str, dict[int, str]] = {"input": {0: "B", 1: "T"} if batch_first else {0: "T", 1: "B"}}
+    time, sequences = torch.export.Dim("T"), torch.export.Dim("B")
+    sizes = {"input": {0: sequences, 1: time} if batch_first else {0: time, 1: sequences}}
     outputs = ["logits"]
     if stack is network:
         layers = 2 * stack.num_layers if stack.bidirectional else stack.num_layers
         arguments |= {name: torch.zeros(layers, batch, stack.hidden_size) for name in ("h_0", "c_0")}
-        sizes |= {"h_0": {1: "B"}, "c_0": {1: "B"}}
+        sizes |= {"h_0": {1: sequences}, "c_0": {1: sequences}}
         outputs = ["output", "h_n", "c_n"]
     if lengths:
-        arguments["lengths"], sizes["lengths"] = torch.full((batch,), steps), {0: "B"}
+        arguments["lengths"], sizes["lengths"] = torch.full((batch,), steps), {0: sequences}
     program: Any = torch.onnx.export(
-        _Named(copy.deepcopy(network).cpu().eval()),
+        _Named(copy.deepcopy(network).cpu()).eval(),
         kwargs=arguments,
         dynamic_shapes=sizes,
         input_names=list(arguments),

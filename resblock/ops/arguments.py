@@ -220,7 +220,7 @@ def _check_device(name: str, tensor: Tensor, input: Tensor) -> None:
 def _check_storage(name: str, tensor: Tensor) -> None:
     """Refuse a tensor whose memory was freed, as frameworks do with parameters (FSDP)."""
     plain = _behind_wrappers(tensor)
-    if plain is None or not plain.numel():
+    if plain is None or not plain.numel() or not torch._C._has_storage(plain):
         return
     last = sum((size - 1) * stride for size, stride in zip(plain.shape, plain.stride(), strict=True))
     needed = (plain.storage_offset() + last + 1) * plain.element_size()
