@@ -302,6 +302,9 @@ std::string cuda_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t
 }  // namespace
 }  // namespace resblock
 
+// The errors of these can come from torch.
+#define RESBLOCK_BOX(function) TORCH_BOX(&resblock::Told<&resblock::function>::call)
+
 STABLE_TORCH_LIBRARY(resblock, m) {
   m.def(
       "residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, "
@@ -348,16 +351,16 @@ STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CPU, m) {
-  m.impl("residual_lstm", TORCH_BOX(&resblock::residual_lstm<resblock::OnCpu>));
-  m.impl("residual_lstm_training", TORCH_BOX(&resblock::residual_lstm_training<resblock::OnCpu>));
-  m.impl("residual_lstm_backward", TORCH_BOX(&resblock::residual_lstm_backward<resblock::OnCpu>));
-  m.impl("residual_lstm_dropout_mask", TORCH_BOX(&resblock::dropout_mask));
+  m.impl("residual_lstm", RESBLOCK_BOX(residual_lstm<resblock::OnCpu>));
+  m.impl("residual_lstm_training", RESBLOCK_BOX(residual_lstm_training<resblock::OnCpu>));
+  m.impl("residual_lstm_backward", RESBLOCK_BOX(residual_lstm_backward<resblock::OnCpu>));
+  m.impl("residual_lstm_dropout_mask", RESBLOCK_BOX(dropout_mask));
 }
 
 #ifdef RESBLOCK_CUDA
 STABLE_TORCH_LIBRARY_IMPL(resblock, CUDA, m) {
-  m.impl("residual_lstm", TORCH_BOX(&resblock::residual_lstm<resblock::OnCuda>));
-  m.impl("residual_lstm_training", TORCH_BOX(&resblock::residual_lstm_training<resblock::OnCuda>));
-  m.impl("residual_lstm_backward", TORCH_BOX(&resblock::residual_lstm_backward<resblock::OnCuda>));
+  m.impl("residual_lstm", RESBLOCK_BOX(residual_lstm<resblock::OnCuda>));
+  m.impl("residual_lstm_training", RESBLOCK_BOX(residual_lstm_training<resblock::OnCuda>));
+  m.impl("residual_lstm_backward", RESBLOCK_BOX(residual_lstm_backward<resblock::OnCuda>));
 }
 #endif

@@ -25,10 +25,9 @@ def as_lengths(lengths: Tensor | Sequence[int], input: Tensor) -> Tensor:
     TypeError
         If they are not whole numbers.
     """
-    if isinstance(lengths, Tensor):
-        given = lengths
-    else:  # an empty list says nothing of its type
-        given = torch.tensor(lengths, dtype=None if len(lengths) else torch.int64)
+    given = lengths if isinstance(lengths, Tensor) else torch.tensor(lengths)
+    if given is not lengths and not given.numel():
+        given = given.to(torch.int64)  # an empty list says nothing of its type
     if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
         raise TypeError(f"lengths are {given.dtype}, expected whole numbers: an integer tensor or a list of int")
     return given.to(input.device, torch.int64)
