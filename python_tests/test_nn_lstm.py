@@ -335,4 +335,7 @@ def test_sequences_of_no_steps(bidirectional: bool) -> None:
 
 def test_repr_names_what_is_not_default() -> None:
     assert repr(ResidualLSTM(3, 4, 2)) == "ResidualLSTM(3, 4, num_layers=2)"
-    assert "residual=False" in repr(ResidualLSTM(3, 4, 2, residual=False))
+    options = {"bias": False, "batch_first": True, "dropout": 0.5, "peephole": False, "output_peephole": "previous"}
+    options |= {"residual": False, "checkpoint_chunks": 3, "bidirectional": True}
+    named = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    assert ResidualLSTM(3, 4, 2, **options).extra_repr() == f"3, 4, num_layers=2, {named}"
