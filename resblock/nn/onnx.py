@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -65,16 +66,18 @@ def to_onnx(network: ResidualLSTM | ResAttnLSTM, *, lengths: bool = False) -> on
         outputs = ["output", "h_n", "c_n"]
     if lengths:
         arguments["lengths"], sizes["lengths"] = torch.full((batch,), steps), {0: sequences}
-    program: Any = torch.onnx.export(
-        _Named(copy.deepcopy(network).cpu()).eval(),
-        kwargs=arguments,
-        dynamic_shapes=sizes,
-        input_names=list(arguments),
-        output_names=outputs,
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="# The axis name")  # B, which several inputs share
+        program: Any = torch.onnx.export(
+            _Named(copy.deepcopy(network).cpu()).eval(),
+            kwargs=arguments,
+            dynamic_shapes=sizes,
+            input_names=list(arguments),
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     model: onnx.ModelProto = program.model_proto
     return model
 
