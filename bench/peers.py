@@ -24,7 +24,9 @@ def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
     if participant.peer == ONNX:
         return _onnxruntime_call(size, participant.threads)
     # torch.nn.LSTM has neither peepholes nor residual connections: it does less.
-    module = {OURS: ResidualLSTM, TORCH: nn.LSTM}[participant.peer](INPUTS, size.units, size.layers)
+    # Stacked parameters, as is advised for deep stacks: of 240 gradients the engine else takes a while.
+    make = {OURS: functools.partial(ResidualLSTM, stacked=True), TORCH: nn.LSTM}[participant.peer]
+    module = make(INPUTS, size.units, size.layers)
     dtype: torch.dtype = getattr(torch, participant.dtype)
     if participant.schedule:
         module = _OnSchedule(module, participant.schedule)

@@ -45,9 +45,10 @@ def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
         raise ImportError("to_onnx needs the package onnx: pip install 'resblock[onnx]'") from error
     check_output_peephole(lstm)
     if lstm.bidirectional:
-        raise ValueError("to_onnx: the network is bidirectional; export it and its `reverse` one by one")
-    if lstm.weight_hh.dtype != torch.float32:
-        raise ValueError(f"to_onnx: the network is in {lstm.weight_hh.dtype}, expected torch.float32")
+        raise ValueError("to_onnx: the network is bidirectional; torch.onnx.export(dynamo=True) takes it")
+    dtype = lstm.all_weights[0][0].dtype
+    if dtype != torch.float32:
+        raise ValueError(f"to_onnx: the network is in {dtype}, expected torch.float32")
 
     helper = onnx.helper
     layers, units = lstm.num_layers, lstm.hidden_size

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
+from resblock.nn.parameters import layer_weights
 from resblock.ops import has_shortcut
 
 if TYPE_CHECKING:
@@ -27,22 +28,21 @@ def check_output_peephole(lstm: ResidualLSTM) -> None:
         raise ValueError("ONNX: output_peephole is 'previous', but the output gate of ONNX's LSTM sees c[t]")
 
 
-def onnx_weights(lstm: ResidualLSTM, layer: int) -> dict[str, Tensor]:
-    """Give W, R, B and P of one layer, with a leading axis for the direction."""
+def onnx_weights(lstm: ResidualLSTM, layer: int, direction: str = "") -> dict[str, Tensor]:
+    """Give W, R, B and P of one layer in one direction, with a leading axis for it."""
 
     def in_onnx_order(gates: Tensor) -> Tensor:
         """Rows i, f, g, o to ONNX's i, o, f, c."""
         i, f, g, o = gates.chunk(4)
         return torch.cat([i, o, f, g])
 
-    recurrent = lstm.weight_hh[layer]
-    weight_ih = lstm.weight_ih[layer - 1] if layer else lstm.weight_ih_first
-    bias = recurrent.new_zeros(4 * lstm.hidden_size) if lstm.bias is None else lstm.bias[layer]
-    peepholes = lstm.weight_peephole
-    p_i, p_f, p_o = recurrent.new_zeros(3, lstm.hidden_size) if peepholes is None else peepholes[layer]
+    weight_ih, weight_hh, bias, peepholes = layer_weights(lstm, layer, direction)
+    if bias is None:
+        bias = weight_hh.new_zeros(4 * lstm.hidden_size)
+    p_i, p_f, p_o = weight_hh.new_zeros(3, lstm.hidden_size) if peepholes is None else peepholes
     weights = {
         "W": in_onnx_order(weight_ih),
-        "R": in_onnx_order(recurrent),
+        "R": in_onnx_order(weight_hh),
         "B": torch.cat([in_onnx_order(bias), torch.zeros_like(bias)]),
         "P": torch.cat([p_i, p_o, p_f]),
     }
@@ -50,16 +50,17 @@ def onnx_weights(lstm: ResidualLSTM, layer: int) -> dict[str, Tensor]:
 
 
 def exported_stack(
-    lstm: ResidualLSTM, input: Tensor, state: tuple[Tensor, Tensor], lengths: Tensor | None
+    lstm: ResidualLSTM, direction: str, input: Tensor, state: tuple[Tensor, Tensor] | None, lengths: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Stand for the operator while `torch.onnx.export` runs: an LSTM node per layer in place of one unknown node.
 
     Parameters
     ----------
     lstm : ResidualLSTM
-        One direction of it.
+    direction : str
+        What the names of its parameters end in.
     input, state, lengths
-        (T, B, I), (L, B, H) each, and (B,) or None.
+        (T, B, I), (L, B, H) each or None, and (B,) or None.
 
     Returns
     -------
@@ -80,11 +81,14 @@ def exported_stack(
     check_output_peephole(lstm)
     (steps, batch, _), units = input.shape, lstm.hidden_size
     valid = None if lengths is None else lengths.to(torch.int32)
+    if state is None:
+        zeros = input.new_zeros(()).expand(lstm.num_layers, batch, units)
+        state = (zeros, zeros)
     shapes = ((steps, 1, batch, units), (1, batch, units), (1, batch, units))
     y: list[Tensor] = []
     ends: list[tuple[Tensor, Tensor]] = []
     for layer in range(lstm.num_layers):
-        w = onnx_weights(lstm, layer)
+        w = onnx_weights(lstm, layer, direction)
         h_0, c_0 = (initial[layer : layer + 1] for initial in state)
         h, h_n, c_n = torch.onnx.ops.symbolic_multi_out(
             "LSTM",
