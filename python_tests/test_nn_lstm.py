@@ -243,4 +243,4 @@ def test_mistakes_are_named(call: object, message: str) -> None:
 
 def test_repr_names_what_is_not_default() -> None:
     assert repr(ResidualLSTM(3, 4, 2)) == "ResidualLSTM(3, 4, num_layers=2)"
-    assert "residual=False" in repr(ResidualLSTM(3, 4, 2, residual=False))
+    assert "residual=False, stacked=True" in repr(ResidualLSTM(3, 4, 2, residual=False, stacked=True))

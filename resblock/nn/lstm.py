@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Sequence
@@ -139,6 +140,9 @@ class ResidualLSTM(nn.Module):
         self._parts = parameters.parts_of(self, bias=bias, peephole=peephole)
         self._names = parameters.names_of(self)
         parameters.register(self, device, dtype)
+        # 0.1.0 drew the backward direction first and then once more with the rest: so a seed gives what it gave there.
+        for name in itertools.chain.from_iterable(self._names.get(parameters.REVERSE, [])):
+            nn.init.uniform_(getattr(self, name))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
