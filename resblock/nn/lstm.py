@@ -256,7 +256,7 @@ class ResidualLSTM(nn.Module):
         self, input: Tensor, state: State | None, lengths: Tensor | None, direction: str = ""
     ) -> tuple[Tensor, State]:
         units, layers = self.hidden_size, self.num_layers
-        if torch.onnx.is_in_onnx_export():
+        if onnx_nodes.is_exporting():
             output, h_n, c_n = onnx_nodes.exported_stack(self, direction, input, state, lengths)
             return output, (h_n, c_n)
         weights = parameters.operator_weights(self, direction)

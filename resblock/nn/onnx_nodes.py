@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 OPSET: Final = 14
 
 
+def is_exporting() -> bool:
+    """Tell whether `torch.onnx.export` runs."""
+    # It traces in one of these ways, which is known in a third of the time: torch's own answer imports at every call.
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return traced and torch.onnx.is_in_onnx_export()
+
+
 def check_output_peephole(lstm: ResidualLSTM) -> None:
     """Refuse what an ONNX LSTM node cannot compute.
 
