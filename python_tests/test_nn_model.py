@@ -117,13 +117,47 @@ def test_the_default_is_the_papers_network() -> None:
     assert model(torch.randn(9, 4, 18)).shape == (4, 2)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("attention", [True, False])
-def test_padding_changes_no_logit(attention: bool) -> None:
-    model = ResAttnLSTM(input_size=5, num_layers=4, attention=attention).eval()
+def test_padding_changes_no_logit(attention: bool, bidirectional: bool) -> None:
+    model = ResAttnLSTM(input_size=5, num_layers=4, attention=attention, bidirectional=bidirectional).eval()
     x, lengths = torch.randn(7, 3, 5), torch.tensor([2, 7, 4])
     logits = model(x, lengths)
     for b, length in enumerate(lengths):
         torch.testing.assert_close(logits[b : b + 1], model(x[:length, b : b + 1]))
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("lengths", [None, [2, 0, 6, 6, 1, 3]])
+def test_the_batch_may_come_first(attention: bool, lengths: list[int] | None) -> None:
+    options = {"input_size": 5, "num_layers": 4, "attention": attention, "bidirectional": True}
+    model, batch_first = ResAttnLSTM(**options).eval(), ResAttnLSTM(**options, batch_first=True).eval()
+    batch_first.load_state_dict(model.state_dict())
+    x = torch.randn(6, 6, 5)
+    torch.testing.assert_close(batch_first(x, lengths), model(x.transpose(0, 1), lengths))
+    if attention:
+        weights = batch_first(x, lengths, need_weights=True)[1]
+        torch.testing.assert_close(weights, model(x.transpose(0, 1), lengths, need_weights=True)[1].T)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_attention_weights_are_those_that_made_the_logits(bidirectional: bool) -> None:
+    model = ResAttnLSTM(input_size=5, num_layers=4, bidirectional=bidirectional).eval()
+    x, lengths = torch.randn(7, 3, 5), torch.tensor([2, 7, 0])
+    logits, weights = model(x, lengths, need_weights=True)
+    assert torch.equal(logits, model(x, lengths))
+    torch.testing.assert_close(weights.sum(0), torch.tensor([1.0, 1.0, 0.0]))
+    output, _ = model.lstm(x, lengths=lengths)
+    torch.testing.assert_close(logits, model.head((weights.unsqueeze(-1) * output).sum(0)))
+    with pytest.raises(ValueError, match="attention=False"):
+        ResAttnLSTM(input_size=5, num_layers=2, attention=False)(x, need_weights=True)
+
+
+def test_without_attention_the_head_sees_where_each_direction_ended() -> None:
+    model = ResAttnLSTM(input_size=5, num_layers=2, bidirectional=True, attention=False).eval()
+    x, lengths = torch.randn(7, 3, 5), torch.tensor([2, 7, 4])
+    _, (h_n, _) = model.lstm(x, lengths=lengths)  # two layers have no residual connection: h_n is y
+    torch.testing.assert_close(model(x, lengths), model.head(torch.cat([h_n[-2], h_n[-1]], 1)))
 
 
 def test_every_parameter_learns() -> None:
@@ -144,9 +178,11 @@ def test_from_config_takes_a_dataclass_or_a_mapping() -> None:
         ResAttnLSTM.from_config({"layers": 2})
 
 
+@pytest.mark.parametrize("stacked", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_saved_and_loaded(tmp_path: Path, dtype: torch.dtype) -> None:
-    model = ResAttnLSTM(num_layers=4, output_peephole="previous", dtype=dtype).eval()
+def test_saved_and_loaded(tmp_path: Path, dtype: torch.dtype, stacked: bool) -> None:
+    options = {"output_peephole": "previous", "bidirectional": True, "batch_first": True}
+    model = ResAttnLSTM(num_layers=4, **options, stacked=stacked, dtype=dtype).eval()
     model.save(tmp_path / "weights.safetensors")
     loaded = ResAttnLSTM.load(tmp_path / "weights.safetensors").eval()
     assert loaded.config == model.config

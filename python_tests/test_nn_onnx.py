@@ -24,7 +24,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra resbloc
         (1000, 2, 33, 5, {}),
         (7, 17, 6, 1, {}),
         (7, 17, 6, 6, {"residual": False}),
-        (7, 3, 6, 4, {"peephole": False, "bias": False}),
+        (7, 3, 6, 4, {"peephole": False, "bias": False, "stacked": True}),
     ],
 )
 def test_agrees_with_onnxruntime(steps: int, batch: int, units: int, layers: int, options: dict[str, bool]) -> None:
@@ -93,9 +93,10 @@ def test_a_whole_network_is_exported_with_lengths_and_free_sizes(tmp_path: Path)
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("options", [{"bidirectional": True, "batch_first": True}, {"peephole": False, "bias": False}])
-def test_a_layer_is_exported_with_its_states(tmp_path: Path, options: dict[str, bool]) -> None:
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_layer_is_exported_with_its_states(tmp_path: Path, options: dict[str, bool], stacked: bool) -> None:
     torch.manual_seed(1)
-    lstm = ResidualLSTM(5, 3, 4, **options).eval()
+    lstm = ResidualLSTM(5, 3, 4, **options, stacked=stacked).eval()
     x = torch.randn(6, 6, 5)
     state = torch.randn(8 if lstm.bidirectional else 4, 6, 3), torch.randn(8 if lstm.bidirectional else 4, 6, 3)
     session = exported(lstm, (x, state), tmp_path / "b.onnx")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
 
-from resblock.nn.lengths import as_lengths
+from resblock.nn.steps import as_lengths
 from resblock.ops import valid_steps
 from resblock.ops.arguments import check_lengths
 
@@ -85,13 +86,35 @@ class AttentionPooling(nn.Module):
         score = score.masked_fill(past_the_end, torch.finfo(score.dtype).min)
         return torch.softmax(score, time).masked_fill(past_the_end, 0)
 
-    def forward(self, input: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
-        """Pool the steps of each sequence; arguments as in `weights`. Of a sequence of no steps, zeros.
+    @overload
+    def forward(
+        self, input: Tensor, lengths: Tensor | Sequence[int] | None = None, need_weights: Literal[False] = False
+    ) -> Tensor: ...
+
+    @overload
+    def forward(
+        self, input: Tensor, lengths: Tensor | Sequence[int] | None = None, *, need_weights: Literal[True]
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def forward(
+        self, input: Tensor, lengths: Tensor | Sequence[int] | None = None, need_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Pool the steps of each sequence. Of a sequence of no steps, zeros.
+
+        Parameters
+        ----------
+        input, lengths
+            As in `weights`.
+        need_weights : bool
+            Give the weights, too.
 
         Returns
         -------
-        Tensor, shape (B, H)
+        pooled : Tensor, shape (B, H)
+        weights : Tensor, as `weights` gives them
+            With `need_weights`.
         """
         input, past_the_end = self._without_padding(input, lengths)
         weights = self._weights(input, past_the_end)
-        return (weights.unsqueeze(-1) * input).sum(1 if self.batch_first else 0)
+        pooled = (weights.unsqueeze(-1) * input).sum(1 if self.batch_first else 0)
+        return (pooled, weights) if need_weights else pooled
