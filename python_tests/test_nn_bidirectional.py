@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from resblock import ResidualLSTM
-from resblock.nn.steps import reversed_in_time
+from resblock.nn.steps import PaddedSteps
 
 # float32 sums in another order.
 ROUNDING = 2e-6
@@ -88,7 +88,8 @@ def test_torch_has_no_two_directions_of_several_layers_that_meet_once():
 
 def test_reversing_twice_is_nothing():
     x, lengths = torch.randn(6, 3, 5), torch.tensor([6, 2, 4])
-    back = reversed_in_time(x, lengths)
+    steps = PaddedSteps(lengths)
+    back = steps.reversed(x)
     torch.testing.assert_close(back[:2, 1], x[:2, 1].flip(0))
     torch.testing.assert_close(back[2:, 1], x[2:, 1])
-    torch.testing.assert_close(reversed_in_time(back, lengths), x)
+    torch.testing.assert_close(steps.reversed(back), x)

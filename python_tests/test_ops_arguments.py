@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import NAMES, Case
+from networks import ALL_GRADIENTS, NAMES, Case
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
@@ -27,8 +27,9 @@ Wrong = dict[str, tuple[str, Change | Options, str]]
 
 def operator_arguments(tensors: list[Tensor], options: Options) -> list[Any]:
     """As the registered operators take them."""
-    defaults = {"lengths": None, "dropout_p": 0.0, "dropout_seed": None, "residual": True, "previous": False}
-    return [*tensors, *{**defaults, "schedule": None, "checkpoint_chunks": 0, **options}.values()]
+    defaults = {"lengths": None, "batch_sizes": None, "order": None, "dropout_p": 0.0, "dropout_seed": None}
+    defaults |= {"residual": True, "previous": False, "schedule": None, "checkpoint_chunks": 0}
+    return [*tensors, *{**defaults, **options}.values(), True]
 
 
 def with_tangent(tensors: list[Tensor], options: Options, *, by_level: bool) -> object:
@@ -231,9 +232,9 @@ BACKWARD: dict[str, Callable[[list[Any]], object]] = {
     ],
 )
 def test_wrong_calls_of_the_backward_pass(path: str, place: int, change: Change, message: str) -> None:
-    *arguments, _ = operator_arguments([t.detach() for t in CASE.tensors(torch.float32)], {})
-    *results, saved = torch.ops.resblock.residual_lstm_training(*arguments, 0)
-    call = [*results, *arguments, saved, True, True]
+    arguments = operator_arguments([t.detach() for t in CASE.tensors(torch.float32)], {})
+    *results, saved = torch.ops.resblock.residual_lstm_training(*arguments)
+    call = [*results, *arguments[:-2], saved, ALL_GRADIENTS]
     call[place] = change(call[place])
     with pytest.raises(RuntimeError, match=message):
         BACKWARD[path](call)

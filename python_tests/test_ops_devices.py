@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import tolerances
 import torch
-from networks import Case
-from test_ops import operator_arguments
+from networks import ALL_GRADIENTS, Case
 from tolerances import error
 from torch import Tensor
 
@@ -26,7 +25,8 @@ def called_on(device: str, name: str, *arguments: object) -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("device", ["MPS", "XPU", "HPU", "PrivateUse1"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_they_get_the_same_results_and_gradients(case: Case, device: str) -> None:
-    arguments, tensors = operator_arguments(case), case.tensors()
+    tensors = case.tensors()
+    arguments = case.operator_arguments(tensors)
     expected = case.run(tensors)
     found = called_on(device, "residual_lstm", *arguments)
     assert all(error(a, e) < tolerances.DOUBLE for a, e in zip(found, expected, strict=True))
@@ -34,7 +34,7 @@ def test_they_get_the_same_results_and_gradients(case: Case, device: str) -> Non
     assert saved.numel() == 0
     assert all(error(a, e) < tolerances.DOUBLE for a, e in zip(found, expected, strict=True))
     grads = [torch.ones_like(e) for e in expected]
-    gradients = called_on(device, "residual_lstm_backward", *grads, *arguments[:-1], saved, True, True)
+    gradients = called_on(device, "residual_lstm_backward", *grads, *arguments[:-2], saved, ALL_GRADIENTS)
     wanted = torch.autograd.grad(expected, tensors, grads)
     assert all(error(a, e) < tolerances.DOUBLE_GRADIENT for a, e in zip(gradients, wanted, strict=True))
 
@@ -42,27 +42,27 @@ def test_they_get_the_same_results_and_gradients(case: Case, device: str) -> Non
 def test_they_warn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_WARNED", set())
     with pytest.warns(UserWarning, match="no kernels for cpu") as warned:
-        [devices.KERNELS["residual_lstm"](*operator_arguments(CASES[0])) for _ in range(2)]
+        [devices.KERNELS["residual_lstm"](*CASES[0].operator_arguments(CASES[0].tensors())) for _ in range(2)]
     assert len(warned) == 1
 
 
 @pytest.mark.parametrize("case", [*CASES, Case(5, 3, 2, 4, 2)], ids=str)
 @pytest.mark.parametrize("chunks", [0, 2])
 def test_shapes_are_those_of_the_kernels(case: Case, chunks: int) -> None:
-    *arguments, _ = operator_arguments(case, torch.bfloat16)
+    *arguments, _, _ = case.operator_arguments(case.tensors(torch.bfloat16))
     arguments = [a.detach() if isinstance(a, Tensor) else a for a in arguments]
     found = []
     for device in ("cpu", "meta"):
         here = [a.to(device) if isinstance(a, Tensor) else a for a in arguments]
-        results = torch.ops.resblock.residual_lstm_training(*here, chunks)
-        gradients = torch.ops.resblock.residual_lstm_backward(*results[:3], *here, results[3], True, False)
+        results = torch.ops.resblock.residual_lstm_training(*here, chunks, True)
+        gradients = torch.ops.resblock.residual_lstm_backward(*results[:3], *here, results[3], 0b00111111)
         found.append([(t.shape, t.dtype, t.stride()) for t in (*results, *gradients)])
     assert found[0] == found[1]
 
 
 def test_half_types_are_computed_in_float32() -> None:
     case = Case(9, 5, 18, 8, 4)
-    arguments = operator_arguments(case, torch.bfloat16)
+    arguments = case.operator_arguments(case.tensors(torch.bfloat16))
     with torch.no_grad():
         found, expected = forward_composite(*arguments), case.run(list(arguments[:8]))
     assert all(a.dtype == torch.bfloat16 and error(a, e) < 2**-7 for a, e in zip(found, expected, strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import NAMES, Case
+from networks import ALL_GRADIENTS, NAMES, Case
 from torch import Tensor
 
 import resblock.ops
@@ -110,11 +110,11 @@ def test_masks_of_no_numbers_take_no_time(sizes: tuple[int, int, int, int]) -> N
 
 def backward_with(change: Callable[[Tensor], Tensor]) -> None:
     """The backward operator, called as autograd calls it."""
-    tensors, options = CASE.tensors(torch.float32), (None, 0.0, None, True, False, None)
+    arguments = CASE.operator_arguments(CASE.tensors(torch.float32))
     with torch.no_grad():
-        *outputs, saved = torch.ops.resblock.residual_lstm_training(*tensors, *options, 0)
+        *outputs, saved = torch.ops.resblock.residual_lstm_training(*arguments)
         grads = map(torch.ones_like, outputs)
-        torch.ops.resblock.residual_lstm_backward(*grads, *tensors, *options, change(saved), True, True)
+        torch.ops.resblock.residual_lstm_backward(*grads, *arguments[:-2], change(saved), ALL_GRADIENTS)
 
 
 @pytest.mark.parametrize(
