@@ -85,7 +85,7 @@ void inference_pass(const Arguments& a, const ForwardResults& results) {
   });
 }
 
-// Gives the saved activations; in memory for those of a full batch, if so wanted, of which the rest is not touched.
+// Gives the saved activations; in memory for those of a full batch, if so wanted, with zeros beyond them.
 template <class Device>
 Tensor training_pass(const Arguments& a, const ForwardResults& results, bool full_saved = false) {
   Tensor saved;
@@ -93,7 +93,10 @@ Tensor training_pass(const Arguments& a, const ForwardResults& results, bool ful
     using S = decltype(type);
     const auto plan = Device::template training<S>(a).forward;
     const int64_t needed = plan.saved / int64_t(sizeof(Arithmetic<S>));
-    saved = a.empty({full_saved ? full_saved_size(a.size) : needed}, a.arithmetic_type());
+    const int64_t size = full_saved ? full_saved_size(a.size) : needed;
+    saved = a.empty({size}, a.arithmetic_type());
+    // What a graph returns is to be the same every time.
+    if (size > needed) std::fill_n(write<Arithmetic<S>>(saved) + needed, size_t(size - needed), Arithmetic<S>(0));
     Device::run(a, plan, forward_problem<S>(a, results, write<Arithmetic<S>>(saved)));
   });
   return saved;

@@ -75,6 +75,14 @@ class Case:
     def dropout_seed(self) -> Tensor | None:
         return torch.tensor([987654321987 + self.seed]) if self.dropout_p else None
 
+    @property
+    def options(self) -> Options:
+        """What the registered operators take besides tensors."""
+        previous = self.output_peephole == "previous"
+        return Options(
+            self.lengths, None, None, self.dropout_p, self.dropout_seed, self.residual, previous, self.schedule
+        )
+
     def run(self, tensors: list[Tensor], checkpoint_chunks: int = 0) -> tuple[Tensor, ...]:
         """Call the operator."""
         options = self.lengths, self.dropout_p, self.dropout_seed, self.residual, self.output_peephole
@@ -82,11 +90,7 @@ class Case:
 
     def operator_arguments(self, tensors: list[Tensor], checkpoint_chunks: int = 0) -> tuple[object, ...]:
         """As the registered operators take them, with saved activations of the size that shapes tell."""
-        previous = self.output_peephole == "previous"
-        options = Options(
-            self.lengths, None, None, self.dropout_p, self.dropout_seed, self.residual, previous, self.schedule
-        )
-        return (*tensors, *options, checkpoint_chunks, True)
+        return (*tensors, *self.options, checkpoint_chunks, True)
 
     def is_taken_by(self, schedule: str, dtype: torch.dtype = torch.float64) -> bool:
         """Whether inference can be run on this schedule of the CPU."""

@@ -13,7 +13,6 @@ from torch import Tensor
 
 import resblock.ops
 from resblock.ops import residual_lstm
-from resblock.ops.arguments import Options
 from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
 
 # With weights larger than the second-level cache, in two chunks of time.
@@ -101,9 +100,7 @@ def test_half_types_store_in_half_and_compute_in_float32(case: Case, dtype: torc
 
 @pytest.mark.parametrize("case", [Case(4, 3, 3, 4, 5), Case(4, 3, 3, 4, 5, "previous", True, True, 0.4)], ids=str)
 def test_composite_agrees_with_the_operator(case: Case) -> None:
-    tensors = case.tensors()
-    previous = case.output_peephole == "previous"
-    options = Options(case.lengths, case.dropout_p, case.dropout_seed, case.residual, previous, None)
+    tensors, options = case.tensors(), case.options
     expected = case.run(tensors)
     for a, e in zip(residual_lstm_composite(tensors, options), expected, strict=True):
         assert error(a, e) < tolerances.DOUBLE
