@@ -231,6 +231,8 @@ Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequence
   return mask;
 }
 
+int64_t empty_block_cache() { return int64_t(cpu::block_cache().empty()); }
+
 std::string instruction_set() { return cpu::name(cpu::processor_isa()); }
 
 template <size_t count>
@@ -329,6 +331,7 @@ STABLE_TORCH_LIBRARY(resblock, m) {
   m.def(
       "residual_lstm_dropout_mask(Tensor dropout_seed, SymInt layers, SymInt steps, SymInt sequences, SymInt units, "
       "float dropout_p) -> Tensor");
+  m.def("empty_block_cache() -> int");
   m.def("instruction_set() -> str");
   m.def("cpu_schedules() -> str");
   m.def("cuda_schedules() -> str");
@@ -343,6 +346,7 @@ STABLE_TORCH_LIBRARY(resblock, m) {
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
+  m.impl("empty_block_cache", TORCH_BOX(&resblock::empty_block_cache));
   m.impl("instruction_set", TORCH_BOX(&resblock::instruction_set));
   m.impl("cpu_schedules", TORCH_BOX(&resblock::cpu_schedules));
   m.impl("cuda_schedules", TORCH_BOX(&resblock::cuda_schedules));

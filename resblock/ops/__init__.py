@@ -4,11 +4,12 @@
 """
 
 from resblock.ops.composite import has_shortcut, valid_steps
-from resblock.ops.library import has_cuda_kernels, instruction_set, schedules
+from resblock.ops.library import empty_block_cache, has_cuda_kernels, instruction_set, schedules
 from resblock.ops.plans import CallPlan, Plan, plan
 from resblock.ops.residual_lstm import OUTPUT_PEEPHOLES, residual_lstm
 
 __all__ = [
+    "empty_block_cache",
     "OUTPUT_PEEPHOLES",
     "CallPlan",
     "Plan",

@@ -100,9 +100,11 @@ def residual_lstm(
     call in one chunk by rounding.
 
     On a CPU the memory of large results and saved activations (4 MiB and more) goes to the next call that wants as
-    much when its tensors end: fresh pages would cost up to a third of a call's time. Up to 1 GiB waits so in a block
-    cache; the environment variable RESBLOCK_BLOCK_CACHE, read at the first call, says how many MiB instead (0: none).
-    Such results cannot be resized in place, as those of `torch.from_numpy` cannot.
+    much when its tensors end: fresh pages would cost up to a third of a call's time. It waits in a block cache, which
+    keeps the total to a quarter above what recent calls had in use at once, and to 1 GiB; the environment variable
+    RESBLOCK_BLOCK_CACHE, read at the first call, says how many MiB instead (0: none), and
+    `resblock.ops.empty_block_cache` gives it back. Such results cannot be resized in place, as those of
+    `torch.from_numpy` cannot.
 
     Autograd, the transforms of `torch.func`, forward mode, autocast and `torch.compile(fullgraph=True)` work. Kernels
     serve the first derivative in reverse mode. Forward mode and higher derivatives run in plain torch operations, cell
