@@ -9,10 +9,10 @@ from resblock.ops.plans import CallPlan, Plan, plan
 from resblock.ops.residual_lstm import OUTPUT_PEEPHOLES, residual_lstm
 
 __all__ = [
-    "empty_block_cache",
     "OUTPUT_PEEPHOLES",
     "CallPlan",
     "Plan",
+    "empty_block_cache",
     "has_cuda_kernels",
     "has_shortcut",
     "instruction_set",
