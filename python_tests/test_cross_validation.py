@@ -5,13 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from Bio.SeqUtils import seq3
 from made_complexes import made_complex, save_complexes
 
 from resblock.errors import InputError
 from resblock.evaluation import evaluate
 from resblock.evaluation.homologues import (
-    COLUMNS,
-    SCORE,
     LocalAlignment,
     best_local,
     find_homologues,
@@ -97,6 +96,52 @@ def test_relatives_are_found_and_strangers_are_not(tmp_path):
     assert read_homologues(tmp_path / "list") == found
     with pytest.raises(InputError, match="no such file"):
         read_homologues(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("score", "columns", "identity", "homologous"),
+    [
+        (100.0, 40, 0.25, True),
+        (500.0, 400, 1.0, True),
+        (99.0, 400, 1.0, False),
+        (500.0, 39, 1.0, False),
+        (500.0, 400, 0.249, False),
+    ],
+)
+def test_homologues_are_alike_by_all_three_limits(score, columns, identity, homologous):
+    assert LocalAlignment(score, columns, identity).homologous == homologous
+
+
+def test_gaps_cost_eleven_and_one_and_are_columns():
+    """Twenty tryptophans of 11 and twenty cysteines of 9, and three glycines between them in one chain only."""
+    best = best_local(["W" * 20 + "C" * 20], ["W" * 20 + "GGG" + "C" * 20])
+    assert best == LocalAlignment(20 * 11.0 + 20 * 9.0 - 11.0 - 2 * 1.0, 43, 40 / 43)
+
+
+def test_sequences_without_a_letter_alike_have_no_alignment():
+    assert best_local(["A" * 30], ["W" * 30]) == LocalAlignment(0.0, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "score", "columns"),
+    [
+        # Tryptophans score 11 each: what is alike to the end scores enough, and counts from 40 columns on.
+        ("W" * 40 + "G" * 40, "W" * 40 + "P" * 40, 440.0, 40),
+        ("W" * 40, "W" * 40, 440.0, 40),
+        ("W" * 39 + "G" * 40, "W" * 39 + "P" * 40, 429.0, 39),
+        # Alanines score 4, 1 beside serine and 0 beside glycine.
+        ("A" * 40, "A" * 20 + "S" * 20, 100.0, 40),
+        ("A" * 40, "A" * 20 + "S" * 10 + "G" + "S" * 9, 99.0, 40),
+    ],
+)
+def test_an_alignment_of_few_columns_or_a_low_score_makes_no_homologues(first, second, score, columns):
+    best, homologous = best_local([first], [second]), score >= 100.0 and columns >= 40
+    assert (best.score, best.columns, best.homologous) == (score, columns, homologous)
+    dimers = [
+        with_sequence(made_complex(k, code), [seq3(letter).upper() for letter in letters])
+        for k, (code, letters) in enumerate({"A": first, "B": second}.items())
+    ]
+    assert find_homologues(dimers)["A"] == ({"B"} if homologous else set())
 
 
 # Training
@@ -212,22 +257,3 @@ def test_models_of_different_features_make_an_ensemble(prepared, config, lists, 
     assert [row.name for row in rows] == ["small, seed 1", "windows, seed 1", ENSEMBLE]
     for name, features in {"small": "extended", "windows": "paper"}.items():
         assert load_ensemble(tmp_path / f"cv/{name}/seed-1/fold-1/weights.safetensors").feature_set == features
-
-
-def test_sequences_without_a_letter_alike_have_no_alignment():
-    assert best_local(["A" * 30], ["W" * 30]) == LocalAlignment(0.0, 0, 0.0)
-
-
-def test_an_alignment_of_few_columns_makes_no_homologues():
-    """Tryptophans score 11 each: what is alike to the end scores enough, and counts from `COLUMNS` columns on."""
-    for shared, homologous in ((COLUMNS, True), (COLUMNS - 1, False)):
-        first, second = "W" * shared + "G" * 40, "W" * shared + "P" * 40
-        best = best_local([first], [second])
-        assert (best.columns, best.score, best.homologous) == (shared, 11.0 * shared, homologous)
-        assert best.score > SCORE
-        names = {"W": "TRP", "G": "GLY", "P": "PRO"}
-        dimers = [
-            with_sequence(made_complex(k, code), [names[letter] for letter in letters])
-            for k, (code, letters) in enumerate({"A": first, "B": second}.items())
-        ]
-        assert find_homologues(dimers)["A"] == ({"B"} if homologous else set())

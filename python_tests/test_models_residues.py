@@ -7,8 +7,9 @@ import pytest
 import torch
 from made_complexes import made_complex, made_model
 
+from resblock.errors import InputError
 from resblock.models import Drawing
-from resblock.models.residues import ResidueExamples, Residues
+from resblock.models.residues import ResidueExamples, ResidueModelConfig, Residues
 from resblock.structure.graph import nearest_residues
 
 
@@ -20,6 +21,27 @@ def complex():
 @pytest.fixture
 def model(complex):
     return made_model("residues", complex)
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("size", (2, 64), (-2, 0, 3)),
+        ("encoder", ("", "attention", "mean lstm"), ("lstm, mean", "gru")),
+        ("lstm_layers", (1, 2), (0, -1)),
+        ("pair_size", (2, 3), (1, 0)),
+        ("input_dropout", (0.0, 0.999), (1.0, -0.001)),
+        ("dropout", (0.0, 0.999), (1.0, -0.001)),
+        ("negatives_per_complex", (1, 2000), (0, -1)),
+        ("positive_weight", (0.0, 0.999), (1.0, -0.001)),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(name, allowed, refused):
+    for value in allowed:
+        ResidueModelConfig(**{name: value}).check()
+    for value in refused:
+        with pytest.raises(InputError, match=f"^model.{name} is {value}; it must be "):
+            ResidueModelConfig(**{name: value}).check()
 
 
 def test_partners_stand_one_after_the_other(model):

@@ -1,5 +1,6 @@
 """The paper's model: its windows, the pairs it is trained on, and the mean over both orders."""
 
+import dataclasses
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader
 from resblock.errors import InputError
 from resblock.models import Drawing
 from resblock.models.examples import pair_weights
-from resblock.models.windows import WindowExamples, windows_around
+from resblock.models.windows import WindowExamples, WindowModelConfig, windows_around
 from resblock.pairs.selection import Closest
 from resblock.structure.scales import NEUTRAL_PKA
 
@@ -25,6 +26,28 @@ ROUNDING = 1e-6
 @pytest.fixture
 def complexes():
     return [made_complex(seed, f"D{seed}", (30, 21)) for seed in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("hidden_size", (1, 64), (0, -1)),
+        ("num_layers", (1, 60), (0, -1)),
+        ("input_dropout", (0.0, 0.999), (1.0, -0.001)),
+        ("dropout", (0.0, 0.999), (1.0, -0.001)),
+        ("output_peephole", ("current", "previous"), ("next",)),
+        ("window", (1, 3, 5), (-1, 0, 2)),
+        ("closest_per_positive", (0.001,), (0.0, -1.0)),
+        ("negatives_per_positive", (0.001,), (0.0, -1.0)),
+        ("positive_weight", (0.0, 0.999), (1.0, -0.001)),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(name, allowed, refused):
+    for value in allowed:
+        WindowModelConfig(**{name: value}).check()
+    for value in refused:
+        with pytest.raises(InputError, match=f"^model.{name} is {value}; it must be "):
+            WindowModelConfig(**{name: value}).check()
 
 
 def slow_window(model, first, second, i, j):
@@ -165,6 +188,14 @@ def test_positives_only_are_refused(complexes):
     model = made_model("windows", complexes[0], selection="random", negatives_per_positive=0.01)
     with pytest.raises(InputError, match=r"every training pair is positive; raise model\.negatives_per_positive"):
         WindowExamples(model, complexes, Drawing(16))
+
+
+def test_without_a_positive_there_is_nothing_to_train_on(complexes):
+    untouched = [dataclasses.replace(one, contact_area=np.zeros_like(one.contact_area)) for one in complexes]
+    model = made_model("windows", complexes[0], positive_weight=0.0)
+    for these, share in ((untouched, 0.0), (complexes, None)):
+        training = WindowExamples(model, these, Drawing(16))
+        assert (training.batches == 0) == (training.positive_share == 0.0) == (share == 0.0)
 
 
 def test_memory_of_a_large_complex_stays_small():

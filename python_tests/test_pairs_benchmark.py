@@ -1,5 +1,6 @@
 import csv
 import gzip
+import time
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ def complexes(tmp_path):
     write_complex(directory / "BAD")
     (directory / "BAD" / "ligand_bound.pdb").write_text("nothing\n")
     (directory / "index.tsv").write_text("code\n")
+    (directory / "pictures").mkdir()
     return directory
 
 
@@ -215,8 +217,9 @@ def test_what_a_prepared_complex_holds(complexes, tmp_path):
     assert [r.chain for r in (complex.receptor.residues[0], complex.ligand.residues[0])] == ["A", "L"]
     receptor, ligand = (read_partner(complexes / "GOOD" / f"{side}_bound.pdb") for side in ("receptor", "ligand"))
     np.testing.assert_allclose(complex.distance, smallest_distances(receptor, ligand), rtol=1e-6)
+    start = time.perf_counter()
     entry = prepare_benchmark(complexes, tmp_path / "out", only=["GOOD"], jobs=1).done[0]
-    assert entry.seconds > 0
+    assert 0 < entry.seconds < time.perf_counter() - start
     assert entry.contacts == complex.labels().sum()
 
 
@@ -231,7 +234,9 @@ def test_lost_contacts_are_counted(complexes, tmp_path):
 
 def test_what_failed_or_was_there_has_no_counts(complexes, tmp_path):
     out = tmp_path / "out"
+    start = time.perf_counter()
     (failed,) = prepare_benchmark(complexes, out, only=["BAD"], jobs=1).complexes
+    assert 0 < failed.seconds < time.perf_counter() - start
     prepare_benchmark(complexes, out, only=["GOOD"], jobs=1)
     (unchanged,) = prepare_benchmark(complexes, out, only=["GOOD"], jobs=1).complexes
     for entry in (failed, unchanged):
@@ -239,7 +244,19 @@ def test_what_failed_or_was_there_has_no_counts(complexes, tmp_path):
     assert (unchanged.status, unchanged.reason, unchanged.seconds) == ("unchanged", "", 0.0)
     assert failed.status == "failed"
     assert failed.reason.startswith(str(complexes))
-    assert failed.seconds > 0
+
+
+def test_it_says_what_each_file_held(complexes, tmp_path):
+    """And what is to be noted of the unbound ones, which models see."""
+    for role in benchmark.ROLES:
+        side = RECEPTOR if role.startswith("receptor") else LIGAND
+        write(complexes / "GOOD" / f"{role}.pdb", [a for a in side if (a.residue, a.name) != ("LYS", "NZ")])
+    entry = prepare_benchmark(complexes, tmp_path / "out", only=["GOOD"], jobs=1).done[0]
+    assert [line.partition(",")[0] for line in entry.read[:4]] == [f"{role}: {role}.pdb" for role in benchmark.ROLES]
+    for line, role in zip(entry.read[4:], benchmark.ROLES[:2], strict=True):
+        assert line.startswith("note: ")
+        assert f"{role}.pdb: " in line
+        assert "side-chain atoms missing" in line
 
 
 def test_what_nobody_foresaw_is_named(complexes, tmp_path, monkeypatch):

@@ -111,6 +111,12 @@ def test_foreign_files_are_refused(content, tmp_path):
         load_complex(path)
 
 
+def test_an_array_of_its_own_is_no_archive(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(InputError, match=r"not a usable prepared complex \(not an \.npz archive\)"):
+        load_complex(tmp_path / "x.npy")
+
+
 def test_a_pickle_is_not_opened(tmp_path):
     buffer = io.BytesIO()
     np.savez(buffer, format_version=np.int64(1), key=np.array([{}], dtype=object))

@@ -107,6 +107,13 @@ def test_chains_are_the_same_protein_from_three_tenths_identity_on(read, identic
     assert mapping.tolist() == ([*range(20)] if same else [-1] * 20)
 
 
+def test_residues_missing_at_an_end_cost_nothing(read):
+    """The last two may stand for either IQ: the first one's gap is shorter, and what is missing behind it is free."""
+    core = "MKDFYIRELVQTSAWNHGPC"
+    mapping = map_residues(read(helix(core + "FIQTIQ")), read(helix(core + "IQ", start=101)))
+    assert mapping.tolist() == [*range(20), -1, 20, 21, -1, -1, -1]
+
+
 @pytest.mark.parametrize("shared", [10, 9])
 def test_an_alignment_must_cover_half_of_the_shorter_chain(read, shared):
     first = "MKDFYIRELVGGPGGPGGPG"

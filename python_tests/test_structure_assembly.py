@@ -5,7 +5,7 @@ import pytest
 from synthetic import helix, mmcif, moved, pdb, remark_350
 
 from resblock.errors import InputError
-from resblock.structure import read_partner
+from resblock.structure import assembly, read_partner
 
 ONE, OTHER = helix("MKTAYIAKQRQW"), moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0), chain="B")
 #: A half turn about z and a shift.
@@ -108,3 +108,28 @@ def test_damaged_operators_cost_the_assembly_alone(tmp_path, damage):
     assert read_partner(tmp_path / "x").chains == ("A", "B")
     with pytest.raises(InputError, match=f"{tmp_path}/x: .*"):
         read_partner(tmp_path / "x", assembly="1")
+
+
+def test_operators_that_gemmi_cannot_read_cost_the_assembly_alone(tmp_path, monkeypatch):
+    def fail(text):
+        raise RuntimeError("damaged")
+
+    monkeypatch.setattr(assembly.gemmi, "read_pdb_string", fail)
+    (tmp_path / "x.pdb").write_text(pdb_file())
+    assert read_partner(tmp_path / "x.pdb").chains == ("A", "B")
+    with pytest.raises(InputError, match="the file describes none"):
+        read_partner(tmp_path / "x.pdb", assembly="1")
+
+
+@pytest.mark.parametrize(("name", "just_enough"), [("_MAX_ATOMS", 2 * len(ONE + OTHER)), ("_MAX_COPIES", 2)])
+def test_assemblies_have_limits(tmp_path, monkeypatch, name, just_enough):
+    (tmp_path / "x").write_text(mmcif_file("(1)(1,2)"))
+    monkeypatch.setattr(assembly, name, just_enough)
+    assert read_partner(tmp_path / "x", assembly="1").chains == ("A", "B", "A-2", "B-2")
+    monkeypatch.setattr(assembly, name, just_enough - 1)
+    with pytest.raises(InputError, match="assembly 1"):
+        read_partner(tmp_path / "x", assembly="1")
+
+
+def test_the_limits_are_those_of_two_million_atoms_and_ten_thousand_operators():
+    assert (assembly._MAX_ATOMS, assembly._MAX_COPIES) == (2_000_000, 10_000)

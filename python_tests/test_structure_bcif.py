@@ -9,13 +9,16 @@ import pytest
 from Bio.PDB.binary_cif import BinaryCIFParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import helix, mmcif
+from synthetic import helix, mmcif, moved
 
 from resblock.errors import InputError
+from resblock.structure import bcif as reader
 from resblock.structure import read_partner
 from resblock.structure.bcif import MAX_ROWS
 
 SEQUENCE = "MKTAYIAKQRQW"
+ATOMS = len(helix(SEQUENCE))
+PACKED = {"kind": "IntegerPacking", "byteCount": 1, "isUnsigned": False, "srcSize": 0}
 CODES = {"<i1": 1, "<i2": 2, "<i4": 3, "<u1": 4, "<u2": 5, "<u4": 6, "<f4": 32, "<f8": 33}
 
 
@@ -187,10 +190,15 @@ def test_quantised_intervals_lie_between_their_ends(tmp_path):
         (lambda d: d["dataBlocks"][0]["categories"].pop(1), "no atoms found"),
         (lambda d: d["dataBlocks"][0].pop("categories"), "categories"),
         (lambda d: columns(d)["auth_seq_id"]["data"]["encoding"][1].update(srcSize=10**12), "run lengths"),
+        (lambda d: columns(d)["auth_seq_id"]["data"]["encoding"][1].update(srcSize=ATOMS - 1), "run lengths"),
+        (lambda d: columns(d)["auth_seq_id"].update(data=runs([1, ATOMS + 1, 1, -1], ATOMS)), "run lengths"),
+        (lambda d: columns(d)["auth_seq_id"].update(data=runs([1, MAX_ROWS + 1], MAX_ROWS + 1)), "run lengths"),
         (lambda d: columns(d)["Cartn_x"]["data"]["encoding"][0].update(kind="Unheard"), "Unheard"),
         (lambda d: columns(d)["Cartn_x"]["data"].update(data=b"123"), "buffer"),
         (lambda d: columns(d)["pdbx_PDB_model_num"]["data"]["encoding"][0].update(srcSize=1), "packed"),
-        (lambda d: columns(d)["auth_asym_id"]["data"].update(data=raw([9] * 99, "<i4")["data"]), "strings"),
+        (lambda d: columns(d)["auth_asym_id"]["data"].update(data=raw([1] * ATOMS, "<i4")["data"]), "that are not"),
+        (lambda d: columns(d)["auth_asym_id"]["data"].update(data=raw([-2] * ATOMS, "<i4")["data"]), "that are not"),
+        (lambda d: columns(d)["auth_seq_id"].update(data=then(raw([127], "<i1"), PACKED)), "packed integers end"),
     ],
 )
 def test_what_is_damaged_is_refused(tmp_path, change, reason):
@@ -201,8 +209,52 @@ def test_what_is_damaged_is_refused(tmp_path, change, reason):
     assert str(raised.value).startswith(f"{tmp_path}/x.bcif: ")
 
 
+def test_as_much_is_read_as_the_limit_allows(tmp_path, monkeypatch):
+    """Rows, runs, and strings of 64 bytes a row."""
+    assert MAX_ROWS == 5_000_000
+    monkeypatch.setattr(reader, "MAX_ROWS", ATOMS)
+    whole = msgpack.unpackb(bcif(helix(SEQUENCE)))
+    columns(whole)["label_asym_id"].update(data=strings(["A" * 16] * ATOMS))
+    assert len(read(tmp_path, msgpack.packb(whole))) == len(SEQUENCE)
+    columns(whole)["label_asym_id"].update(data=strings(["A" * 17] * ATOMS))
+    with pytest.raises(InputError, match="strings too long"):
+        read(tmp_path, msgpack.packb(whole))
+
+
+def runs(values_and_counts, size):
+    return then(raw(values_and_counts, "<i4"), {"kind": "RunLength", "srcType": 3, "srcSize": size})
+
+
 def columns(document):
     return {column["name"]: column for column in document["dataBlocks"][0]["categories"][1]["columns"]}
+
+
+def test_a_string_may_be_absent_and_a_value_masked(tmp_path):
+    """Index -1 names no string; a mask says that a value is there (0), does not apply (1) or is unknown (2)."""
+    whole = msgpack.unpackb(bcif(helix(SEQUENCE)))
+    residues = [a.number for a in helix(SEQUENCE)]
+    codes = strings(["X"] * ATOMS)
+    codes["data"] = raw([-1 if number == 1 else 0 for number in residues], "<i4")["data"]
+    mask = raw([{5: 1, 6: 2}.get(number, 0) for number in residues], "<u1")
+    columns(whole)["pdbx_PDB_ins_code"].update(data=codes, mask=mask)
+    partner = read(tmp_path, msgpack.packb(whole))
+    assert [r.label for r in partner.residues] == ["1", "2X", "3X", "4X", "5", "6", *(f"{k}X" for k in range(7, 13))]
+
+
+def test_a_run_may_be_empty(tmp_path):
+    whole = msgpack.unpackb(bcif(helix(SEQUENCE)))
+    columns(whole)["pdbx_PDB_model_num"].update(data=runs([7, 0, 3, ATOMS], ATOMS))
+    assert read(tmp_path, msgpack.packb(whole)).remarks == ("model 3, one of 1",)
+
+
+@pytest.mark.parametrize("dtype", CODES)
+def test_numbers_of_every_type_are_read(tmp_path, dtype):
+    """Places in quarters of an Angstrom, of which a byte holds 128 or 256."""
+    atoms = moved(helix(SEQUENCE), shift=(30.0, 30.0, 30.0)) if dtype[1] == "u" else helix(SEQUENCE)
+    quarters = {"kind": "FixedPoint", "factor": 4, "srcType": 33}
+    places = 4.0 * np.array([a.xyz for a in atoms])
+    partner = read(tmp_path, bcif(atoms, places=lambda x: then(raw(np.round(4.0 * np.array(x)), dtype), quarters)))
+    np.testing.assert_array_equal(partner.coordinates, np.round(places) / 4.0)
 
 
 def test_half_a_file_is_refused(tmp_path):

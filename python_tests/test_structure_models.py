@@ -43,7 +43,10 @@ def test_of_conformers_the_first_is_read(read, text):
 
 def test_end_between_chains_ends_no_model(read):
     second = moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0), chain="B")
-    partner = read(f"{joined(pdb(helix(SEQUENCE)))}\nEND\n{joined(pdb(second))}\nEND\n")
+    # An atom that is written twice begins no model either.
+    at = next(k for k, a in enumerate(second) if (a.number, a.name) == (3, "CB"))
+    twice = (*second[: at + 1], replace(second[at], occupancy=0.5), *second[at + 1 :])
+    partner = read(f"{joined(pdb(helix(SEQUENCE)))}\nEND\n{joined(pdb(twice))}\nEND\n")
     assert partner.chains == ("A", "B")
     assert partner.remarks == ("model 1 of 1",)
 
@@ -66,6 +69,16 @@ def test_models_have_the_numbers_that_the_file_gives_them(read):
     np.testing.assert_array_equal(read(text, model=7).coordinates, read(pdb(bent)).coordinates)
     with pytest.raises(InputError, match="no model 1; there are 3, 7"):
         read(text, model=1)
+
+
+def test_models_without_numbers_are_counted(read):
+    base = helix(SEQUENCE)
+    bent = tuple(replace(a, xyz=(a.xyz[0], a.xyz[1], a.xyz[2] * 1.2)) for a in base)
+    for written in ("", "A"):
+        text = frames(base, bent).replace("MODEL        1", f"MODEL {written}").replace("MODEL        2", "MODEL")
+        np.testing.assert_array_equal(read(text, model=2).coordinates, read(pdb(bent)).coordinates)
+        with pytest.raises(InputError, match="no model 3; there are 1, 2"):
+            read(text, model=3)
 
 
 def test_copies_may_differ_in_their_waters(read):

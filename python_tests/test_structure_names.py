@@ -51,15 +51,18 @@ def test_segments_name_chains_that_have_no_name(read):
     assert partner.remarks[1:] == ("chains are named by segments (columns 73-76)",)
 
 
-def test_the_entrys_name_is_no_segment_whatever_waters_there_are(read):
-    """Old files have the entry's name in columns 73-76 and the line's number behind it."""
-    protein = joined(pdb(tuple(replace(a, chain=" ") for a in helix("MKTAYI")))).splitlines()
+@pytest.mark.parametrize("sequence", ["MKTAYI", "GG"])
+def test_the_entrys_name_is_no_segment_whatever_waters_there_are(read, sequence):
+    """Old files have the entry's name in columns 73-76 and the line's number behind it, of one digit up to line 9."""
+    protein = joined(pdb(tuple(replace(a, chain=" ") for a in helix(sequence)))).splitlines()
     waters = [
         line for k in range(100)
         for line in joined(pdb((replace(ion(k, "O", (30.0 + k, 0.0, 0.0)), residue="HOH", chain=" "),))).splitlines()
     ]  # fmt: skip
     lines = [f"{line[:72]}1ABC{k:4d}" for k, line in enumerate(protein + waters)]
-    assert read("\n".join(lines)).chains == ("",)
+    partner = read("\n".join(lines))
+    assert partner.chains == ("",)
+    assert partner.remarks == ("model 1 of 1",)
 
 
 def test_chain_names_of_two_letters(read):
@@ -155,6 +158,18 @@ def test_a_chromophore_inside_a_chain_is_said_to_be_left_out(read):
     assert residues(partner) == [line for line in expected() if int(line.split()[1]) not in (5, 6, 7)]
     assert partner.left_out == ("1 CRO",)
     assert partner.linked.tolist() == [False, True, True, True, False, True, True, True, True]
+
+
+@pytest.mark.parametrize("name", ["DAL", "CSO"])
+def test_a_modified_residue_before_the_end_of_its_chain_is_part_of_it(read, name):
+    """Between two gaps nothing is bonded to it; TER says that it belongs to the polymer."""
+    atoms = renamed(tuple(a for a in helix(SEQUENCE) if a.number not in (5, 7)), 6, name, record="HETATM")
+    kept = [line.replace("ILE", name) for line in expected() if line.split()[1] not in ("5", "7")]
+    other = joined(pdb(moved(helix("GG"), shift=(0.0, 20.0, 0.0), chain="B")))
+    partner = read(other + "\nTER\n" + joined(pdb(atoms)) + "\nTER\n")
+    assert residues(partner) == ["B 1 GLY", "B 2 GLY", *kept]
+    assert partner.left_out == ()
+    assert read(joined(pdb(atoms)) + "\n").left_out == (f"1 {name}",)
 
 
 @pytest.mark.parametrize("ter", ["", "TER\n"])

@@ -180,6 +180,8 @@ def test_the_whole_sequence_is_known(read, scheme):
     [(9995, ["9995", "9996", "9997", "9998", "9999", "A000", "A001", "A002", "A003", "A004", "A005", "A006"]),
      (9995, ["9995", "9996", "9997", "9998", "9999", "2710", "2711", "2712", "2713", "2714", "2715", "271A"]),
      (9995, ["9995", "9996", "9997", "9998", "9999", "2710", "2711", "2712", "2713", "2714", "2715", "2716"]),
+     # The last of those with capitals, 26 36^3 after A000, is followed by the first of those without.
+     (1_223_050, ["ZZZU", "ZZZV", "ZZZW", "ZZZX", "ZZZY", "ZZZZ", "a000", "a001", "a002", "a003", "a004", "a005"]),
      (-5, ["  -5", "  -4", "  -3", "  -2", "  -1", "   0", "   1", "   2", "   3", "   4", "   5", "   6"])],
 )  # fmt: skip
 def test_residue_numbers_beyond_four_digits(read, start, written):

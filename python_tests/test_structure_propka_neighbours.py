@@ -1,5 +1,8 @@
 import io
+from collections import namedtuple
+from types import SimpleNamespace
 
+import numpy as np
 import propka.conformation_container
 import propka.run
 import propka.version
@@ -8,7 +11,7 @@ from synthetic import ALL_TYPES, helix, moved, write
 
 from resblock.structure import read_partner
 from resblock.structure.pka import _pdb_text
-from resblock.structure.propka_neighbours import neighbour_search
+from resblock.structure.propka_neighbours import _Search, neighbour_search
 
 
 def text(tmp_path, apart):
@@ -59,6 +62,34 @@ def test_propka_does_not_look_at_all_atoms(tmp_path, monkeypatch):
     monkeypatch.setattr(propka.version, "radial_volume_desolvation", None)
     with neighbour_search():
         assert values(text(tmp_path, 16.0))
+
+
+def test_hydrogen_bonds_are_looked_for_in_reach_only():
+    """PROPKA's own function gets a group with those of the backbone up to its largest cutoff, in their order."""
+    atom = namedtuple("Atom", "x y z")
+
+    def group(acids, bases=()):
+        here = [[atom(*place) for place in places] for places in (acids, bases)]
+        return SimpleNamespace(interaction_atoms_for_acids=here[0], interaction_atoms_for_bases=here[1])
+
+    own = (5.0, -2.0, 1.0)
+    directions = [sign * np.eye(3)[axis] for axis in range(3) for sign in (-1.0, 1.0)]
+    near, far = ([own + length * way for way in directions] for length in (4.005, 4.015))
+    backbone = [group([place]) for pair in zip(near, far, strict=True) for place in pair]
+    backbone += [group([]), group([far[0]], [near[0]]), group([far[1], own]), group([far[2], far[3]], [far[4]])]
+    titratable = [group([(90.0, 0.0, 0.0), own]), group([(90.0, 0.0, 0.0)]), group([], [own])]
+    # Energy, and the distances between which it falls to nothing.
+    bonds = {"COO": [-0.85, 2.0, 3.0], "CYS": [-0.85, 3.0, 4.0]}, {"HIS": [0.85, 2.0, 3.5]}
+    for amides, carbonyls in (bonds, bonds[::-1]):
+        given = []
+        search = _Search()
+        search.originals["set_backbone_determinants"] = lambda *arguments, to=given: to.append(arguments)
+        parameters = SimpleNamespace(backbone_NH_hydrogen_bond=amides, backbone_CO_hydrogen_bond=carbonyls)
+        search.backbone_determinants(titratable, backbone, SimpleNamespace(parameters=parameters))
+        assert [groups for groups, _, _ in given] == [[one] for one in titratable]
+        places = [[backbone.index(one) for one in others] for _, others, _ in given]
+        assert places == [[*range(0, 12, 2), 13, 14], [], []]
+        assert all(version.parameters is parameters for _, _, version in given)
 
 
 def test_propka_is_its_own_again_afterwards(tmp_path):

@@ -7,6 +7,9 @@ import pytest
 from structure_texts import NAMES, SEQUENCE, expected, ion, joined, renamed, residues
 from synthetic import helix, mmcif, moved, pdb
 
+from resblock.errors import InputError
+from resblock.structure import residues as reader
+
 # Not residues
 
 
@@ -47,9 +50,12 @@ def test_waters_whose_numbers_wrap_around_stand_for_no_residue(read, numbers):
 
 
 @pytest.mark.parametrize("damage", [(22, 26, "****"), (30, 38, "********"), (54, 60, "   nan")])
-def test_what_a_damaged_water_says_does_not_matter(read, damage):
+@pytest.mark.parametrize("columns", ["TIP3A", " SOLA", "HOH A", "HOHWA"])
+def test_what_a_damaged_water_says_does_not_matter(read, damage, columns):
+    """Columns 18-22: a name of four letters, one set to the right, and one of three before a chain of one or two."""
     start, stop, word = damage
-    water = joined(pdb((replace(ion(301, "O"), residue="TIP3", name="OH2"),)))
+    water = joined(pdb((replace(ion(301, "O"), residue="HOH", name="OH2"),)))
+    water = water[:17] + columns + water[22:]
     partner = read(joined(pdb(helix(SEQUENCE))) + "\n" + water[:start] + word + water[stop:])
     assert residues(partner) == expected()
     assert partner.left_out == ("1 waters",)
@@ -151,3 +157,72 @@ def test_two_places_without_a_label_are_one_atom_in_the_likelier(read):
     assert residues(partner) == expected()
     assert partner.coordinates[at].tolist() == pytest.approx(there.xyz)
     assert partner.left_out == ("1 second places of atoms",)
+
+
+# Elements of modified residues
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "element"),
+    [
+        # Of the atom's name, where the file has no element or one that a program made of the name.
+        *(("CB", written, "C") for written in ("", "X", "ZZ", "C")),
+        *((name, name, "C") for name in ("CA", "CD", "CE")),
+        ("N", "", "N"),
+        # Elements that no standard residue has.
+        *(("CB", written, written) for written in ("BR", "CL", "SI", "B")),
+        ("SE", "SE", "SE"),
+        ("SE", "", "S"),
+        ("HG", "HG", "HG"),
+        # Hydrogens, which are left out.
+        *((name, written, None) for name, written in (("HE1", "HE"), ("HG2", "HG"), ("HO3", "HO"), ("HB", "H"))),
+        *((name, "", None) for name in ("HE1", "1HB", "21HB", "D1")),
+        ("DB", "D", None),
+    ],
+)
+def test_elements_in_a_modified_residue(read, name, written, element):
+    base = renamed(helix("MKTACIAKQRQW"), 5, "MMC", record="HETATM")
+    sulphur = next(a for a in base if (a.number, a.name) == (5, "SG"))
+    kept = [a for a in base if a.number != 5 or a.name != name]
+    added = replace(sulphur, name=name, element=written, xyz=tuple(x + 1.4 for x in sulphur.xyz))
+    if name == "CA":
+        added = replace(added, xyz=next(a.xyz for a in base if (a.number, a.name) == (5, "CA")))
+    at = next(k for k, a in enumerate(kept) if a.number == 6)
+    partner = read(pdb((*kept[:at], added, *kept[at:])))
+    found = {
+        atom: element
+        for atom, element, k in zip(partner.atom_names, partner.elements, partner.atom_residue, strict=True)
+        if k == 4
+    }
+    assert found.get(name) == element
+    assert {atom for atom in found if atom != name} == {"N", "CA", "C", "O", "CB", "SG"} - {name}
+
+
+# Bonds that the file does not list one after the other
+
+
+def test_of_two_residues_that_may_follow_the_nearer_one_does(read):
+    """Both of one chain, which ends with the sixth residue; the other stands first in the file."""
+    base = helix(SEQUENCE)
+    end = np.array(next(a.xyz for a in base if (a.number, a.name) == (6, "C")))
+    glycine = helix("G")
+    nitrogen = np.array(next(a.xyz for a in glycine if a.name == "N"))
+    for way in (end, -end):
+        other = moved(glycine, shift=tuple(end + 1.9 * way / np.linalg.norm(end) - nitrogen))
+        other = tuple(replace(a, number=20) for a in other)
+        blocks = (other, tuple(a for a in base if a.number > 6), tuple(a for a in base if a.number <= 6))
+        partner = read(joined(*map(pdb, blocks)))
+        assert residues(partner) == ["A 20 GLY", *expected()]
+        assert partner.linked.tolist() == [False, False, *[True] * 11]
+
+
+@pytest.mark.parametrize(("width", "searched"), [(99_999.5, True), (100_000.0, False)])
+def test_no_bonds_are_looked_for_in_what_is_too_wide_for_a_chain(read, monkeypatch, width, searched):
+    calls = []
+    original = reader.pairs_within
+    monkeypatch.setattr(reader, "pairs_within", lambda *given: calls.append(1) or original(*given))
+    ends = {1: 0.0, 2: width}
+    atoms = [replace(a, xyz=(ends[a.number], *a.xyz[1:])) if a.name in ("N", "C") else a for a in helix("GG")]
+    with pytest.raises(InputError, match="from the rest"):
+        read(mmcif(atoms))
+    assert bool(calls) == searched

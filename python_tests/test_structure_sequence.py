@@ -88,9 +88,24 @@ def test_a_mutated_residue_has_no_place():
     assert places("", "MKW").tolist() == [-1, -1, -1]
 
 
+@pytest.mark.parametrize(
+    ("stated", "observed", "behind"),
+    [
+        # Two gaps of 3 residues and 5 matches, -14 + 10, are more than 5 mismatches.
+        ("MKWYDAEEVT" "NRG" "IP" "SDL" "ACF", "MKWYDAEEVT" "IP" "ACF", [13, 14, 18, 19, 20]),
+        # Gaps of 3 and 2 residues and 4 matches, -13 + 8, are less than 4 mismatches.
+        ("MKWYDAEEVT" "NRG" "IP" "SD" "AC", "MKWYDAEEVT" "IP" "AC", [-1, -1, -1, -1]),
+    ],
+)  # fmt: skip
+def test_what_gaps_cost(stated, observed, behind):
+    """A match scores 2, a mismatch -1, a gap -5 and -1 for each further residue; the end is free."""
+    assert places(stated, observed).tolist() == [*range(10), *behind]
+
+
 def test_what_is_a_stretch_of_the_sequence_needs_no_alignment(monkeypatch):
     monkeypatch.setitem(sys.modules, "Bio.Align", None)  # an import fails
-    assert places("MKWYDAGHIL", "WYDA").tolist() == [2, 3, 4, 5]
+    for start, end in ((0, 4), (0, 10), (2, 6), (6, 10)):
+        assert places("MKWYDAGHIL", "MKWYDAGHIL"[start:end]).tolist() == list(range(start, end))
     with pytest.raises(ImportError):
         places("MKWYDAWYDA", "WYDA")  # in two places: which is for the aligner to say
 

@@ -110,4 +110,4 @@ def _by_sequence(
     )
     blocks = zip(*aligner.align(*sequences)[0].aligned, strict=True)
     pairs = [np.stack([first[u0:u1], second[b0:b1]], axis=1) for (u0, u1), (b0, b1) in blocks]
-    return np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
+    return np.concatenate([np.empty((0, 2), dtype=np.int64), *pairs])

@@ -148,7 +148,7 @@ def _string_array(values: bytes, encoding: _Encoding) -> NDArray[np.str_]:
     offsets = _decoded({"data": encoding["offsets"], "encoding": encoding["offsetEncoding"]})
     text = encoding["stringData"]
     words = np.array([text[a:b] for a, b in pairwise(offsets)] or [""], dtype=np.str_)
-    if len(indices) and not -1 <= indices.min() <= indices.max() < len(words):
+    if len(indices) and (indices.min() < -1 or indices.max() >= len(words)):
         raise ValueError("strings that are not there")
     if words.itemsize * len(indices) > MAX_ROWS * 64:
         raise ValueError("strings too long")

@@ -94,7 +94,7 @@ def _atom_lines(path: str, text: str) -> _Lines:
         kind = record[0].upper().rstrip()
         if kind == "MODEL":
             model = _model_number(line, models)
-            ended, seen, after_end = set(), set(), False
+            ended, seen = set(), set()
         elif kind in ("END", "ENDMDL"):
             after_end = True
         elif kind == "TER":

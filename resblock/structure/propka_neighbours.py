@@ -74,7 +74,7 @@ class _Search:
         near = others & (squares < parameters.desolv_cutoff_squared)
         shares = atoms.volumes[near] / np.maximum(propka.energy.MIN_DISTANCE_4TH, squares[near] * squares[near])
         # A cumulative sum adds one by one as PROPKA does; `sum` adds in pairs.
-        volume = shares.cumsum()[-1].item() if len(shares) else 0.0
+        volume = shares.cumsum()[-1:].sum().item()
         group.num_volume = int(np.count_nonzero(others & (squares < parameters.buried_cutoff_squared)))
         group.buried = propka.energy.calculate_weight(parameters, group.num_volume)
         group.energy_volume = (
@@ -87,7 +87,7 @@ class _Search:
     def backbone_determinants(self, titratable: Sequence[Any], backbone: Sequence[Any], version: Any) -> None:
         """`propka.determinants.set_backbone_determinants`: hydrogen bonds with the backbone."""
         bonds = version.parameters.backbone_NH_hydrogen_bond, version.parameters.backbone_CO_hydrogen_bond
-        reach = max((cutoffs[-1] for bond in bonds for cutoffs in bond.values()), default=0.0)
+        reach = max(cutoffs[-1] for bond in bonds for cutoffs in bond.values())
         reaching = [{*group.interaction_atoms_for_acids, *group.interaction_atoms_for_bases} for group in backbone]
         owner = np.repeat(np.arange(len(backbone)), [len(atoms) for atoms in reaching])
         positions = _positions([atom for atoms in reaching for atom in atoms])

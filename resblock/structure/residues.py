@@ -267,7 +267,7 @@ def _join_loose_ends(found: Sequence[Found], following: dict[int, int]) -> None:
     ends = [k for k, one in enumerate(found) if k not in following and "C" in one.positions]
     starts = [k for k, one in enumerate(found) if k not in preceded and "N" in one.positions]
     points = np.array([*(found[k].positions["C"] for k in ends), *(found[k].positions["N"] for k in starts)])
-    if not ends or not starts or not np.ptp(points, axis=0).max() < _WIDEST:
+    if not len(points) or not np.ptp(points, axis=0).max() < _WIDEST:
         return
     pairs = pairs_within(points, _MAX_PEPTIDE_BOND)
     pairs = pairs[(pairs[:, 0] < len(ends)) & (pairs[:, 1] >= len(ends))]

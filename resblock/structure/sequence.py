@@ -20,8 +20,12 @@ def places(stated: str, observed: str) -> NDArray[np.int64]:
     from Bio.Align import PairwiseAligner
 
     make_aligner: Any = PairwiseAligner  # Biopython is partly typed
-    # A gap costs more than a mismatch: residues that the file does not show are missing in stretches.
-    aligner = make_aligner(mode="global", match_score=2.0, mismatch_score=-1.0, open_gap_score=-5.0, end_gap_score=0.0)
+    # A gap costs more than a mismatch: residues that the file does not show are missing in stretches. Every score is
+    # given, because Biopython has changed its own.
+    aligner = make_aligner(
+        mode="global", match_score=2.0, mismatch_score=-1.0, open_gap_score=-5.0, extend_gap_score=-1.0,
+        end_gap_score=0.0,
+    )  # fmt: skip
     for (s0, s1), (o0, o1) in zip(*aligner.align(stated, observed)[0].aligned, strict=True):
         same = np.array([a == b for a, b in zip(stated[s0:s1], observed[o0:o1], strict=True)])
         found[o0:o1] = np.where(same, np.arange(s0, s1), -1)
