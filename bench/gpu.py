@@ -144,7 +144,7 @@ def measure(work: Workload) -> dict[str, float]:
     from resblock import ResidualLSTM
 
     modules = {
-        "ours": ResidualLSTM(INPUTS, work.units, work.layers),
+        "ours": ResidualLSTM(INPUTS, work.units, work.layers, stacked=True),
         "cudnn": nn.LSTM(INPUTS, work.units, work.layers),
     }
     calls = {name: caller(module, work) for name, module in modules.items()}

@@ -24,7 +24,10 @@ def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
     if participant.peer == ONNX:
         return _onnxruntime_call(size, participant.threads)
     # torch.nn.LSTM has neither peepholes nor residual connections: it does less.
-    module = {OURS: ResidualLSTM, TORCH: nn.LSTM}[participant.peer](INPUTS, size.units, size.layers)
+    # Deep stacks as docs/lstm.md advises them, the others as they come.
+    stacked = size.layers > 8 or bool(participant.schedule)
+    ours = functools.partial(ResidualLSTM, stacked=stacked)
+    module = {OURS: ours, TORCH: nn.LSTM}[participant.peer](INPUTS, size.units, size.layers)
     dtype: torch.dtype = getattr(torch, participant.dtype)
     if participant.schedule:
         module = _OnSchedule(module, participant.schedule)
@@ -34,7 +37,7 @@ def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
 
 
 class _OnSchedule(nn.Module):
-    """A ResidualLSTM's parameters, run on the schedule that is asked for."""
+    """A ResidualLSTM's stacked parameters, run on the schedule that is asked for."""
 
     def __init__(self, lstm: ResidualLSTM, schedule: str) -> None:
         super().__init__()
@@ -43,7 +46,7 @@ class _OnSchedule(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         lstm = self.lstm
         weights = lstm.weight_ih_first, lstm.weight_ih, lstm.weight_hh, lstm.weight_peephole, lstm.bias
-        states = x.new_zeros(()).expand(len(lstm.weight_hh), x.shape[1], lstm.hidden_size)
+        states = x.new_zeros(()).expand(lstm.num_layers, x.shape[1], lstm.hidden_size)
         output, h_n, c_n = residual_lstm(x, *weights, states, states, schedule=self.schedule)
         return output, (h_n, c_n)
 

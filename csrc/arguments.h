@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/cpu/block_cache.h"
+#include "core/cpu/longest_first.h"
 #include "core/plan.h"
 #include "require.h"
 
@@ -101,10 +103,11 @@ inline bool is_floating(ScalarType type) {
 // The arguments that forward and backward share, checked and made contiguous, but for states of one zero.
 struct Arguments {
   Tensor input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0;
-  std::optional<Tensor> lengths, dropout_seed;
+  std::optional<Tensor> lengths, batch_sizes, order, dropout_seed;
   std::optional<std::string> schedule;
   Sizes size;
   Options options;
+  std::shared_ptr<const cpu::LongestFirst> ragged;  // where, on a CPU, some sequence ends early, or rows are packed
 
   void check(const char* name, const Tensor& t, const Shape& shape) const {
     RESBLOCK_REQUIRE(shape_of(t) == shape, "residual_lstm: ", name, " has shape ", text(shape_of(t)), ", expected ",
@@ -131,12 +134,24 @@ struct Arguments {
     const ScalarType type = input.scalar_type();
     RESBLOCK_REQUIRE(is_floating(type), "residual_lstm: input is ", torch::headeronly::toString(type),
                      ", expected float32, float64, bfloat16 or float16");
-    RESBLOCK_REQUIRE(input.dim() == 3, "residual_lstm: input has shape ", text(shape_of(input)),
-                     ", expected (time, batch, features)");
+    RESBLOCK_REQUIRE(
+        input.dim() == (batch_sizes ? 2 : 3), "residual_lstm: input has shape ", text(shape_of(input)),
+        batch_sizes ? ", expected (rows, features), as batch_sizes were given" : ", expected (time, batch, features)");
     RESBLOCK_REQUIRE(weight_hh.dim() == 3 && weight_hh.size(0) > 0 && weight_hh.size(2) > 0,
                      "residual_lstm: weight_hh has shape ", text(shape_of(weight_hh)),
                      ", expected (layers, 4 * hidden, hidden) with at least one layer and one unit");
-    size = {input.size(0), input.size(1), input.size(2), weight_hh.size(2), weight_hh.size(0)};
+    size = {0, 0, input.size(input.dim() - 1), weight_hh.size(2), weight_hh.size(0)};
+    if (batch_sizes) {
+      RESBLOCK_REQUIRE(h_0.dim() == 3, "residual_lstm: h_0 has shape ", text(shape_of(h_0)),
+                       ", expected (layers, batch, hidden)");
+      RESBLOCK_REQUIRE(batch_sizes->dim() == 1, "residual_lstm: batch_sizes has shape ", text(shape_of(*batch_sizes)),
+                       ", expected (time,)");
+      size.T = batch_sizes->size(0);
+      size.B = h_0.size(1);
+    } else {
+      size.T = input.size(0);
+      size.B = input.size(1);
+    }
     resblock::check_sizes(size);
     check_storage("input", input);
   }
@@ -169,6 +184,43 @@ struct Arguments {
                        ", expected 0 to ", size.T, " (the number of time steps)");
   }
 
+  // Numbers on the CPU, as a PackedSequence has them.
+  const int64_t* checked_numbers(const char* name, std::optional<Tensor>& numbers, int64_t count) {
+    RESBLOCK_REQUIRE(
+        numbers->scalar_type() == ScalarType::Long && shape_of(*numbers) == Shape{count} && numbers->is_cpu(),
+        "residual_lstm: ", name, " must be int64 of shape ", text({count}), " on the CPU, got ",
+        torch::headeronly::toString(numbers->scalar_type()), " of shape ", text(shape_of(*numbers)));
+    check_storage(name, *numbers);
+    numbers = made_contiguous(*numbers);
+    return numbers->const_data_ptr<int64_t>();
+  }
+
+  void check_packed() {
+    RESBLOCK_REQUIRE(batch_sizes || !order, "residual_lstm: order was given without batch_sizes");
+    if (!batch_sizes) return;
+    RESBLOCK_REQUIRE(!lengths, "residual_lstm: lengths were given with batch_sizes, which say them");
+    RESBLOCK_REQUIRE(input.is_cpu(), "residual_lstm: packed rows are for the CPU, expected (time, batch, features)");
+    const int64_t* running = checked_numbers("batch_sizes", batch_sizes, size.T);
+    int64_t rows = 0;
+    for (int64_t t = 0; t < size.T; ++t) {
+      const int64_t most = t ? running[t - 1] : size.B;
+      RESBLOCK_REQUIRE(running[t] >= 0 && running[t] <= most, "residual_lstm: batch_sizes[", t, "] is ", running[t],
+                       ", expected 0 to ", most, t ? " (as many as the step before)" : " (the number of sequences)");
+      rows += running[t];
+    }
+    RESBLOCK_REQUIRE(rows == input.size(0), "residual_lstm: batch_sizes add up to ", rows, " but input has ",
+                     input.size(0), " rows");
+    if (!order) return;
+    const int64_t* sequence = checked_numbers("order", order, size.B);
+    std::vector<bool> seen(size_t(size.B), false);
+    for (int64_t place = 0; place < size.B; ++place) {
+      RESBLOCK_REQUIRE(sequence[place] >= 0 && sequence[place] < size.B && !seen[size_t(sequence[place])],
+                       "residual_lstm: order[", place, "] is ", sequence[place], ", expected each number from 0 to ",
+                       size.B - 1, " once");
+      seen[size_t(sequence[place])] = true;
+    }
+  }
+
   void check_options(double dropout_p, bool residual, bool output_peephole_previous) {
     check_probability(dropout_p);
     uint64_t seed = 0;
@@ -184,10 +236,26 @@ struct Arguments {
     options = {dropout_p, seed, residual, output_peephole_previous};
   }
 
+  void order_sequences() {
+    if (batch_sizes) {
+      ragged = std::make_shared<const cpu::LongestFirst>(cpu::LongestFirst::of_packed(
+          batch_sizes->const_data_ptr<int64_t>(), size.T, order ? order->const_data_ptr<int64_t>() : nullptr, size.B));
+    } else if (lengths && !lengths->is_cuda()) {
+      const int64_t* length = lengths->const_data_ptr<int64_t>();
+      if (std::any_of(length, length + size.B, [&](int64_t steps) { return steps < size.T; }))
+        ragged = std::make_shared<const cpu::LongestFirst>(cpu::LongestFirst::of_lengths(length, size.B, 0, size.T));
+    }
+  }
+
+  const int64_t* lengths_in_order() const {
+    if (!lengths || !lengths->is_cuda()) return ragged ? ragged->lengths() : nullptr;
+    return lengths->const_data_ptr<int64_t>();
+  }
+
   Arguments(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole,
-            Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p,
-            std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
-            std::optional<std::string> schedule)
+            Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, std::optional<Tensor> batch_sizes,
+            std::optional<Tensor> order, double dropout_p, std::optional<Tensor> dropout_seed, bool residual,
+            bool output_peephole_previous, std::optional<std::string> schedule)
       : input(input),
         weight_ih_first(weight_ih_first),
         weight_ih(weight_ih),
@@ -197,12 +265,21 @@ struct Arguments {
         h_0(h_0),
         c_0(c_0),
         lengths(lengths),
+        batch_sizes(batch_sizes),
+        order(order),
         dropout_seed(dropout_seed),
         schedule(schedule) {
     check_shapes();
     check_tensors();
     check_lengths();
+    check_packed();
     check_options(dropout_p, residual, output_peephole_previous);
+    order_sequences();
+  }
+
+  // Of inputs and outputs with so many features.
+  Shape shape_over_time(int64_t features) const {
+    return batch_sizes ? Shape{input.size(0), features} : Shape{size.T, size.B, features};
   }
 
   // Memory on the input's device. What is large on a CPU comes from the block cache, and is given back when the tensor
@@ -228,7 +305,8 @@ struct Arguments {
 
   template <class Schedule, size_t count>
   Request<Schedule> request(const char* const (&schedule_names)[count]) const {
-    return {size, options.dropout > 0, find_schedule<Schedule>(schedule, schedule_names)};
+    return {size, options.dropout > 0, find_schedule<Schedule>(schedule, schedule_names), lengths_in_order(),
+            options.first_step};
   }
 
   ScalarType arithmetic_type() const {
@@ -264,14 +342,17 @@ S* write_if_any(const Tensor& t) {
 
 template <class S>
 Inputs<S> inputs(const Arguments& a) {
-  return {a.size,
-          a.options,
-          read<S>(a.input),
-          {read<S>(a.weight_ih_first), read<S>(a.weight_ih), read<S>(a.weight_hh), read<S>(a.weight_peephole),
-           read<S>(a.bias)},
-          read_state<S>(a.h_0),
-          read_state<S>(a.c_0),
-          a.lengths ? a.lengths->const_data_ptr<int64_t>() : nullptr};
+  Inputs<S> p = {a.size,
+                 a.options,
+                 read<S>(a.input),
+                 {read<S>(a.weight_ih_first), read<S>(a.weight_ih), read<S>(a.weight_hh), read<S>(a.weight_peephole),
+                  read<S>(a.bias)},
+                 read_state<S>(a.h_0),
+                 read_state<S>(a.c_0),
+                 a.lengths_in_order()};
+  if (a.ragged) a.ragged->apply(p);
+  p.packed = a.batch_sizes.has_value();
+  return p;
 }
 
 // Calls body with a value of the storage type, which is one of the half types only where `stores_halves`.

@@ -20,17 +20,13 @@ struct Chunks {
   int64_t first_step(int64_t chunk) const { return chunk * whole.size.T / count; }
   int64_t steps(int64_t chunk) const { return first_step(chunk + 1) - first_step(chunk); }
 
-  Sizes largest() const {
-    Sizes size = whole.size;
-    size.T = (size.T + count - 1) / count;
-    return size;
-  }
-
   // h and c of all layers after each chunk but the last.
   Shape states_shape() const { return {count - 1, 2, whole.size.L, whole.size.B, whole.size.H}; }
 
   Tensor view(Tensor over_time, int64_t chunk) const {
-    return torch::stable::narrow(over_time, 0, first_step(chunk), steps(chunk));
+    const auto row = [&](int64_t step) { return whole.batch_sizes ? whole.ragged->rows_before(step) : step; };
+    const int64_t first = row(first_step(chunk));
+    return torch::stable::narrow(over_time, 0, first, row(first_step(chunk + 1)) - first);
   }
 
   // The chunk's part of an array over time in the arithmetic type: a view where that is the array's own, else a copy,
@@ -51,6 +47,8 @@ struct Chunks {
     a.options.first_step = first_step(chunk);
     a.h_0 = h_0;
     a.c_0 = c_0;
+    if (a.ragged)
+      a.ragged = std::make_shared<const cpu::LongestFirst>(whole.ragged->part(a.options.first_step, a.size.T));
     return a;
   }
 };
@@ -87,23 +85,24 @@ void forward_in_chunks(const Chunks& chunks, const ForwardResults& results, cons
   torch::stable::copy_(c_n, c);
 }
 
-// total += part. The stable interface has a subtraction but no addition.
+// total += part. The stable interface has a subtraction but no addition. Those that are not wanted are empty.
 inline void accumulate(WeightGradients& total, const WeightGradients& part) {
   for (size_t k = 0; k < total.size(); ++k) total[k] = torch::stable::subtract(total[k], part[k], -1);
 }
 
 template <class Device>
-InputGradients backward_in_chunks(const Chunks& chunks, const OutputGradients& of, const Tensor& states) {
+InputGradients backward_in_chunks(const Chunks& chunks, const OutputGradients& of, const Tensor& states,
+                                  Wanted wanted) {
   const Arguments& whole = chunks.whole;
   const ScalarType storage = whole.input.scalar_type(), arithmetic = whole.arithmetic_type();
-  const Tensor saved = empty_saved(whole, chunks.largest()), grad_input = whole.empty(shape_of(whole.input));
+  const Tensor grad_input = whole.empty(shape_of(whole.input));
   Tensor grad_h = torch::stable::to(of.h_n, arithmetic), grad_c = torch::stable::to(of.c_n, arithmetic);
   WeightGradients total;
   for (int64_t k = chunks.count - 1; k >= 0; --k) {
     const Arguments a = k ? chunks.arguments(k, state_after(states, k - 1, 0), state_after(states, k - 1, 1))
                           : chunks.arguments(k, whole.h_0, whole.c_0);
-    training_pass<Device>(a, empty_results(a), saved);
-    const InputGradients to = {chunks.part(grad_input, k), empty_weights(a), a.empty(shape_of(a.h_0)),
+    const Tensor saved = training_pass<Device>(a, empty_results(a));
+    const InputGradients to = {chunks.part(grad_input, k), empty_weights(a, wanted), a.empty(shape_of(a.h_0)),
                                a.empty(shape_of(a.c_0))};
     backward_pass<Device>(a, {chunks.part(of.output, k), grad_h, grad_c}, saved, to);
     chunks.put(to.input, grad_input, k);

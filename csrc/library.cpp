@@ -120,13 +120,14 @@ void convert_for(Arguments& a) {
 }
 
 // Checked before it is copied: it may have been freed.
-Tensor checked_saved(const Arguments& a, const Tensor& saved, const Shape& shape) {
+Tensor checked_saved(const Arguments& a, const Tensor& saved, const Shape& shape, const Shape& or_shape) {
   RESBLOCK_REQUIRE(a.is_beside_input(saved), "residual_lstm_backward: saved and input are on different devices");
   RESBLOCK_REQUIRE(saved.scalar_type() == a.arithmetic_type(), "residual_lstm_backward: saved is ",
                    torch::headeronly::toString(saved.scalar_type()), ", expected ",
                    torch::headeronly::toString(a.arithmetic_type()));
-  RESBLOCK_REQUIRE(shape_of(saved) == shape, "residual_lstm_backward: saved has shape ", text(shape_of(saved)),
-                   ", expected ", text(shape), "; was the forward pass run with checkpoint_chunks?");
+  RESBLOCK_REQUIRE(shape_of(saved) == shape || shape_of(saved) == or_shape, "residual_lstm_backward: saved has shape ",
+                   text(shape_of(saved)), ", expected ", text(shape),
+                   "; was the forward pass run with checkpoint_chunks?");
   check_storage("saved", saved);
   return made_contiguous(saved);
 }
@@ -136,16 +137,17 @@ void check_chunks(int64_t checkpoint_chunks) {
                    ", expected 0 (save everything) or the number of chunks");
 }
 
-// No backward pass follows, whatever checkpoint_chunks says: it is there for residual_lstm_training.
+// No backward pass follows, whatever checkpoint_chunks and full_saved say: they are there for residual_lstm_training.
 template <class Device>
 std::tuple<Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih,
                                                  Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0,
-                                                 Tensor c_0, std::optional<Tensor> lengths, double dropout_p,
-                                                 std::optional<Tensor> dropout_seed, bool residual,
+                                                 Tensor c_0, std::optional<Tensor> lengths,
+                                                 std::optional<Tensor> batch_sizes, std::optional<Tensor> order,
+                                                 double dropout_p, std::optional<Tensor> dropout_seed, bool residual,
                                                  bool output_peephole_previous, std::optional<std::string> schedule,
-                                                 int64_t checkpoint_chunks) {
-  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-              dropout_seed, residual, output_peephole_previous, schedule);
+                                                 int64_t checkpoint_chunks, bool) {
+  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, batch_sizes,
+              order, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
   check_chunks(checkpoint_chunks);
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
@@ -154,15 +156,17 @@ std::tuple<Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor weight_ih_
   return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given)};
 }
 
-// What `saved` is follows from checkpoint_chunks. 0: all that the backward pass needs, (L * saved_per_layer,). n: the
-// states between n chunks of time, (n - 1, 2, L, B, H), n at most T.
+// What `saved` is follows from checkpoint_chunks. 0: all that the backward pass needs, in one dimension: with lengths
+// on a CPU less than without, but for `full_saved`, for graphs whose shapes must not follow from values. n: the states
+// between n chunks of time, (n - 1, 2, L, B, H), n at most T.
 template <class Device>
 std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm_training(
     Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias,
-    Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, double dropout_p, std::optional<Tensor> dropout_seed,
-    bool residual, bool output_peephole_previous, std::optional<std::string> schedule, int64_t checkpoint_chunks) {
-  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-              dropout_seed, residual, output_peephole_previous, schedule);
+    Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, std::optional<Tensor> batch_sizes,
+    std::optional<Tensor> order, double dropout_p, std::optional<Tensor> dropout_seed, bool residual,
+    bool output_peephole_previous, std::optional<std::string> schedule, int64_t checkpoint_chunks, bool full_saved) {
+  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, batch_sizes,
+              order, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
   check_chunks(checkpoint_chunks);
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
@@ -173,49 +177,44 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm_training(
     saved = a.empty(chunks.states_shape(), a.arithmetic_type());
     forward_in_chunks<Device>(chunks, results, saved);
   } else {
-    saved = empty_saved(a, a.size);
-    training_pass<Device>(a, results, saved);
+    saved = training_pass<Device>(a, results, full_saved);
   }
   return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given), saved};
 }
 
-// Gradients of the input and of the states that are not wanted are empty.
+// Gradients that are not wanted are empty.
 template <class Device>
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> residual_lstm_backward(
     Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, Tensor weight_ih_first, Tensor weight_ih,
     Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
-    double dropout_p, std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
-    std::optional<std::string> schedule, Tensor saved, bool input_wanted, bool states_wanted) {
-  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, dropout_p,
-              dropout_seed, residual, output_peephole_previous, schedule);
+    std::optional<Tensor> batch_sizes, std::optional<Tensor> order, double dropout_p,
+    std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
+    std::optional<std::string> schedule, Tensor saved, int64_t wanted_bits) {
+  Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, batch_sizes,
+              order, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
   const auto [T, B, I, H, L] = a.size;
-  OutputGradients of = {a.checked("grad_output", grad_output, {T, B, H}), a.checked_state("grad_h_n", grad_h_n),
-                        a.checked_state("grad_c_n", grad_c_n)};
+  OutputGradients of = {a.checked("grad_output", grad_output, a.shape_over_time(H)),
+                        a.checked_state("grad_h_n", grad_h_n), a.checked_state("grad_c_n", grad_c_n)};
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
   const ScalarType type = a.input.scalar_type();
   of = {converted(of.output, type), converted_state(of.h_n, type), converted_state(of.c_n, type)};
   InputGradients to;
+  const Wanted wanted = {wanted_bits}, made = {Device::omits_unwanted ? wanted_bits : -1};
   if (saved.dim() == 5) {
     const Chunks chunks(a, saved.size(0) + 1);
-    to = backward_in_chunks<Device>(chunks, of, checked_saved(a, saved, chunks.states_shape()));
+    to = backward_in_chunks<Device>(chunks, of, checked_saved(a, saved, chunks.states_shape(), {}), made);
   } else {
-    saved = checked_saved(a, saved, {saved_size(a.size)});
-    to = empty_gradients(a, Device::omits_unwanted ? Wanted{input_wanted, states_wanted} : Wanted{true, true});
+    saved = checked_saved(a, saved, {saved_size<Device>(a)}, {full_saved_size(a.size)});
+    to = empty_gradients(a, made);
     backward_pass<Device>(a, of, saved, to);
   }
   const auto& [d_ih_first, d_ih, d_hh, d_peephole, d_bias] = to.weights;
-  const auto result = [&](const Tensor& gradient, bool wanted = true) {
-    return wanted ? converted(gradient, given) : a.empty({0}, given);
+  const auto result = [&](const Tensor& gradient, size_t tensor) {
+    return wanted[tensor] ? converted(gradient, given) : a.empty({0}, given);
   };
-  return {result(to.input, input_wanted),
-          result(d_ih_first),
-          result(d_ih),
-          result(d_hh),
-          result(d_peephole),
-          result(d_bias),
-          result(to.h_0, states_wanted),
-          result(to.c_0, states_wanted)};
+  return {result(to.input, 0),   result(d_ih_first, 1), result(d_ih, 2),   result(d_hh, 3),
+          result(d_peephole, 4), result(d_bias, 5),     result(to.h_0, 6), result(to.c_0, 7)};
 }
 
 // The mask that the kernels of every device draw for themselves, for whoever wants to redo their work step by step:
@@ -231,6 +230,8 @@ Tensor dropout_mask(Tensor seed, int64_t layers, int64_t steps, int64_t sequence
   if (mask.numel()) cpu::dropout_mask({steps, sequences, 0, units, layers}, options, write<double>(mask));
   return mask;
 }
+
+int64_t empty_block_cache() { return int64_t(cpu::block_cache().empty()); }
 
 std::string instruction_set() { return cpu::name(cpu::processor_isa()); }
 
@@ -302,28 +303,35 @@ std::string cuda_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t
 }  // namespace
 }  // namespace resblock
 
+// The errors of these can come from torch.
+#define RESBLOCK_BOX(function) TORCH_BOX(&resblock::Told<&resblock::function>::call)
+
 STABLE_TORCH_LIBRARY(resblock, m) {
   m.def(
       "residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, "
-      "Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
-      "bool output_peephole_previous, str? schedule, int checkpoint_chunks) "
+      "Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, Tensor? batch_sizes, Tensor? order, float dropout_p, "
+      "Tensor? dropout_seed, bool residual, "
+      "bool output_peephole_previous, str? schedule, int checkpoint_chunks, bool full_saved) "
       "-> (Tensor output, Tensor h_n, Tensor c_n)");
   m.def(
       "residual_lstm_training(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, "
-      "Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, float dropout_p, "
-      "Tensor? dropout_seed, bool residual, bool output_peephole_previous, str? schedule, int checkpoint_chunks) "
-      "-> (Tensor output, Tensor h_n, Tensor c_n, Tensor saved)");
+      "Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, Tensor? batch_sizes, Tensor? "
+      "order, float dropout_p, "
+      "Tensor? dropout_seed, bool residual, bool output_peephole_previous, str? schedule, int checkpoint_chunks, "
+      "bool full_saved) -> (Tensor output, Tensor h_n, Tensor c_n, Tensor saved)");
   m.def(
       "residual_lstm_backward(Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, "
       "Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, "
-      "Tensor c_0, Tensor? lengths, float dropout_p, Tensor? dropout_seed, bool residual, "
-      "bool output_peephole_previous, str? schedule, Tensor saved, bool input_wanted, bool states_wanted) "
+      "Tensor c_0, Tensor? lengths, Tensor? batch_sizes, Tensor? order, float dropout_p, Tensor? dropout_seed, bool "
+      "residual, "
+      "bool output_peephole_previous, str? schedule, Tensor saved, int wanted) "
       "-> (Tensor grad_input, Tensor grad_weight_ih_first, "
       "Tensor grad_weight_ih, Tensor grad_weight_hh, Tensor grad_weight_peephole, Tensor grad_bias, Tensor grad_h_0, "
       "Tensor grad_c_0)");
   m.def(
       "residual_lstm_dropout_mask(Tensor dropout_seed, SymInt layers, SymInt steps, SymInt sequences, SymInt units, "
       "float dropout_p) -> Tensor");
+  m.def("empty_block_cache() -> int");
   m.def("instruction_set() -> str");
   m.def("cpu_schedules() -> str");
   m.def("cuda_schedules() -> str");
@@ -338,6 +346,7 @@ STABLE_TORCH_LIBRARY(resblock, m) {
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
+  m.impl("empty_block_cache", TORCH_BOX(&resblock::empty_block_cache));
   m.impl("instruction_set", TORCH_BOX(&resblock::instruction_set));
   m.impl("cpu_schedules", TORCH_BOX(&resblock::cpu_schedules));
   m.impl("cuda_schedules", TORCH_BOX(&resblock::cuda_schedules));
@@ -348,16 +357,16 @@ STABLE_TORCH_LIBRARY_IMPL(resblock, CompositeExplicitAutograd, m) {
 }
 
 STABLE_TORCH_LIBRARY_IMPL(resblock, CPU, m) {
-  m.impl("residual_lstm", TORCH_BOX(&resblock::residual_lstm<resblock::OnCpu>));
-  m.impl("residual_lstm_training", TORCH_BOX(&resblock::residual_lstm_training<resblock::OnCpu>));
-  m.impl("residual_lstm_backward", TORCH_BOX(&resblock::residual_lstm_backward<resblock::OnCpu>));
-  m.impl("residual_lstm_dropout_mask", TORCH_BOX(&resblock::dropout_mask));
+  m.impl("residual_lstm", RESBLOCK_BOX(residual_lstm<resblock::OnCpu>));
+  m.impl("residual_lstm_training", RESBLOCK_BOX(residual_lstm_training<resblock::OnCpu>));
+  m.impl("residual_lstm_backward", RESBLOCK_BOX(residual_lstm_backward<resblock::OnCpu>));
+  m.impl("residual_lstm_dropout_mask", RESBLOCK_BOX(dropout_mask));
 }
 
 #ifdef RESBLOCK_CUDA
 STABLE_TORCH_LIBRARY_IMPL(resblock, CUDA, m) {
-  m.impl("residual_lstm", TORCH_BOX(&resblock::residual_lstm<resblock::OnCuda>));
-  m.impl("residual_lstm_training", TORCH_BOX(&resblock::residual_lstm_training<resblock::OnCuda>));
-  m.impl("residual_lstm_backward", TORCH_BOX(&resblock::residual_lstm_backward<resblock::OnCuda>));
+  m.impl("residual_lstm", RESBLOCK_BOX(residual_lstm<resblock::OnCuda>));
+  m.impl("residual_lstm_training", RESBLOCK_BOX(residual_lstm_training<resblock::OnCuda>));
+  m.impl("residual_lstm_backward", RESBLOCK_BOX(residual_lstm_backward<resblock::OnCuda>));
 }
 #endif

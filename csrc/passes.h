@@ -19,10 +19,15 @@ struct OutputGradients {
   Tensor output, h_n, c_n;
 };
 
-// Training seldom asks for the gradients of what the network is given.
+// Which gradients are wanted, a bit for each of the eight tensors in the operator's order: training seldom asks for
+// those of what the network is given, and frozen weights have none.
 struct Wanted {
-  bool input, states;
+  int64_t bits;
+
+  bool operator[](size_t tensor) const { return bits >> tensor & 1; }
+  bool states() const { return (*this)[6] || (*this)[7]; }
 };
+constexpr size_t first_weight = 1;  // among the eight
 
 struct InputGradients {
   Tensor input;
@@ -32,28 +37,38 @@ struct InputGradients {
 
 inline ForwardResults empty_results(const Arguments& a) {
   const auto [T, B, I, H, L] = a.size;
-  return {a.empty({T, B, H}), a.empty({L, B, H}), a.empty({L, B, H})};
-}
-
-inline WeightGradients empty_weights(const Arguments& a) {
-  return {a.empty(shape_of(a.weight_ih_first)), a.empty(shape_of(a.weight_ih)), a.empty(shape_of(a.weight_hh)),
-          a.empty(shape_of(a.weight_peephole)), a.empty(shape_of(a.bias))};
+  return {a.empty(a.shape_over_time(H)), a.empty({L, B, H}), a.empty({L, B, H})};
 }
 
 inline Tensor empty_if(bool wanted, const Arguments& a, const Shape& shape) {
   return a.empty(wanted ? shape : Shape{0});
 }
 
-inline InputGradients empty_gradients(const Arguments& a, Wanted wanted) {
-  return {empty_if(wanted.input, a, shape_of(a.input)), empty_weights(a), empty_if(wanted.states, a, shape_of(a.h_0)),
-          empty_if(wanted.states, a, shape_of(a.c_0))};
+inline WeightGradients empty_weights(const Arguments& a, Wanted wanted) {
+  const Tensor* weights[] = {&a.weight_ih_first, &a.weight_ih, &a.weight_hh, &a.weight_peephole, &a.bias};
+  WeightGradients gradients;
+  for (size_t k = 0; k < gradients.size(); ++k)
+    gradients[k] = empty_if(wanted[first_weight + k], a, shape_of(*weights[k]));
+  return gradients;
 }
 
-inline int64_t saved_size(const Sizes& size) { return size.L * saved_per_layer(size); }
+inline InputGradients empty_gradients(const Arguments& a, Wanted wanted) {
+  return {empty_if(wanted[0], a, shape_of(a.input)), empty_weights(a, wanted),
+          empty_if(wanted.states(), a, shape_of(a.h_0)), empty_if(wanted.states(), a, shape_of(a.c_0))};
+}
 
-// What the backward pass of a problem of this size needs of its forward pass.
-inline Tensor empty_saved(const Arguments& a, const Sizes& size) {
-  return a.empty({saved_size(size)}, a.arithmetic_type());
+// Saved activations of a batch without lengths: no other needs more.
+inline int64_t full_saved_size(const Sizes& size) { return size.L * saved_per_layer(size); }
+
+// What the backward pass needs of its forward pass.
+template <class Device>
+int64_t saved_size(const Arguments& a) {
+  int64_t values = 0;
+  dispatch<Device::stores_halves>(a.input.scalar_type(), [&](auto type) {
+    using S = decltype(type);
+    values = Device::template training<S>(a).forward.saved / int64_t(sizeof(Arithmetic<S>));
+  });
+  return values;
 }
 
 template <class S>
@@ -70,13 +85,21 @@ void inference_pass(const Arguments& a, const ForwardResults& results) {
   });
 }
 
+// Gives the saved activations; in memory for those of a full batch, if so wanted, with zeros beyond them.
 template <class Device>
-void training_pass(const Arguments& a, const ForwardResults& results, const Tensor& saved) {
+Tensor training_pass(const Arguments& a, const ForwardResults& results, bool full_saved = false) {
+  Tensor saved;
   dispatch<Device::stores_halves>(a.input.scalar_type(), [&](auto type) {
     using S = decltype(type);
-    Device::run(a, Device::template training<S>(a).forward,
-                forward_problem<S>(a, results, write<Arithmetic<S>>(saved)));
+    const auto plan = Device::template training<S>(a).forward;
+    const int64_t needed = plan.saved / int64_t(sizeof(Arithmetic<S>));
+    const int64_t size = full_saved ? full_saved_size(a.size) : needed;
+    saved = a.empty({size}, a.arithmetic_type());
+    // What a graph returns is to be the same every time.
+    if (size > needed) std::fill_n(write<Arithmetic<S>>(saved) + needed, size_t(size - needed), Arithmetic<S>(0));
+    Device::run(a, plan, forward_problem<S>(a, results, write<Arithmetic<S>>(saved)));
   });
+  return saved;
 }
 
 template <class Device>
@@ -91,7 +114,8 @@ void backward_pass(const Arguments& a, const OutputGradients& of, const Tensor& 
                             read_state<S>(of.c_n),
                             read<Arithmetic<S>>(saved),
                             write_if_any<S>(to.input),
-                            {write<S>(ih_first), write<S>(ih), write<S>(hh), write<S>(peephole), write<S>(bias)},
+                            {write_if_any<S>(ih_first), write_if_any<S>(ih), write_if_any<S>(hh),
+                             write_if_any<S>(peephole), write_if_any<S>(bias)},
                             write_if_any<S>(to.h_0),
                             write_if_any<S>(to.c_0)});
   });

@@ -12,6 +12,10 @@ from tolerances import error
 from torch import Tensor
 
 from resblock.ops import plan, residual_lstm
+from resblock.ops.arguments import Options
+
+#: As the backward operator is told.
+ALL_GRADIENTS = 0b11111111
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +75,22 @@ class Case:
     def dropout_seed(self) -> Tensor | None:
         return torch.tensor([987654321987 + self.seed]) if self.dropout_p else None
 
+    @property
+    def options(self) -> Options:
+        """What the registered operators take besides tensors."""
+        previous = self.output_peephole == "previous"
+        return Options(
+            self.lengths, None, None, self.dropout_p, self.dropout_seed, self.residual, previous, self.schedule
+        )
+
     def run(self, tensors: list[Tensor], checkpoint_chunks: int = 0) -> tuple[Tensor, ...]:
         """Call the operator."""
         options = self.lengths, self.dropout_p, self.dropout_seed, self.residual, self.output_peephole
         return residual_lstm(*tensors, *options, checkpoint_chunks, self.schedule)
+
+    def operator_arguments(self, tensors: list[Tensor], checkpoint_chunks: int = 0) -> tuple[object, ...]:
+        """As the registered operators take them, with saved activations of the size that shapes tell."""
+        return (*tensors, *self.options, checkpoint_chunks, True)
 
     def is_taken_by(self, schedule: str, dtype: torch.dtype = torch.float64) -> bool:
         """Whether inference can be run on this schedule of the CPU."""

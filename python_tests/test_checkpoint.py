@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tolerances
 import torch
-from networks import NAMES, Case, check_float64, gradients
+from networks import ALL_GRADIENTS, NAMES, Case, check_float64, gradients
 from tolerances import error
 from torch import Tensor
 
@@ -102,14 +102,14 @@ def test_gradcheck_and_gradgradcheck() -> None:
 @pytest.mark.parametrize(("chunks", "dtype"), [(2, torch.float32), (9, torch.bfloat16)])
 def test_opcheck(chunks: int, dtype: torch.dtype) -> None:
     case = CHECKED
-    options = case.lengths, case.dropout_p, case.dropout_seed, True, False, None
-    arguments = (*case.tensors(dtype), *options)
-    torch.library.opcheck(torch.ops.resblock.residual_lstm_training.default, (*arguments, chunks))
+    arguments = case.operator_arguments(case.tensors(dtype), chunks)
+    torch.library.opcheck(torch.ops.resblock.residual_lstm_training.default, arguments)
     with torch.no_grad():
-        *outputs, states = torch.ops.resblock.residual_lstm_training(*arguments, chunks)
+        *outputs, states = torch.ops.resblock.residual_lstm_training(*arguments)
     assert states.shape == (min(chunks, case.steps) - 1, 2, case.layers, case.batch, case.units)
     grads = [torch.randn_like(o).requires_grad_() for o in outputs]
-    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments, states, True, True))
+    call = (*grads, *arguments[:-2], states, ALL_GRADIENTS)
+    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, call)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -218,3 +219,20 @@ def test_doctor_shows_brackets_as_they_are(run, monkeypatch):
 def test_debug_lets_the_error_through():
     with pytest.raises(InputError, match="no such file"):
         main(["predict", "no.pdb", "no.pdb", "--out", "o", "--debug"])
+
+
+@pytest.mark.parametrize(
+    ("set_by_the_user", "spins"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+)
+def test_waiting_threads_sleep_soon(set_by_the_user: dict[str, str], spins: str | None) -> None:
+    # Commands load torch when they need it: OpenMP reads its settings then.
+    code = (
+        "import atexit, os, sys; from resblock.cli import main; assert 'torch' not in sys.modules; "
+        "atexit.register(lambda: print(os.environ.get('GOMP_SPINCOUNT'))); main(['--help'])"
+    )
+    variables = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=variables | set_by_the_user, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == str(spins)

@@ -18,6 +18,7 @@ from tolerances import error
 import resblock.ops
 from resblock import ResidualLSTM
 from resblock.ops import residual_lstm
+from resblock.ops.arguments import Options
 
 HERE = Path(__file__).resolve().parent
 CAN_RUN = torch.cuda.is_available() and resblock.ops.has_cuda_kernels()
@@ -172,7 +173,8 @@ def test_gradcheck_and_opcheck() -> None:
 
     assert torch.autograd.gradcheck(run, tensors)
     operator = torch.ops.resblock.residual_lstm.default
-    torch.library.opcheck(operator, (*tensors, lengths, 0.3, case.dropout_seed, True, False, None, 0))
+    options = Options(lengths, None, None, 0.3, case.dropout_seed, True, False, None)
+    torch.library.opcheck(operator, (*tensors, *options, 0, True))
 
 
 def test_a_seed_on_the_device_draws_the_same_mask() -> None:

@@ -7,13 +7,12 @@ import dataclasses
 import pytest
 import tolerances
 import torch
-from networks import NAMES, Case, check_float64, gradients, odd_sizes
+from networks import ALL_GRADIENTS, NAMES, Case, check_float64, gradients, odd_sizes
 from tolerances import error
 from torch import Tensor
 
 import resblock.ops
 from resblock.ops import residual_lstm
-from resblock.ops.arguments import Options
 from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
 
 # With weights larger than the second-level cache, in two chunks of time.
@@ -101,9 +100,7 @@ def test_half_types_store_in_half_and_compute_in_float32(case: Case, dtype: torc
 
 @pytest.mark.parametrize("case", [Case(4, 3, 3, 4, 5), Case(4, 3, 3, 4, 5, "previous", True, True, 0.4)], ids=str)
 def test_composite_agrees_with_the_operator(case: Case) -> None:
-    tensors = case.tensors()
-    previous = case.output_peephole == "previous"
-    options = Options(case.lengths, case.dropout_p, case.dropout_seed, case.residual, previous, None)
+    tensors, options = case.tensors(), case.options
     expected = case.run(tensors)
     for a, e in zip(residual_lstm_composite(tensors, options), expected, strict=True):
         assert error(a, e) < tolerances.DOUBLE
@@ -133,12 +130,6 @@ def test_gradgradcheck(case: Case) -> None:
     assert torch.autograd.gradgradcheck(lambda *t: case.run(list(t)), case.tensors(), fast_mode=not few)
 
 
-def operator_arguments(case: Case, dtype: torch.dtype = torch.float64) -> tuple[object, ...]:
-    previous = case.output_peephole == "previous"
-    options = (case.lengths, case.dropout_p, case.dropout_seed, case.residual, previous, case.schedule, 0)
-    return (*case.tensors(dtype), *options)
-
-
 @pytest.mark.parametrize(
     ("case", "dtype"),
     [
@@ -146,15 +137,15 @@ def operator_arguments(case: Case, dtype: torch.dtype = torch.float64) -> tuple[
         (Case(2, 1, 2, 2, 1, schedule="batched"), torch.bfloat16),
     ],
 )
-@pytest.mark.parametrize("wanted", [(True, True), (False, False)])
-def test_opcheck(case: Case, dtype: torch.dtype, wanted: tuple[bool, bool]) -> None:
-    arguments = operator_arguments(case, dtype)
+@pytest.mark.parametrize("wanted", [ALL_GRADIENTS, 0b00111110, 0b01001001])
+def test_opcheck(case: Case, dtype: torch.dtype, wanted: int) -> None:
+    arguments = case.operator_arguments(case.tensors(dtype))
     torch.library.opcheck(torch.ops.resblock.residual_lstm.default, arguments)
     torch.library.opcheck(torch.ops.resblock.residual_lstm_training.default, arguments)
     with torch.no_grad():
         *outputs, saved = torch.ops.resblock.residual_lstm_training(*arguments)
     grads = [torch.randn_like(o).requires_grad_() for o in outputs]
-    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments[:-1], saved, *wanted))
+    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments[:-2], saved, wanted))
 
 
 INPUT, WEIGHTS, STATES = [0], [1, 2, 3, 4, 5], [6, 7]
@@ -319,7 +310,7 @@ def test_the_memory_of_large_results_serves_the_next_call_when_they_end() -> Non
 
 def test_without_gradients_nothing_is_saved() -> None:
     case = Case(7, 3, 5, 8, 4)
-    saved = torch.ops.resblock.residual_lstm_training(*operator_arguments(case))[3]
+    saved = torch.ops.resblock.residual_lstm_training(*case.operator_arguments(case.tensors()))[3]
     assert saved.numel() == 4 * 7 * 3 * 6 * 8
     with torch.profiler.profile(profile_memory=True) as profile, torch.no_grad():
         case.run(case.tensors())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import tolerances
 import torch
-from networks import Case
-from test_ops import operator_arguments
+from networks import ALL_GRADIENTS, Case
 from tolerances import error
+from torch import Tensor
 
 from resblock.ops import devices
 from resblock.ops.derivatives import forward_composite
@@ -15,23 +15,26 @@ from resblock.ops.derivatives import forward_composite
 CASES = [Case(4, 3, 3, 4, 5), Case(4, 3, 3, 4, 4, "previous", True, True, 0.4), Case(4, 3, 3, 4, 1)]
 
 
-@pytest.mark.parametrize("device", ["MPS", "XPU", "CPU", "Meta"])
-def test_every_device_has_something_registered(device: str) -> None:
-    for name in devices.KERNELS:
-        assert torch._C._dispatch_has_computed_kernel_for_dispatch_key(f"resblock::{name}", device)
+def called_on(device: str, name: str, *arguments: object) -> tuple[Tensor, ...]:
+    """What the dispatcher has for a device, called with tensors of the CPU."""
+    operator = getattr(torch.ops.resblock, name).default
+    return operator.redispatch(torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, device)), *arguments)
 
 
 @pytest.mark.filterwarnings("ignore:resblock has no kernels")
+@pytest.mark.parametrize("device", ["MPS", "XPU", "HPU", "PrivateUse1"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_they_get_the_same_results_and_gradients(case: Case) -> None:
-    arguments, tensors = operator_arguments(case), case.tensors()
+def test_they_get_the_same_results_and_gradients(case: Case, device: str) -> None:
+    tensors = case.tensors()
+    arguments = case.operator_arguments(tensors)
     expected = case.run(tensors)
-    found = devices.KERNELS["residual_lstm"](*arguments)
+    found = called_on(device, "residual_lstm", *arguments)
     assert all(error(a, e) < tolerances.DOUBLE for a, e in zip(found, expected, strict=True))
-    *found, saved = devices.KERNELS["residual_lstm_training"](*arguments)
+    *found, saved = called_on(device, "residual_lstm_training", *arguments)
+    assert saved.numel() == 0
     assert all(error(a, e) < tolerances.DOUBLE for a, e in zip(found, expected, strict=True))
     grads = [torch.ones_like(e) for e in expected]
-    gradients = devices.KERNELS["residual_lstm_backward"](*grads, *arguments[:-1], saved, True, True)
+    gradients = called_on(device, "residual_lstm_backward", *grads, *arguments[:-2], saved, ALL_GRADIENTS)
     wanted = torch.autograd.grad(expected, tensors, grads)
     assert all(error(a, e) < tolerances.DOUBLE_GRADIENT for a, e in zip(gradients, wanted, strict=True))
 
@@ -39,13 +42,27 @@ def test_they_get_the_same_results_and_gradients(case: Case) -> None:
 def test_they_warn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_WARNED", set())
     with pytest.warns(UserWarning, match="no kernels for cpu") as warned:
-        [devices.KERNELS["residual_lstm"](*operator_arguments(CASES[0])) for _ in range(2)]
+        [devices.KERNELS["residual_lstm"](*CASES[0].operator_arguments(CASES[0].tensors())) for _ in range(2)]
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize("case", [*CASES, Case(5, 3, 2, 4, 2)], ids=str)
+@pytest.mark.parametrize("chunks", [0, 2])
+def test_shapes_are_those_of_the_kernels(case: Case, chunks: int) -> None:
+    *arguments, _, _ = case.operator_arguments(case.tensors(torch.bfloat16))
+    arguments = [a.detach() if isinstance(a, Tensor) else a for a in arguments]
+    found = []
+    for device in ("cpu", "meta"):
+        here = [a.to(device) if isinstance(a, Tensor) else a for a in arguments]
+        results = torch.ops.resblock.residual_lstm_training(*here, chunks, True)
+        gradients = torch.ops.resblock.residual_lstm_backward(*results[:3], *here, results[3], 0b00111111)
+        found.append([(t.shape, t.dtype, t.stride()) for t in (*results, *gradients)])
+    assert found[0] == found[1]
 
 
 def test_half_types_are_computed_in_float32() -> None:
     case = Case(9, 5, 18, 8, 4)
-    arguments = operator_arguments(case, torch.bfloat16)
+    arguments = case.operator_arguments(case.tensors(torch.bfloat16))
     with torch.no_grad():
         found, expected = forward_composite(*arguments), case.run(list(arguments[:8]))
     assert all(a.dtype == torch.bfloat16 and error(a, e) < 2**-7 for a, e in zip(found, expected, strict=True))

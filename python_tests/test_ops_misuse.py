@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import NAMES, Case
+from networks import ALL_GRADIENTS, NAMES, Case
 from torch import Tensor
 
 import resblock.ops
@@ -57,17 +57,20 @@ def test_a_view_of_a_larger_storage_is_taken() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_tensors_on_several_devices(name: str) -> None:
-    with pytest.raises(RuntimeError, match=r"tensors are on .* expected all on one device"):
+    named = "weight_ih_first" if name == "input" else name
+    with pytest.raises(
+        RuntimeError, match=f"^residual_lstm: {named} is on .* and input on .*, expected all on one device"
+    ):
         residual_lstm(*with_one(name, lambda t: t.to("meta")))
 
 
 def test_options_on_another_device() -> None:
     tensors = with_one("input", lambda t: t)
-    for options in (
-        {"lengths": torch.tensor([1, 2], device="meta")},
-        {"dropout_p": 0.5, "dropout_seed": torch.tensor([1], device="meta")},
+    for name, options in (
+        ("lengths", {"lengths": torch.tensor([1, 2], device="meta")}),
+        ("dropout_seed", {"dropout_p": 0.5, "dropout_seed": torch.tensor([1], device="meta")}),
     ):
-        with pytest.raises(RuntimeError, match="expected all on one device"):
+        with pytest.raises(RuntimeError, match=f"^residual_lstm: {name} is on meta .* expected all on one device"):
             residual_lstm(*tensors, **options)
 
 
@@ -107,11 +110,11 @@ def test_masks_of_no_numbers_take_no_time(sizes: tuple[int, int, int, int]) -> N
 
 def backward_with(change: Callable[[Tensor], Tensor]) -> None:
     """The backward operator, called as autograd calls it."""
-    tensors, options = CASE.tensors(torch.float32), (None, 0.0, None, True, False, None)
+    arguments = CASE.operator_arguments(CASE.tensors(torch.float32))
     with torch.no_grad():
-        *outputs, saved = torch.ops.resblock.residual_lstm_training(*tensors, *options, 0)
+        *outputs, saved = torch.ops.resblock.residual_lstm_training(*arguments)
         grads = map(torch.ones_like, outputs)
-        torch.ops.resblock.residual_lstm_backward(*grads, *tensors, *options, change(saved), True, True)
+        torch.ops.resblock.residual_lstm_backward(*grads, *arguments[:-2], change(saved), ALL_GRADIENTS)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def backward_with(change: Callable[[Tensor], Tensor]) -> None:
         (lambda t: freed_view(torch.stack([t, t], 1)[:, 0]), "saved of shape .* has a storage of 0 bytes"),
         (lambda t: t[:-1], "saved has shape"),
         (lambda t: t.double(), "saved is Double, expected Float"),
-        (lambda t: t.to("meta"), "on one device"),
+        (lambda t: t.to("meta"), "saved is on meta and input on cpu"),
     ],
 )
 def test_saved_activations_that_are_none(change: Callable[[Tensor], Tensor], message: str) -> None:
@@ -189,3 +192,11 @@ def test_no_message_names_a_file_of_the_build() -> None:
     for tensors in (with_one("bias", lambda t: t[:1]), with_one("input", lambda t: t[0])):
         with pytest.raises(RuntimeError, match=r"^residual_lstm: (input|bias) has shape"):
             residual_lstm(*tensors)
+    for call in (
+        lambda: torch.ops.resblock.residual_lstm_dropout_mask(torch.tensor(1), 3, 2**40, 64, 1, 0.5),
+        lambda: residual_lstm(*with_one("input", lambda t: t.new_zeros(()).expand(2**48, 2, 4))),
+    ):
+        with pytest.raises(
+            RuntimeError, match=r"^residual_lstm: torch failed in aten::\w+, .* memory does not suffice"
+        ):
+            call()

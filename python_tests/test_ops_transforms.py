@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import pytest
@@ -190,12 +191,37 @@ def test_vmap_over_nothing_is_refused() -> None:
         vmap(ours)(X[None][:0])
 
 
+class Encoder(torch.nn.Module):
+    """Both directions, with lengths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = ResidualLSTM(2, 3, 4, bidirectional=True, batch_first=True)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        return self.lstm(x, lengths=lengths)[0]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
-def test_traced() -> None:
-    lstm, x = ResidualLSTM(3, 4, 3, bidirectional=True).eval(), torch.randn(4, 2, 3)
-    traced = torch.jit.trace(lstm, (x,))
-    other = torch.randn(4, 2, 3)
-    assert torch.equal(traced(other)[0], lstm(other)[0])
+@pytest.mark.parametrize("trained", [False, True])
+def test_traced(trained: bool) -> None:
+    """With other sizes than it was traced with, and after saving and loading."""
+    network = Encoder().train(trained)
+    traced = torch.jit.trace(network, (torch.randn(3, 5, 2), torch.tensor([5, 2, 1])))
+    file = io.BytesIO()
+    torch.jit.save(traced, file)
+    file.seek(0)
+    x, lengths = torch.randn(4, 9, 2), torch.tensor([9, 1, 4, 0])
+    for module in (traced, torch.jit.load(file)):
+        assert torch.equal(module(x, lengths), network(x, lengths))
+        module.zero_grad()
+        module(x, lengths).sum().backward()
+        network.zero_grad()
+        network(x, lengths).sum().backward()
+        pairs = zip(module.parameters(), network.parameters(), strict=True)
+        assert all(torch.equal(a.grad, e.grad) for a, e in pairs)
+        tangents = [jvp(lambda x, f=f: f(x, lengths), (x,), (torch.ones_like(x),))[1] for f in (module, network)]
+        assert torch.equal(*tangents)
 
 
 def test_an_exported_network_saves_nothing_and_trains_where_it_is_asked_to() -> None:
@@ -211,14 +237,6 @@ def test_an_exported_network_saves_nothing_and_trains_where_it_is_asked_to() -> 
 
 
 def test_exported_with_free_time_and_batch() -> None:
-    class Encoder(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.lstm = ResidualLSTM(2, 3, 2, bidirectional=True, batch_first=True)
-
-        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-            return self.lstm(x, lengths=lengths)[0]
-
     batch, time = torch.export.Dim("batch", min=2, max=100), torch.export.Dim("time", min=2, max=100)
     network, lengths = Encoder().eval(), torch.tensor([5, 2, 1], dtype=torch.int32)
     dynamic = ({0: batch, 1: time}, {0: batch})

@@ -274,6 +274,13 @@ def test_one_pair_alone_can_be_shown(tmp_path):
     assert "0xb2182b" in (tmp_path / "view.pml").read_text()
 
 
+def test_table_shows_brackets_as_they_are():
+    """Rich takes words in brackets for styles."""
+    console, residue = Console(width=100, record=True, file=io.StringIO()), Residue("[red]", 1, "", "GLY", "GLY")
+    console.print(pairs_table([RankedPair(1, 0.5, residue, LIGAND.residues[0])]))
+    assert "[red] GLY 1" in console.export_text()
+
+
 EVIL = 'X"+str(open("INJECTED","w"))+"'
 
 

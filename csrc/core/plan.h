@@ -29,6 +29,8 @@ struct Request {
   Sizes size;
   bool dropout = false;              // between layers
   std::optional<Schedule> schedule;  // the one wanted; else the planner's choice by size
+  const int64_t* lengths = nullptr;  // as Inputs has them; a GPU's planner knows the sizes alone
+  int64_t first_step = 0;
 };
 
 template <class Schedule, class Partition>

@@ -44,19 +44,53 @@ template <class S>
 struct Inputs {
   Sizes size;
   Options options;
-  const S* input;  // (T, B, I)
+  const S* input;  // (T, B, I), or `packed`
   Weights<const S> weights;
   const S* h_0;            // (L, B, H), or null on the CPU: zeros, by which no weight is multiplied
   const S* c_0;            // (L, B, H), likewise
   const int64_t* lengths;  // (B,): a sequence runs while first_step + t < its length; or null: all T steps
+
+  // The CPU's kernels take sequences in the order of their lengths, the longest first: `lengths` stand in that order,
+  // and this says which sequence stands where. Null: they come so.
+  const int64_t* order = nullptr;  // (B,)
+  // How many steps of sequences are run before each step, on the CPU with lengths only.
+  const int64_t* rows_before = nullptr;  // (T + 1,)
+  // Whether inputs, outputs and their gradients are rows of running sequences only, step after step in that order, in
+  // place of T B rows.
+  bool packed = false;
 };
 
-// How many of the problem's steps a sequence runs.
+// How many of the problem's T steps a sequence runs: the one at that place of `lengths`.
+RESBLOCK_INLINE int64_t running_steps(int64_t T, const int64_t* lengths, int64_t first_step, int64_t place) {
+  if (!lengths) return T;
+  const int64_t rest = lengths[place] - first_step;
+  return rest < 0 ? 0 : rest > T ? T : rest;
+}
 template <class S>
-RESBLOCK_INLINE int64_t running_steps(const Inputs<S>& p, int64_t sequence) {
-  if (!p.lengths) return p.size.T;
-  const int64_t rest = p.lengths[sequence] - p.options.first_step;
-  return rest < 0 ? 0 : rest > p.size.T ? p.size.T : rest;
+RESBLOCK_INLINE int64_t running_steps(const Inputs<S>& p, int64_t place) {
+  return running_steps(p.size.T, p.lengths, p.options.first_step, place);
+}
+
+// Steps of all sequences before step t.
+template <class S>
+RESBLOCK_INLINE int64_t rows_before(const Inputs<S>& p, int64_t t) {
+  return p.rows_before ? p.rows_before[t] : t * p.size.B;
+}
+
+template <class S>
+RESBLOCK_INLINE int64_t sequence_at(const Inputs<S>& p, int64_t place) {
+  return p.order ? p.order[place] : place;
+}
+
+// The row of the inputs and outputs that the sequence at that place has at step t.
+template <class S>
+RESBLOCK_INLINE int64_t row_at(const Inputs<S>& p, int64_t t, int64_t place) {
+  return p.packed ? p.rows_before[t] + place : t * p.size.B + sequence_at(p, place);
+}
+// Whether neighbouring places have neighbouring rows.
+template <class S>
+RESBLOCK_INLINE bool rows_are_neighbours(const Inputs<S>& p) {
+  return p.packed || !p.order;
 }
 
 // The saved activations of a cell, which the backward pass reads: its gates after their nonlinearity, c and y. The
@@ -65,25 +99,28 @@ constexpr int64_t saved_gate_o = 3, saved_c = gates_of_cell, saved_y = saved_c +
 
 RESBLOCK_INLINE int64_t saved_per_layer(const Sizes& s) { return s.T * s.B * saved_of_cell * s.H; }
 
-// The layout of most schedules: per layer three planes, one after the other, in which steps past a sequence's length
-// hold zero gates, zero y and the last valid c.
+// The layout of most schedules: per layer three planes, one after the other, of T B rows. On a GPU steps past a
+// sequence's length hold zero gates, zero y and the last valid c; on the CPU there are rows for the others only.
 template <class A>
 struct SavedLayer {
-  A* gates;  // (T, B, 4H)  i, f, g, o
-  A* c;      // (T, B, H)
-  A* y;      // (T, B, H)   the layer's output with its residual connection
+  A* gates;  // (rows, 4H)  i, f, g, o
+  A* c;      // (rows, H)
+  A* y;      // (rows, H)   the layer's output with its residual connection
 };
 
 template <class A>
+RESBLOCK_INLINE SavedLayer<A> saved_layer(A* saved, int64_t rows, int64_t H, int64_t layer) {
+  A* base = saved + layer * saved_of_cell * rows * H;
+  return {base, base + saved_c * rows * H, base + saved_y * rows * H};
+}
+template <class A>
 RESBLOCK_INLINE SavedLayer<A> saved_layer(A* saved, const Sizes& s, int64_t layer) {
-  const int64_t cells = s.T * s.B * s.H;
-  A* base = saved + layer * saved_of_cell * cells;
-  return {base, base + saved_c * cells, base + saved_y * cells};
+  return saved_layer(saved, s.T * s.B, s.H, layer);
 }
 
 template <class S>
 struct Forward : Inputs<S> {
-  S* output;             // (T, B, H)  y of the last layer; zero past a sequence's length
+  S* output;             // (T, B, H) or packed: y of the last layer; zero past a sequence's length
   S* h_n;                // (L, B, H)  h of every sequence's last step
   S* c_n;                // (L, B, H)
   Arithmetic<S>* saved;  // (L * saved_per_layer,) or null: no backward pass will follow
@@ -91,12 +128,12 @@ struct Forward : Inputs<S> {
 
 template <class S>
 struct Backward : Inputs<S> {
-  const S* grad_output;        // (T, B, H)
+  const S* grad_output;        // (T, B, H) or packed
   const S* grad_h_n;           // (L, B, H), or null on the CPU: zeros
   const S* grad_c_n;           // (L, B, H), likewise
   const Arithmetic<S>* saved;  // as the forward pass left it
-  S* grad_input;               // (T, B, I), or null on the CPU: not wanted
-  Weights<S> grad_weights;     // as the weights
+  S* grad_input;               // (T, B, I) or packed, or null on the CPU: not wanted
+  Weights<S> grad_weights;     // as the weights; each may be null on the CPU: not wanted
   S* grad_h_0;                 // (L, B, H), or null on the CPU: neither is wanted
   S* grad_c_0;                 // (L, B, H)
 };

@@ -1,9 +1,10 @@
-// A call on the CPU as its caller makes it: plan, workspace, run. The workspace is full of NaN, so that what is read
-// before it is written shows.
+// A call on the CPU as its caller makes it: the longest sequences first, plan, workspace, run. The workspace is full of
+// NaN, so that what is read before it is written shows.
 #pragma once
 #include <string.h>
 
 #include "core/cpu/block_cache.h"
+#include "core/cpu/longest_first.h"
 #include "core/cpu/run.h"
 
 struct CpuCall {
@@ -20,17 +21,36 @@ struct CpuCall {
   }
 
   template <class S>
-  void operator()(const resblock::Forward<S>& p) const {
-    const resblock::cpu::Plan plan = p.saved ? training<S>(p).forward : inference<S>(p);
-    resblock::cpu::run(plan, p, parallel, Poisoned(plan.workspace).data());
+  int64_t saved_values(resblock::Inputs<S> p) const {
+    int64_t bytes = 0;
+    in_order(p, [&] { bytes = training<S>(p).forward.saved; });
+    return bytes / int64_t(sizeof(S));
+  }
+
+  template <class S>
+  void operator()(resblock::Forward<S> p) const {
+    in_order(p, [&] {
+      const resblock::cpu::Plan plan = p.saved ? training<S>(p).forward : inference<S>(p);
+      resblock::cpu::run(plan, p, parallel, Poisoned(plan.workspace).data());
+    });
   }
   template <class S>
-  void operator()(const resblock::Backward<S>& p) const {
-    const resblock::cpu::Training plan = training<S>(p);
-    resblock::cpu::run(plan, p, parallel, Poisoned(plan.backward.workspace).data());
+  void operator()(resblock::Backward<S> p) const {
+    in_order(p, [&] {
+      const resblock::cpu::Training plan = training<S>(p);
+      resblock::cpu::run(plan, p, parallel, Poisoned(plan.backward.workspace).data());
+    });
   }
 
  private:
+  template <class S, class Run>
+  static void in_order(resblock::Inputs<S>& p, const Run& run) {
+    if (!p.lengths) return run();
+    const auto sequences = resblock::cpu::LongestFirst::of_lengths(p.lengths, p.size.B, p.options.first_step, p.size.T);
+    sequences.apply(p);
+    run();
+  }
+
   struct Poisoned : resblock::cpu::Workspace {
     explicit Poisoned(int64_t bytes) : Workspace(bytes) { memset(data(), 0xff, size_t(bytes)); }
   };
@@ -38,6 +58,6 @@ struct CpuCall {
   resblock::cpu::Machine machine() const { return {resblock::cpu::processor_isa(), parallel.threads}; }
   template <class S>
   resblock::cpu::Request request(const resblock::Inputs<S>& p) const {
-    return {p.size, p.options.dropout > 0, schedule};
+    return {p.size, p.options.dropout > 0, schedule, p.lengths, p.options.first_step};
   }
 };

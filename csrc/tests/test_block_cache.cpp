@@ -65,16 +65,61 @@ TEST(beyond_the_limit_those_go_that_have_waited_longest) {
   cache.give_back(old_one);
 }
 
-TEST(what_is_larger_than_the_limit_goes_alone) {
+TEST(what_is_larger_than_the_limit_does_not_wait) {
   BlockCache cache(20 * mebibyte);
-  const BlockCache::Block small = cache.take(8 * mebibyte);
-  cache.give_back(small);
   cache.give_back(cache.take(21 * mebibyte));
-  const BlockCache::Block taken = cache.take(7 * mebibyte), large = cache.take(20 * mebibyte);
-  CHECK(taken.bytes == 8 * mebibyte);
+  const BlockCache::Block large = cache.take(20 * mebibyte);
   CHECK(large.bytes == 20 * mebibyte);
-  cache.give_back(taken);
   cache.give_back(large);
+}
+
+TEST(no_more_waits_than_was_in_use_at_once) {
+  BlockCache cache(1000 * mebibyte);
+  size_t least_served = 100;
+  for (size_t size = 8; size < 100; size = size * 3 / 2) {  // none serves the next
+    const BlockCache::Block block = cache.take(size * mebibyte);
+    CHECK(block.bytes == size * mebibyte);
+    cache.give_back(block);
+    least_served = size;
+  }
+  // One as large as the largest that was ever in use may wait, and a quarter of it besides.
+  const BlockCache::Block largest = cache.take(least_served * mebibyte), next = cache.take(6 * mebibyte);
+  CHECK(next.bytes == 6 * mebibyte);
+  cache.give_back(largest);
+  cache.give_back(next);
+}
+
+TEST(what_a_step_takes_again_waits_through_the_step) {
+  BlockCache cache(1000 * mebibyte);
+  void* places[3] = {};
+  for (int step = 0; step < 3; ++step) {
+    const BlockCache::Block saved = cache.take(40 * mebibyte), forward = cache.take(6 * mebibyte);
+    cache.give_back(forward);
+    const BlockCache::Block backward = cache.take(14 * mebibyte);
+    void* found[] = {saved.data, forward.data, backward.data};
+    for (int k = 0; k < 3; ++k) CHECK(step == 0 || found[k] == places[k]);
+    std::copy_n(found, 3, places);
+    cache.give_back(backward);
+    cache.give_back(saved);
+  }
+}
+
+TEST(what_was_large_once_is_forgotten) {
+  BlockCache cache(1000 * mebibyte);
+  cache.give_back(cache.take(500 * mebibyte));
+  for (int call = 0; call < 300; ++call) cache.give_back(cache.take(8 * mebibyte));
+  const BlockCache::Block block = cache.take(400 * mebibyte);
+  CHECK(block.bytes == 400 * mebibyte);
+  cache.give_back(block);
+}
+
+TEST(emptied_nothing_waits) {
+  BlockCache cache(64 * mebibyte);
+  cache.give_back(cache.take(8 * mebibyte));
+  CHECK(cache.empty() == 8 * mebibyte && cache.empty() == 0);
+  const BlockCache::Block next = cache.take(7 * mebibyte);
+  CHECK(next.bytes == 7 * mebibyte);
+  cache.give_back(next);
 }
 
 TEST(without_a_limit_to_fill_nothing_waits) {

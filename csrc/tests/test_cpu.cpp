@@ -62,6 +62,7 @@ bool infers(const ProblemData<S>& data, const Wanted& schedule) {
 template <class S>
 Results<S> run(const ProblemData<S>& data, const CpuCall& call) {
   Results<S> r(data.size);
+  r.saved.resize(size_t(call.saved_values(data.inputs())));  // not one more
   call(data.forward(r));
   call(data.backward(r));
   return r;
@@ -140,6 +141,77 @@ void compare_without_states(const Case& c, const Wanted& schedule) {
   check_same_bits(unwanted, expected, "states' gradients not wanted " + what);
 }
 
+// The rows of running sequences only, the longest first, step after step.
+template <class S>
+std::vector<S> packed(const std::vector<S>& padded, const ProblemData<S>& data) {
+  const Sizes& s = data.size;
+  const auto sequences = cpu::LongestFirst::of_lengths(data.lengths.data(), s.B, 0, s.T);
+  Inputs<S> p = data.inputs();
+  sequences.apply(p);
+  std::vector<S> rows;
+  const int64_t all = s.T * s.B, width = all ? int64_t(padded.size()) / all : 0;
+  for (int64_t t = 0; t < s.T; ++t)
+    for (int64_t place = 0; place < s.B && t < p.lengths[place]; ++place) {
+      const S* row = padded.data() + (t * s.B + sequence_at(p, place)) * width;
+      rows.insert(rows.end(), row, row + width);
+    }
+  return rows;
+}
+
+template <class S>
+void compare_packed(const Case& c, const Wanted& schedule) {
+  const CpuCall call = {schedule};
+  const ProblemData<S> data(c.size, c.variant, c.seed);
+  const std::string what = "packed " + about(data, c.variant, schedule);
+  const bool training = trains(schedule);
+  if (!training && !infers(data, schedule)) return;
+  Results<S> expected = training ? run(data, call) : run_inference(data, call), found(data.size);
+  const std::vector<S> input = packed(data.input, data), grad_output = packed(data.grad_output, data);
+  Forward<S> forward = data.forward(found, training);
+  forward.packed = true;
+  forward.input = input.data();
+  call(forward);
+  expected.output = packed(expected.output, data);
+  found.output.resize(expected.output.size());
+  if (training) {
+    Backward<S> backward = data.backward(found);
+    static_cast<Inputs<S>&>(backward) = forward;
+    backward.grad_output = grad_output.data();
+    call(backward);
+    expected.grad_input = packed(expected.grad_input, data);
+    found.grad_input.resize(expected.grad_input.size());
+  }
+  found.saved = expected.saved;
+  check_same_bits(found, expected, what);
+}
+
+// Null for gradients of weights: not wanted.
+template <class S>
+void compare_with_frozen_weights(const Case& c, const Wanted& schedule) {
+  const CpuCall call = {schedule};
+  const ProblemData<S> data(c.size, c.variant, c.seed);
+  Results<S> expected(data.size);
+  call(data.forward(expected));
+  const std::vector<decltype(&Weights<S>::ih)> weights = {&Weights<S>::ih_first, &Weights<S>::ih, &Weights<S>::hh,
+                                                          &Weights<S>::peephole, &Weights<S>::bias};
+  const Results<S> saved = expected;
+  call(data.backward(expected));
+  for (unsigned frozen = 1; frozen < 32; frozen = frozen * 2 + 1 + frozen % 3) {
+    Results<S> found = saved;
+    Backward<S> backward = data.backward(found);
+    for (size_t k = 0; k < weights.size(); ++k)
+      if (frozen >> k & 1) backward.grad_weights.*weights[k] = nullptr;
+    call(backward);
+    std::vector<S>* of[] = {&found.grad_ih_first, &found.grad_ih, &found.grad_hh, &found.grad_peephole,
+                            &found.grad_bias};
+    const std::vector<S>* wanted[] = {&expected.grad_ih_first, &expected.grad_ih, &expected.grad_hh,
+                                      &expected.grad_peephole, &expected.grad_bias};
+    for (size_t k = 0; k < weights.size(); ++k)
+      if (frozen >> k & 1) *of[k] = *wanted[k];
+    check_same_bits(found, expected, "frozen " + std::to_string(frozen) + " " + about(data, c.variant, schedule));
+  }
+}
+
 }  // namespace
 
 TEST(instruction_set_is_not_above_the_wanted) {
@@ -201,6 +273,17 @@ TEST(a_schedule_that_does_not_take_the_problem_is_refused) {
   CHECK(refuses({5, 1, 3, 33, 2}, 0, false));
 }
 
+TEST(as_much_is_saved_as_sequences_run) {
+  ProblemData<float> data({100, 40, 3, 8, 5}, variant(8));
+  std::fill(data.lengths.begin(), data.lengths.end(), 7);
+  data.lengths[17] = 90;
+  const int64_t rows = 39 * 7 + 90, of_row = 5 * saved_of_cell * 8;
+  CHECK(CpuCall{cpu::Schedule::layerwise}.saved_values(data.inputs()) == rows * of_row);
+  // The lanes beside the long sequence stay busy to its end.
+  const int64_t batched = CpuCall{cpu::Schedule::batched}.saved_values(data.inputs()) / of_row, lanes = 16;
+  CHECK(batched >= rows && batched <= rows + 83 * (lanes - 1));
+}
+
 TEST(results_do_not_depend_on_the_number_of_threads) {
   for (const Case& c : grid(true, 1)) {
     if (is_few() && !is_small(c)) continue;
@@ -232,6 +315,25 @@ TEST(states_may_be_left_out) {
         compare_without_states<float>({size, variant(bits), 1}, schedule);
         compare_without_states<double>({size, variant(bits), 1}, schedule);
       }
+}
+
+TEST(packed_rows_give_the_same) {
+  for (const Sizes& size :
+       {Sizes{7, 35, 5, 8, 4}, Sizes{9, 2, 5, 6, 3}, Sizes{4, 16, 18, 8, 2}, Sizes{30, 21, 5, 33, 2},
+        Sizes{40, 9, 3, 17, 3}, Sizes{300, 3, 3, 4, 9}, Sizes{3, 9, 40, 264, 2}})
+    for (unsigned bits : {8u, 10u, 15u})
+      for (const Wanted& schedule : schedules()) {
+        compare_packed<float>({size, variant(bits), 3}, schedule);
+        compare_packed<double>({size, variant(bits), 4}, schedule);
+      }
+}
+
+TEST(frozen_weights_change_no_other_gradient) {
+  for (const Sizes& size :
+       {Sizes{7, 35, 5, 8, 4}, Sizes{3, 2, 5, 6, 1}, Sizes{20, 40, 5, 33, 2}, Sizes{3, 9, 40, 264, 2}})
+    for (unsigned bits : {2u, 13u})
+      for (const Wanted& schedule : schedules())
+        if (trains(schedule)) compare_with_frozen_weights<float>({size, variant(bits), 1}, schedule);
 }
 
 TEST(the_reference_has_the_gradients_of_its_loss) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, NoReturn
@@ -40,6 +41,10 @@ for _command in (
 _ClickException: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 DEBUG: Final = "--debug"
+#: How often a thread of OpenMP (GNU's, which torch brings) looks whether there is work before it sleeps. The default
+#: looks for milliseconds, and takes the processor from the thread that it waits for wherever others work as well:
+#: training beside two busy processes then takes ten times as long.
+SPINS: Final = ("GOMP_SPINCOUNT", "1000")
 #: Exit status after an interrupt, as shells have it; newer versions of typer return it, older ones raise Abort.
 INTERRUPTED: Final = 130
 
@@ -60,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments : sequence of str, optional
         Those of the process by default.
     """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault(*SPINS)  # read when torch is loaded, which no command has done yet
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in given
     given = [argument for argument in given if argument != DEBUG] or ["--help"]

@@ -81,7 +81,7 @@ def _table(title: str, part: str, rows: Sequence[Row]) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right")
     for row in rows:
-        table.add_row(row.name, *_cells(row.summaries()[part]))
+        table.add_row(escape(row.name), *_cells(row.summaries()[part]))
     return table
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from resblock.cli.console import output, progress_bar
@@ -92,7 +93,7 @@ def _complexes_table(results: list[Metrics], diverse: bool) -> Table:
         table.add_column(heading, justify="right")
     for result in results:
         table.add_row(
-            result.code,
+            escape(result.code),
             str(result.pairs),
             str(result.positives),
             _cell(result.rfpp, 0),

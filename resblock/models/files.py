@@ -25,8 +25,8 @@ FORMAT_VERSION: Final = 1
 KINDS: Final[Mapping[str, type[Model[Any]]]] = {model.kind: model for model in (WindowModel, ResidueModel)}
 #: Sets of weights in the package; the first is taken where none is named.
 INCLUDED: Final = ("default", "paper")
-#: Fields of a configuration that follow from the features.
-DERIVED: Final = ("input_size", "num_classes")
+#: Fields of a configuration that are no choice: they follow from the features, or from how a model is made.
+DERIVED: Final = ("input_size", "num_classes", "bidirectional", "batch_first", "stacked")
 
 
 def settings(config: ModelConfig) -> dict[str, Any]:

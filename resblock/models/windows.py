@@ -93,7 +93,9 @@ class WindowModel(Model[WindowEncoding]):
     ) -> None:
         super().__init__(config, scaling, card, calibration)
         options = {field.name: getattr(config, field.name) for field in dataclasses.fields(ResAttnLSTMConfig)}
-        self.network = ResAttnLSTM(**options | {"input_size": 2 * len(scaling.names), "num_classes": 2})
+        options |= {"input_size": 2 * len(scaling.names), "num_classes": 2}
+        options |= {"bidirectional": False, "batch_first": False, "stacked": True}
+        self.network = ResAttnLSTM(**options)
 
     def examples(self, complexes: Sequence[Complex], drawing: Drawing) -> WindowExamples:
         """Windows of the configuration's pairs."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
 
-from resblock.nn.lengths import as_lengths
+from resblock.nn.steps import as_lengths
 from resblock.ops import valid_steps
+from resblock.ops.arguments import check_lengths
 
 
 class AttentionPooling(nn.Module):
@@ -54,23 +56,65 @@ class AttentionPooling(nn.Module):
         -------
         Tensor, shape (T, B), or (B, T) with `batch_first`
             They sum to 1 over time; where there is no valid step they are 0.
+
+        Raises
+        ------
+        TypeError
+            If lengths are not whole numbers.
+        RuntimeError
+            If lengths are not one for each sequence, or not from 0 to T.
         """
+        return self._weights(*self._without_padding(input, lengths))
+
+    def _without_padding(self, input: Tensor, lengths: Tensor | Sequence[int] | None) -> tuple[Tensor, Tensor | None]:
+        """Give the input with zeros past each sequence's end, where it may hold NaN, and the places past the end."""
+        if lengths is None:
+            return input, None
+        steps, batch = input.shape[:2][::-1] if self.batch_first else input.shape[:2]
+        given = as_lengths(lengths, input)
+        check_lengths(given, steps, batch, "AttentionPooling")
+        valid = valid_steps(given, steps)
+        past_the_end = ~(valid.T if self.batch_first else valid)
+        return input.masked_fill(past_the_end.unsqueeze(-1), 0), past_the_end
+
+    def _weights(self, input: Tensor, past_the_end: Tensor | None) -> Tensor:
         time = 1 if self.batch_first else 0
         score = self.score(torch.tanh(self.project(input))).squeeze(-1)
-        if lengths is None:
+        if past_the_end is None:
             return torch.softmax(score, time)
-        valid = valid_steps(as_lengths(lengths, input), input.shape[time])
-        past_the_end = ~(valid.T if self.batch_first else valid)
         # Not -inf, of which a sequence without steps would make NaN.
         score = score.masked_fill(past_the_end, torch.finfo(score.dtype).min)
         return torch.softmax(score, time).masked_fill(past_the_end, 0)
 
-    def forward(self, input: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
-        """Pool the steps of each sequence; arguments as in `weights`. Of a sequence of no steps, zeros.
+    @overload
+    def forward(
+        self, input: Tensor, lengths: Tensor | Sequence[int] | None = None, need_weights: Literal[False] = False
+    ) -> Tensor: ...
+
+    @overload
+    def forward(
+        self, input: Tensor, lengths: Tensor | Sequence[int] | None = None, *, need_weights: Literal[True]
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def forward(
+        self, input: Tensor, lengths: Tensor | Sequence[int] | None = None, need_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Pool the steps of each sequence. Of a sequence of no steps, zeros.
+
+        Parameters
+        ----------
+        input, lengths
+            As in `weights`.
+        need_weights : bool
+            Give the weights, too.
 
         Returns
         -------
-        Tensor, shape (B, H)
+        pooled : Tensor, shape (B, H)
+        weights : Tensor, as `weights` gives them
+            With `need_weights`.
         """
-        weights = self.weights(input, lengths)
-        return (weights.unsqueeze(-1) * input).sum(1 if self.batch_first else 0)
+        input, past_the_end = self._without_padding(input, lengths)
+        weights = self._weights(input, past_the_end)
+        pooled = (weights.unsqueeze(-1) * input).sum(1 if self.batch_first else 0)
+        return (pooled, weights) if need_weights else pooled

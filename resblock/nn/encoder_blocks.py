@@ -66,7 +66,7 @@ class ChainLSTM(nn.Module):
     def __init__(self, size: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         between = dropout if num_layers > 1 else 0.0
-        self.lstm = ResidualLSTM(size, size // 2, num_layers, dropout=between, bidirectional=True)
+        self.lstm = ResidualLSTM(size, size // 2, num_layers, dropout=between, bidirectional=True, stacked=True)
         self.dropout = nn.Dropout(dropout)
         self.update = nn.Linear(size, size)
         self.norm = nn.LayerNorm(size)

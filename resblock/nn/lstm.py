@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
-from resblock.nn import onnx_nodes, torch_lstm
-from resblock.nn.lengths import as_lengths, reversed_in_time
-from resblock.ops import OUTPUT_PEEPHOLES, residual_lstm
+from resblock.nn import parameters, state_dict, torch_lstm
+from resblock.nn.options import check_options
+from resblock.nn.steps import PackedSteps, PaddedSteps, as_lengths
+from resblock.ops import residual_lstm
+from resblock.ops.arguments import check_layout
 
 State = tuple[Tensor, Tensor]
+Steps = PaddedSteps | PackedSteps
 
 
 class ResidualLSTM(nn.Module):
@@ -29,20 +34,20 @@ class ResidualLSTM(nn.Module):
     input_size, hidden_size, num_layers : int
         I, H and L below.
     bias : bool
-        Without it there is no parameter `bias`.
+        Without it there are no biases.
     batch_first : bool
         Inputs and outputs are (B, T, .) instead of (T, B, .). States are (L, B, H) either way.
     dropout : float
         Probability, in training mode only.
     bidirectional : bool
-        A second stack of the same size, `reverse`, reads each sequence from its last valid step to its first; the
-        outputs of the last layers of both are concatenated.
+        A second stack of the same size reads each sequence from its last valid step to its first; the outputs of the
+        last layers of both are concatenated.
     proj_size : int
         0: there are no projections. It is here because `torch.nn.LSTM` has it in this place.
     device, dtype
         Of the parameters.
     peephole : bool
-        Without it there is no parameter `weight_peephole`.
+        Without it there are no peepholes.
     output_peephole : {"current", "previous"}
         The output gate sees c[t] (Graves, ONNX, and the paper's backward equations) or c[t-1] (the paper's printed
         forward equation).
@@ -51,32 +56,46 @@ class ResidualLSTM(nn.Module):
     checkpoint_chunks : int
         Chunks of time in training calls, which then save few activations and cost one more forward pass (see
         `resblock.residual_lstm`). 0 saves all that the backward pass needs, which is faster where it fits.
+    stacked : bool
+        Five parameters whatever the depth, each stacked over the layers, in place of four per layer: for deep stacks
+        of narrow layers, whose optimizer else takes longer than the rest of a training step. Code that goes through
+        the parameters and wants one matrix per layer, an initialisation for example, is wrong for these.
 
     Attributes
     ----------
-    weight_ih_first, weight_ih, weight_hh : Parameter, shapes (4H, I), (L-1, 4H, H), (L, 4H, H)
-        Gates in the order i, f, g, o, layers stacked: five tensors whatever the depth.
-    weight_peephole, bias : Parameter, shapes (L, 3, H), (L, 4H)
+    weight_ih_l0, weight_ih_l{k} : Parameter, shapes (4H, I), (4H, H)
+        Of layer k + 1, as in `torch.nn.LSTM`; gates in the order i, f, g, o. Names of the direction that reads
+        backwards end in `_reverse`.
+    weight_hh_l{k}, bias_ih_l{k} : Parameter, shapes (4H, H), (4H,)
+        One bias stands for both of `torch.nn.LSTM`.
+    weight_peephole_l{k} : Parameter, shape (3, H)
         Peepholes in the order i, f, o.
-    reverse : ResidualLSTM or None
-        The stack that reads backwards.
+    weight_ih_first, weight_ih, weight_hh : Parameter, shapes (4H, I), (L-1, 4H, H), (L, 4H, H)
+        With `stacked`, in place of those above; with one layer `weight_ih` is None. Names end as above.
+    weight_peephole, bias : Parameter, shapes (L, 3, H), (L, 4H)
+        With `stacked`. (Without, `bias` is the argument, as in `torch.nn.LSTM`.)
 
     Raises
     ------
-    ValueError
-        If an argument is out of its range.
+    TypeError, ValueError
+        If an argument is of another type, or out of its range.
 
     Notes
     -----
     The arguments before `peephole` stand in the order of `torch.nn.LSTM`.
+
+    `load_state_dict` reads both forms of parameters, those of resblock 0.1.0, and those of a `torch.nn.LSTM` where the
+    two compute the same; `to_torch().state_dict()` gives the latter.
 
     Bidirectional, each direction is a whole stack of its own, and only the last layers' outputs meet. In
     `torch.nn.LSTM` they meet after every layer: its layers 2 and up see both directions. With one layer the two are
     the same.
 
     All parameters start uniform in +-1/sqrt(H), as in `torch.nn.LSTM`, but for the forget gate's bias, which starts
-    at 1 so that a deep stack remembers from the beginning.
+    at 1 so that a deep stack remembers from the beginning. Both forms of parameters start the same from one seed.
     """
+
+    _version = 2  # of state dicts: 1 is torch.nn.LSTM's, and 0.1.0's
 
     def __init__(
         self,
@@ -95,17 +114,17 @@ class ResidualLSTM(nn.Module):
         output_peephole: str = "current",
         residual: bool = True,
         checkpoint_chunks: int = 0,
+        stacked: bool = False,
     ) -> None:
         super().__init__()
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if size < 1:
-                raise ValueError(f"{name} is {size}, expected at least 1")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout is {dropout}, expected a probability from 0 to 1")
-        if output_peephole not in OUTPUT_PEEPHOLES:
-            raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
-        if checkpoint_chunks < 0:
-            raise ValueError(f"checkpoint_chunks is {checkpoint_chunks}, expected 0 (save everything) or more")
+        check_options(
+            sizes={"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers},
+            flags={"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional, "peephole": peephole}
+            | {"residual": residual, "stacked": stacked},
+            dropout=dropout,
+            output_peephole=output_peephole,
+            checkpoint_chunks=checkpoint_chunks,
+        )
         if proj_size:
             raise ValueError(f"proj_size is {proj_size}, expected 0: the cells have no projections")
         if dropout and num_layers == 1:
@@ -113,60 +132,60 @@ class ResidualLSTM(nn.Module):
                 f"dropout is {dropout}, but acts between layers, and num_layers is 1", UserWarning, stacklevel=2
             )
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.batch_first, self.dropout = batch_first, dropout
+        self.batch_first, self.dropout = batch_first, float(dropout)
         self.output_peephole, self.residual = output_peephole, residual
         self.checkpoint_chunks, self.bidirectional, self.proj_size = checkpoint_chunks, bidirectional, proj_size
 
-        def parameter(*shape: int) -> nn.Parameter:
-            return nn.Parameter(torch.empty(*shape, device=device, dtype=dtype))
-
-        gates = 4 * hidden_size
-        self.weight_ih_first = parameter(gates, input_size)
-        self.weight_ih = parameter(num_layers - 1, gates, hidden_size)
-        self.weight_hh = parameter(num_layers, gates, hidden_size)
-        self.weight_peephole = parameter(num_layers, 3, hidden_size) if peephole else None
-        self.bias = parameter(num_layers, gates) if bias else None
-        self.reverse: ResidualLSTM | None = None
-        if bidirectional:
-            self.reverse = ResidualLSTM(
-                input_size,
-                hidden_size,
-                num_layers,
-                bias=bias,
-                dropout=dropout if num_layers > 1 else 0.0,  # the warning is given
-                peephole=peephole,
-                output_peephole=output_peephole,
-                residual=residual,
-                checkpoint_chunks=checkpoint_chunks,
-                device=device,
-                dtype=dtype,
-            )
+        self.stacked = stacked
+        if not stacked:
+            self.bias = bias
+        self._parts = parameters.parts_of(self, bias=bias, peephole=peephole)
+        self._names = parameters.names_of(self)
+        parameters.register(self, device, dtype)
+        # 0.1.0 drew the backward direction first and then once more with the rest: so a seed gives what it gave there.
+        for name in itertools.chain.from_iterable(self._names.get(parameters.REVERSE, [])):
+            nn.init.uniform_(getattr(self, name))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew (see the class's notes)."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for weight in self.parameters():
+        bound, units = 1 / math.sqrt(self.hidden_size), self.hidden_size
+        for weight in parameters.in_the_operators_order(self):
             nn.init.uniform_(weight, -bound, bound)
-        for stack in (self, self.reverse):
-            if stack is not None and stack.bias is not None:
-                nn.init.ones_(stack.bias[:, self.hidden_size : 2 * self.hidden_size])
+        for *_, biases in self._names.values():
+            for name in biases:
+                nn.init.ones_(getattr(self, name)[..., units : 2 * units])
 
     def flatten_parameters(self) -> None:
         """Do nothing: for code that calls it on a `torch.nn.LSTM`, where it rearranges weights for cuDNN."""
 
     @property
     def all_weights(self) -> list[list[Tensor]]:
-        """Parameters of every layer, (4H, I) or (4H, H), (4H, H), (3, H) and (4H,), without those that are absent.
+        """Weights of every layer: (4H, I) or (4H, H), (4H, H), (4H,) and the peepholes (3, H), without those absent.
 
         Bidirectional: those of the forward and the backward direction in turn, as in `torch.nn.LSTM`.
         """
-        stacks = [self] if self.reverse is None else [self, self.reverse]
-        return [stack._weights_of(layer) for layer in range(self.num_layers) for stack in stacks]
+        layers = (
+            parameters.layer_weights(self, layer, direction)
+            for layer in range(self.num_layers)
+            for direction in self._names
+        )
+        return [[weight for weight in weights if weight is not None] for weights in layers]
 
-    def _weights_of(self, layer: int) -> list[Tensor]:
-        weights = [self.weight_ih[layer - 1] if layer else self.weight_ih_first, self.weight_hh[layer]]
-        return weights + [stacked[layer] for stacked in (self.weight_peephole, self.bias) if stacked is not None]
+    def _load_from_state_dict(
+        self,
+        state: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        if refusal := state_dict.adapt(self, state, prefix, local_metadata):
+            error_msgs.append(f"{prefix.rstrip('.') or 'ResidualLSTM'}: {refusal}")
+            return
+        super()._load_from_state_dict(state, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
 
     def forward(
         self,
@@ -197,7 +216,8 @@ class ResidualLSTM(nn.Module):
         Raises
         ------
         ValueError
-            If the input's dimensions or features do not fit, or lengths come with a PackedSequence or one sequence.
+            If the dimensions or features of the input, or the dimensions of a state beside one sequence, do not fit, or
+            lengths come with a PackedSequence or one sequence.
         TypeError
             If lengths are not whole numbers.
         RuntimeError
@@ -205,6 +225,7 @@ class ResidualLSTM(nn.Module):
         """
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, lengths)
+        check_layout("input", input)
         if input.dim() not in (2, 3) or input.shape[-1] != self.input_size:
             raise ValueError(
                 f"input has shape {tuple(input.shape)}, expected 2 dimensions (one sequence) or 3 (a batch), "
@@ -213,12 +234,12 @@ class ResidualLSTM(nn.Module):
         if input.dim() == 2:
             return self._forward_single(input, hx, lengths)
         valid = None if lengths is None else as_lengths(lengths, input)
-        output, state = self._run(input.transpose(0, 1) if self.batch_first else input, hx, valid)
+        output, state = self._run(input.transpose(0, 1) if self.batch_first else input, hx, PaddedSteps(valid))
         return output.transpose(0, 1) if self.batch_first else output, state
 
-    def _run(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
-        if self.reverse is None:
-            return self._run_stack(input, state, lengths)
+    def _run(self, input: Tensor, state: State | None, steps: Steps) -> tuple[Tensor, State]:
+        if not self.bidirectional:
+            return self._run_stack(input, state, steps)
         ahead: State | None = None
         back: State | None = None
         if state is not None:
@@ -228,30 +249,23 @@ class ResidualLSTM(nn.Module):
                     raise ValueError(f"{name} has {len(tensor)} layers, expected {layers}, those of both directions")
             h_0, c_0 = state
             ahead, back = (h_0[::2], c_0[::2]), (h_0[1::2], c_0[1::2])
-        first, (h_first, c_first) = self._run_stack(input, ahead, lengths)
-        second, (h_second, c_second) = self.reverse._run_stack(reversed_in_time(input, lengths), back, lengths)
-        output = torch.cat([first, reversed_in_time(second, lengths)], dim=-1)
-        return output, (in_turn(h_first, h_second), in_turn(c_first, c_second))
+        first, (h_first, c_first) = self._run_stack(input, ahead, steps)
+        second, (h_second, c_second) = self._run_stack(steps.reversed(input), back, steps, parameters.REVERSE)
+        output = torch.cat([first, steps.reversed(second)], dim=-1)
+        return output, (interleaved(h_first, h_second), interleaved(c_first, c_second))
 
-    def _run_stack(self, input: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+    def _run_stack(self, input: Tensor, state: State | None, steps: Steps, direction: str = "") -> tuple[Tensor, State]:
         units, layers = self.hidden_size, self.num_layers
+        weights = parameters.operator_weights(self, direction)
         if state is None:
-            zeros = self.weight_hh.new_zeros(()).expand(layers, input.shape[1], units)
+            zeros = weights[0].new_zeros(()).expand(layers, steps.sequences(input), units)
             state = (zeros, zeros)
-        if torch.onnx.is_in_onnx_export():
-            output, h_n, c_n = onnx_nodes.exported_stack(self, input, state, lengths)
-            return output, (h_n, c_n)
         drops = self.training and self.dropout > 0 and layers > 1
-        new_zeros = self.weight_hh.new_zeros
         output, h_n, c_n = residual_lstm(
             input,
-            self.weight_ih_first,
-            self.weight_ih,
-            self.weight_hh,
-            new_zeros(layers, 3, units) if self.weight_peephole is None else self.weight_peephole,
-            new_zeros(layers, 4 * units) if self.bias is None else self.bias,
+            *weights,
             *state,
-            lengths=lengths,
+            **steps._asdict(),
             dropout_p=self.dropout if drops else 0.0,
             dropout_seed=torch.randint(2**63 - 1, (1,), device=input.device) if drops else None,
             residual=self.residual,
@@ -265,8 +279,14 @@ class ResidualLSTM(nn.Module):
     ) -> tuple[Tensor, State]:
         if lengths is not None:
             raise ValueError("lengths was given with a single sequence: cut the sequence instead")
+        for name, tensor in zip(("h_0", "c_0"), state or (), strict=False):
+            if tensor.dim() != 2:
+                raise ValueError(
+                    f"{name} has shape {tuple(tensor.shape)}, expected 2 dimensions, (layers, hidden_size), because "
+                    "input is one sequence without a batch"
+                )
         batched = None if state is None else (state[0].unsqueeze(1), state[1].unsqueeze(1))
-        output, (h_n, c_n) = self._run(input.unsqueeze(1), batched, None)
+        output, (h_n, c_n) = self._run(input.unsqueeze(1), batched, PaddedSteps(None))
         return output.squeeze(1), (h_n.squeeze(1), c_n.squeeze(1))
 
     def _forward_packed(
@@ -274,13 +294,13 @@ class ResidualLSTM(nn.Module):
     ) -> tuple[PackedSequence, State]:
         if lengths is not None:
             raise ValueError("lengths was given with a PackedSequence, which has its own")
-        padded, valid = pad_packed_sequence(packed)
-        output, state = self._run(padded, state, valid.to(padded.device))
-        order = packed.sorted_indices
-        if order is not None:
-            output, valid = output.index_select(1, order), valid[order.cpu()]
-        repacked = pack_padded_sequence(output, valid)
-        return PackedSequence(repacked.data, packed.batch_sizes, order, packed.unsorted_indices), state
+        if packed.data.dim() != 2 or packed.data.shape[1] != self.input_size:
+            raise ValueError(
+                f"input is a PackedSequence of steps of shape {tuple(packed.data.shape[1:])}, expected "
+                f"({self.input_size},), which is input_size"
+            )
+        output, state = self._run(packed.data, state, PackedSteps.of(packed))
+        return PackedSequence(output, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), state
 
     @classmethod
     def from_torch(cls, lstm: nn.LSTM) -> ResidualLSTM:
@@ -306,20 +326,22 @@ class ResidualLSTM(nn.Module):
 
     def extra_repr(self) -> str:
         """Name the sizes, and the options that differ from the defaults."""
+        *_, peepholes, biases = self._names[""]
         options = {
-            "bias": (self.bias is not None, True),
+            "bias": (bool(biases), True),
             "batch_first": (self.batch_first, False),
             "dropout": (self.dropout, 0.0),
-            "peephole": (self.weight_peephole is not None, True),
+            "peephole": (bool(peepholes), True),
             "output_peephole": (self.output_peephole, "current"),
             "residual": (self.residual, True),
             "checkpoint_chunks": (self.checkpoint_chunks, 0),
             "bidirectional": (self.bidirectional, False),
+            "stacked": (self.stacked, False),
         }
         changed = [f", {name}={value!r}" for name, (value, default) in options.items() if value != default]
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}" + "".join(changed)
 
 
-def in_turn(ahead: Tensor, back: Tensor) -> Tensor:
+def interleaved(ahead: Tensor, back: Tensor) -> Tensor:
     """Join the states of both directions, (L, B, H) each, in the order of `torch.nn.LSTM`: layer by layer."""
     return torch.stack([ahead, back], 1).flatten(0, 1)

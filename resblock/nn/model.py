@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from resblock.errors import InputError
 from resblock.files import read_container, write_container
 from resblock.nn.attention import AttentionPooling
-from resblock.nn.lengths import as_lengths
 from resblock.nn.lstm import ResidualLSTM
+from resblock.nn.steps import as_lengths
 
 _FORMAT: Final = "resblock.ResAttnLSTM"
 _FORMAT_VERSION: Final = 1
@@ -46,6 +46,12 @@ class ResAttnLSTMConfig:
     """Pool by attention; without it the last valid step is taken."""
     checkpoint_chunks: int = 0
     """Chunks of time whose activations are computed again in the backward pass, to save memory; 0: all are saved."""
+    bidirectional: bool = False
+    """Whether a second stack reads each sequence backwards; attention and head see the outputs of both."""
+    batch_first: bool = False
+    """Inputs are (B, T, input_size) instead of (T, B, input_size), and attention weights (B, T)."""
+    stacked: bool = False
+    """Five parameters stacked over the layers instead of four for each of them (see `ResidualLSTM`)."""
 
 
 def _config(options: Mapping[str, Any]) -> ResAttnLSTMConfig:
@@ -60,6 +66,8 @@ class ResAttnLSTM(nn.Module):
     """Input dropout, `ResidualLSTM`, `AttentionPooling`, `Linear`: logits per sequence (Liu & Gong 2019, fig. 3).
 
     The paper's head and loss, softmax and categorical cross-entropy, are `torch.nn.CrossEntropyLoss` on the logits.
+    With `stacked=True`, or with an optimizer that is fused, a training step of many narrow layers takes a fraction of
+    the time (docs/notes/parameters.md).
 
     Parameters
     ----------
@@ -77,16 +85,22 @@ class ResAttnLSTM(nn.Module):
             config.input_size,
             config.hidden_size,
             config.num_layers,
+            batch_first=config.batch_first,
             dropout=config.dropout if config.num_layers > 1 else 0.0,
+            bidirectional=config.bidirectional,
             peephole=config.peephole,
             output_peephole=config.output_peephole,
             residual=config.residual,
             checkpoint_chunks=config.checkpoint_chunks,
+            stacked=config.stacked,
             device=device,
             dtype=dtype,
         )
-        self.attention = AttentionPooling(config.hidden_size, device=device, dtype=dtype) if config.attention else None
-        self.head = nn.Linear(config.hidden_size, config.num_classes, device=device, dtype=dtype)
+        features = config.hidden_size * (2 if config.bidirectional else 1)
+        self.attention: AttentionPooling | None = None
+        if config.attention:
+            self.attention = AttentionPooling(features, batch_first=config.batch_first, device=device, dtype=dtype)
+        self.head = nn.Linear(features, config.num_classes, device=device, dtype=dtype)
 
     @classmethod
     def from_config(cls, config: ResAttnLSTMConfig | Mapping[str, Any]) -> ResAttnLSTM:
@@ -100,33 +114,64 @@ class ResAttnLSTM(nn.Module):
         values = dataclasses.asdict(config) if isinstance(config, ResAttnLSTMConfig) else config
         return cls(**values)
 
-    def forward(self, input: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
+    @overload
+    def forward(
+        self, input: Tensor, lengths: Tensor | Sequence[int] | None = None, need_weights: Literal[False] = False
+    ) -> Tensor: ...
+
+    @overload
+    def forward(
+        self, input: Tensor, lengths: Tensor | Sequence[int] | None = None, *, need_weights: Literal[True]
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def forward(
+        self, input: Tensor, lengths: Tensor | Sequence[int] | None = None, need_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Classify sequences.
 
         Parameters
         ----------
-        input : Tensor, shape (T, B, input_size)
+        input : Tensor, shape (T, B, input_size), or (B, T, input_size) with `batch_first`
         lengths : Tensor of an integer type, shape (B,), or sequence of int, optional
             Valid steps of each sequence, 0 to T.
+        need_weights : bool
+            Give the attention weights, too.
 
         Returns
         -------
-        Tensor, shape (B, num_classes)
-            Logits; of a sequence of no steps, those of zeros.
+        logits : Tensor, shape (B, num_classes)
+            Of a sequence of no steps, those of zeros.
+        weights : Tensor, shape (T, B), or (B, T) with `batch_first`
+            With `need_weights`; they sum to 1 over the valid steps.
+
+        Raises
+        ------
+        ValueError
+            If weights are needed of a network without attention.
         """
+        if need_weights and not self.config.attention:
+            raise ValueError("need_weights: the network was built with attention=False and has no weights")
         valid = None if lengths is None else as_lengths(lengths, input)
         output, _ = self.lstm(self.input_dropout(input), lengths=valid)
-        logits: Tensor = self.head(self._pool(output, valid))
+        if need_weights and self.attention is not None:
+            pooled, weights = self.attention(output, valid, need_weights=True)
+            return self.head(pooled), weights
+        pooled = self._last(output, valid) if self.attention is None else self.attention(output, valid)
+        logits: Tensor = self.head(pooled)
         return logits
 
-    def _pool(self, output: Tensor, lengths: Tensor | None) -> Tensor:
-        if self.attention is not None:
-            pooled: Tensor = self.attention(output, lengths)
-            return pooled
+    def _last(self, output: Tensor, lengths: Tensor | None) -> Tensor:
+        """Give the output at each sequence's last valid step; of the direction that reads backwards, at its first."""
+        output = output.transpose(0, 1) if self.config.batch_first else output
         if lengths is None:
-            return output[-1]
-        # Of a sequence of no steps this is the last one, past its end and so zero.
-        return output[lengths - 1, torch.arange(output.shape[1], device=output.device)]
+            last = output[-1:].sum(0)  # zeros where there are no steps
+        else:
+            steps = torch.arange(output.shape[0], device=output.device).unsqueeze(1)
+            last = torch.where((steps == lengths - 1).unsqueeze(-1), output, 0).sum(0)
+        if not self.config.bidirectional:
+            return last
+        units = self.config.hidden_size
+        return torch.cat([last[:, :units], output[:1, :, units:].sum(0)], 1)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as one safetensors file, whole or not at all."""

@@ -1,90 +1,97 @@
-"""A `ResidualLSTM` as an ONNX graph, for runtimes that know nothing of this package."""
+"""Networks as ONNX graphs, for runtimes that know nothing of this package."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+import importlib.util
+import warnings
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from resblock.nn.lstm import ResidualLSTM
-from resblock.nn.onnx_nodes import OPSET, check_output_peephole, onnx_weights
-from resblock.ops import has_shortcut
+from resblock.nn.model import ResAttnLSTM
+from resblock.ops.onnx_nodes import check_output_peephole
 
 if TYPE_CHECKING:
     import onnx
 
+OPSET: Final = 18  # the exporter's lowest
 
-def to_onnx(lstm: ResidualLSTM) -> onnx.ModelProto:
-    """Write the stack as one ONNX LSTM node per layer, with the residual connections as Add nodes.
 
-    A whole network, with lengths, two directions and what stands around the stack, goes through
-    `torch.onnx.export(dynamo=True)`, which writes the same nodes.
+def to_onnx(network: ResidualLSTM | ResAttnLSTM, *, lengths: bool = False) -> onnx.ModelProto:
+    """Write a network as one ONNX LSTM node per layer and direction, with residual connections as Add nodes.
+
+    Networks that hold one of these go through `torch.onnx.export(dynamo=True)`, which writes the same nodes.
 
     Parameters
     ----------
-    lstm : ResidualLSTM
-        In float32. Its dropout is left out, as in evaluation mode; `batch_first` has no effect.
+    network : ResidualLSTM or ResAttnLSTM
+        In float32. It is exported as in evaluation mode.
+    lengths : bool
+        Whether the graph has an input `lengths`, int64 of shape (B,).
 
     Returns
     -------
     onnx.ModelProto
-        Inputs `input` (T, B, I), `h_0` and `c_0` (L, B, H); outputs `output` (T, B, H), `h_n` and `c_n` (L, B, H).
-        T and B are free.
+        Of opset 18, with T and B free. ResidualLSTM: inputs `input`, `h_0` and `c_0`, outputs `output`, `h_n` and
+        `c_n`, of the shapes that the network takes and gives. ResAttnLSTM: input `input`, output `logits`.
 
     Raises
     ------
     ImportError
-        If the package onnx is not installed: it comes with the extra `resblock[onnx]`.
+        If the packages onnx and onnxscript are not installed: they come with the extra `resblock[onnx]`.
     ValueError
-        If the output gate sees c[t-1]: ONNX's sees c[t]; or if the network is bidirectional or not in float32.
+        If the output gate sees c[t-1], where ONNX's sees c[t], or the network is not in float32.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError("to_onnx needs the package onnx: pip install 'resblock[onnx]'") from error
-    check_output_peephole(lstm)
-    if lstm.bidirectional:
-        raise ValueError("to_onnx: the network is bidirectional; export it and its `reverse` one by one")
-    if lstm.weight_hh.dtype != torch.float32:
-        raise ValueError(f"to_onnx: the network is in {lstm.weight_hh.dtype}, expected torch.float32")
-
-    helper = onnx.helper
-    layers, units = lstm.num_layers, lstm.hidden_size
-    nodes: list[Any] = []
-    constants: dict[str, Tensor] = {"direction": torch.tensor([1])}
-
-    def add(operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
-        nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
-
-    for initial in ("h_0", "c_0"):
-        add("Split", [initial], [f"{initial}.{layer}" for layer in range(layers)], axis=0)
-    y: list[str] = []
-    for layer in range(layers):
-        constants |= {f"{name}.{layer}": weight for name, weight in onnx_weights(lstm, layer).items()}
-        inputs = [y[-1] if layer else "input", *(f"{name}.{layer}" for name in "WRB"), ""]
-        inputs += [f"h_0.{layer}", f"c_0.{layer}", f"P.{layer}"]
-        add("LSTM", inputs, [f"Y.{layer}", f"h_n.{layer}", f"c_n.{layer}"], hidden_size=units)
-        # ONNX's output has an axis for the direction: (T, 1, B, H).
-        add("Squeeze", [f"Y.{layer}", "direction"], [f"h.{layer}"])
-        shortcut = lstm.residual and has_shortcut(layer)
-        if shortcut:
-            add("Add", [f"h.{layer}", y[layer - 2]], [f"y.{layer}"])
-        y.append(f"y.{layer}" if shortcut else f"h.{layer}")
-    add("Identity", [y[-1]], ["output"])
-    for final in ("h_n", "c_n"):
-        add("Concat", [f"{final}.{layer}" for layer in range(layers)], [final], axis=0)
-
-    def value(name: str, *shape: int | str) -> Any:
-        return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-
-    graph = helper.make_graph(
-        nodes,
-        "residual_lstm",
-        [value("input", "T", "B", lstm.input_size), *(value(s, layers, "B", units) for s in ("h_0", "c_0"))],
-        [value("output", "T", "B", units), *(value(s, layers, "B", units) for s in ("h_n", "c_n"))],
-        [onnx.numpy_helper.from_array(t.detach().cpu().contiguous().numpy(), name) for name, t in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
-    onnx.checker.check_model(model)
+    for name in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(name) is None:
+            raise ImportError(f"to_onnx needs the package {name}: pip install 'resblock[onnx]'")
+    dtype = next(network.parameters()).dtype
+    if dtype != torch.float32:
+        raise ValueError(f"to_onnx: the network is in {dtype}, expected torch.float32")
+    stack = network if isinstance(network, ResidualLSTM) else network.lstm
+    check_output_peephole(stack.output_peephole)
+    steps, batch = 3, 2
+    batch_first = stack.batch_first
+    arguments = {"input": torch.zeros(*((batch, steps) if batch_first else (steps, batch)), stack.input_size)}
+    time, sequences = torch.export.Dim("T"), torch.export.Dim("B")
+    sizes = {"input": {0: sequences, 1: time} if batch_first else {0: time, 1: sequences}}
+    outputs = ["logits"]
+    if stack is network:
+        layers = 2 * stack.num_layers if stack.bidirectional else stack.num_layers
+        arguments |= {name: torch.zeros(layers, batch, stack.hidden_size) for name in ("h_0", "c_0")}
+        sizes |= {"h_0": {1: sequences}, "c_0": {1: sequences}}
+        outputs = ["output", "h_n", "c_n"]
+    if lengths:
+        arguments["lengths"], sizes["lengths"] = torch.full((batch,), steps), {0: sequences}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="# The axis name")  # B, which several inputs share
+        program: Any = torch.onnx.export(
+            _Named(copy.deepcopy(network).cpu()).eval(),
+            kwargs=arguments,
+            dynamic_shapes=sizes,
+            input_names=list(arguments),
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    model: onnx.ModelProto = program.model_proto
     return model
+
+
+class _Named(nn.Module):
+    """A network whose tensors all have names."""
+
+    def __init__(self, network: ResidualLSTM | ResAttnLSTM) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, input: Tensor, h_0: Tensor | None = None, c_0: Tensor | None = None, lengths: Tensor | None = None
+    ) -> Any:
+        if h_0 is None:
+            return self.network(input, lengths=lengths)
+        return self.network(input, (h_0, c_0), lengths=lengths)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
+
+from resblock.nn.parameters import layer_weights
 
 if TYPE_CHECKING:
     from resblock.nn.lstm import ResidualLSTM
@@ -19,7 +21,7 @@ def from_torch(cls: type[ResidualLSTM], lstm: nn.LSTM) -> ResidualLSTM:
             f"from_torch: bidirectional with {lstm.num_layers} layers, which meet after every layer in torch.nn.LSTM "
             "and once in ResidualLSTM; expected one layer or one direction"
         )
-    first = cast(Tensor, lstm.weight_ih_l0)
+    weights = [weight for layer in lstm.all_weights for weight in layer]
     module = cls(
         lstm.input_size,
         lstm.hidden_size,
@@ -29,23 +31,21 @@ def from_torch(cls: type[ResidualLSTM], lstm: nn.LSTM) -> ResidualLSTM:
         bidirectional=lstm.bidirectional,
         peephole=False,
         residual=False,
-        device=first.device,
-        dtype=first.dtype,
+        device=weights[0].device,
+        dtype=weights[0].dtype,
     )
     module.dropout = lstm.dropout
-    for ours, theirs in _pairs(module, lstm):
-        for to, given in zip(ours, theirs, strict=False):
-            to.copy_(given)
-        for second_bias in theirs[len(ours) :]:
-            ours[-1].add_(second_bias)
+    module.load_state_dict(dict(zip(_names_in_torch(lstm), weights, strict=True)))
     return module.train(lstm.training)
 
 
 def to_torch(module: ResidualLSTM) -> nn.LSTM:
     """See `ResidualLSTM.to_torch`."""
-    stacks = [module] if module.reverse is None else [module, module.reverse]
-    if any(stack.weight_peephole is not None and bool(stack.weight_peephole.any()) for stack in stacks):
-        raise ValueError("to_torch: weight_peephole is not zero, and torch.nn.LSTM has no peepholes")
+    layers = [
+        layer_weights(module, layer, direction) for layer in range(module.num_layers) for direction in module._names
+    ]
+    if any(layer.weight_peephole is not None and bool(layer.weight_peephole.any()) for layer in layers):
+        raise ValueError("to_torch: peepholes are not zero, and torch.nn.LSTM has none")
     if module.residual and module.num_layers >= 4:
         raise ValueError(
             f"to_torch: {module.num_layers} layers with residual=True add outputs from layer 4 on, "
@@ -56,33 +56,29 @@ def to_torch(module: ResidualLSTM) -> nn.LSTM:
             f"to_torch: a bidirectional ResidualLSTM joins its directions once, after {module.num_layers} layers, "
             "torch.nn.LSTM after every layer"
         )
-    first = module.weight_ih_first
+    first = layers[0]
     lstm = nn.LSTM(
         module.input_size,
         module.hidden_size,
         module.num_layers,
-        bias=module.bias is not None,
+        bias=first.bias is not None,
         batch_first=module.batch_first,
         bidirectional=module.bidirectional,
-        device=first.device,
-        dtype=first.dtype,
+        device=first.weight_hh.device,
+        dtype=first.weight_hh.dtype,
     )
     lstm.dropout = module.dropout
-    for ours, theirs in _pairs(module, lstm):
-        for to, given in zip(theirs, ours, strict=False):
-            to.copy_(given)
-        for second_bias in theirs[len(ours) :]:
-            second_bias.zero_()
+    weights: list[Tensor] = []
+    for layer in layers:
+        weights += [layer.weight_ih, layer.weight_hh]
+        if layer.bias is not None:
+            weights += [layer.bias, layer.bias.new_zeros(layer.bias.shape)]
+    lstm.load_state_dict(dict(zip(_names_in_torch(lstm), weights, strict=True)))
     return lstm.train(module.training)
 
 
-def _pairs(module: ResidualLSTM, lstm: nn.LSTM) -> list[tuple[list[Tensor], list[Tensor]]]:
-    """Weights of each layer and direction, without peepholes, as views that can be written to."""
-    stacks = [module] if module.reverse is None else [module, module.reverse]
-    ours: list[list[Tensor]] = []
-    for layer in range(module.num_layers):
-        for stack in stacks:
-            weights = [stack.weight_ih[layer - 1] if layer else stack.weight_ih_first, stack.weight_hh[layer]]
-            ours.append([w.detach() for w in (*weights, *([] if stack.bias is None else [stack.bias[layer]]))])
-    theirs = [[weight.detach() for weight in weights] for weights in lstm.all_weights]
-    return list(zip(ours, theirs, strict=True))
+def _names_in_torch(lstm: nn.LSTM) -> list[str]:
+    """Names of the weights in the order of `all_weights`."""
+    kinds = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if lstm.bias else [])]
+    ends = ["", "_reverse"] if lstm.bidirectional else [""]
+    return [f"{kind}_l{layer}{end}" for layer in range(lstm.num_layers) for end in ends for kind in kinds]

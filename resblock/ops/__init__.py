@@ -4,7 +4,7 @@
 """
 
 from resblock.ops.composite import has_shortcut, valid_steps
-from resblock.ops.library import has_cuda_kernels, instruction_set, schedules
+from resblock.ops.library import empty_block_cache, has_cuda_kernels, instruction_set, schedules
 from resblock.ops.plans import CallPlan, Plan, plan
 from resblock.ops.residual_lstm import OUTPUT_PEEPHOLES, residual_lstm
 
@@ -12,6 +12,7 @@ __all__ = [
     "OUTPUT_PEEPHOLES",
     "CallPlan",
     "Plan",
+    "empty_block_cache",
     "has_cuda_kernels",
     "has_shortcut",
     "instruction_set",

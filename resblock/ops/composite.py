@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from resblock.ops.arguments import Options, arithmetic_type
+from resblock.ops.packing import Packing
 
 
 def has_shortcut(layer: int) -> bool:
@@ -46,6 +47,10 @@ class _Layer(NamedTuple):
 
 def residual_lstm_composite(tensors: Sequence[Tensor], options: Options) -> tuple[Tensor, Tensor, Tensor]:
     """Compute what `resblock::residual_lstm` computes, its eight tensors given as one."""
+    if options.batch_sizes is not None:
+        packing = Packing(options.batch_sizes, options.order, tensors[6].shape[1])
+        output, h_n, c_n = residual_lstm_composite(*packing.padded(tensors, options))
+        return packing.pack(output), h_n, c_n
     dtype = tensors[0].dtype
     layers = _run_layers([t.to(arithmetic_type(dtype)) for t in tensors], options)
     output, h_n, c_n = layers[-1].y, torch.stack([a.h for a in layers]), torch.stack([a.c for a in layers])
@@ -119,6 +124,11 @@ def residual_lstm_backward_composite(
     grads: Sequence[Tensor], tensors: Sequence[Tensor], options: Options
 ) -> tuple[Tensor, ...]:
     """Compute what `resblock::residual_lstm_backward` computes, all eight gradients, from the forward pass anew."""
+    if options.batch_sizes is not None:
+        packing = Packing(options.batch_sizes, options.order, tensors[6].shape[1])
+        grads = (packing.pad(grads[0]), *grads[1:])
+        grad_input, *others = residual_lstm_backward_composite(grads, *packing.padded(tensors, options))
+        return packing.pack(grad_input), *others
     dtype = tensors[0].dtype
     grads, tensors = ([t.to(arithmetic_type(dtype)) for t in part] for part in (grads, tensors))
     input, weight_ih_first, weight_ih, weight_hh, weight_peephole = tensors[:5]

@@ -7,46 +7,54 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resblock.ops import autograd
-from resblock.ops.arguments import GRADS, TENSORS, BackwardCall, ForwardCall, Options, arithmetic_type
+from resblock.ops import autograd, onnx_nodes
+from resblock.ops.arguments import (
+    GRADS,
+    TENSORS,
+    BackwardCall,
+    ForwardCall,
+    Options,
+    arithmetic_type,
+    check,
+)
 from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     call, saved = ForwardCall.of(inputs), output[3]
-    ctx.save_for_backward(*call.tensors, call.options.lengths, call.options.dropout_seed, saved)
-    ctx.options = call.options._replace(lengths=None, dropout_seed=None)  # saved above, where autograd looks after them
+    ctx.save_for_backward(*call.tensors, *call.options.tensors, saved)
+    # Those above are where autograd looks after them.
+    ctx.options = call.options.with_tensors([None] * len(call.options.tensors))
     ctx.set_materialize_grads(False)  # else a zero gradient as large as `saved` is made
     ctx.mark_non_differentiable(saved)
 
 
 def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-    *tensors, lengths, seed, saved = ctx.saved_tensors
+    tensors, options, saved = ctx.saved_tensors[:TENSORS], ctx.saved_tensors[TENSORS:-1], ctx.saved_tensors[-1]
     input, state = tensors[0], tensors[7]
-    input_wanted, *_, h_0_wanted, c_0_wanted = ctx.needs_input_grad[:TENSORS]
+    needed = ctx.needs_input_grad[:TENSORS]
     grad_output, grad_h_n, grad_c_n, _ = grads
     zeros = state.new_zeros(()).expand_as(state)
     if grad_output is None:
-        grad_output = input.new_zeros(*input.shape[:2], state.shape[2])
+        grad_output = input.new_zeros(*input.shape[:-1], state.shape[2])
     arguments = (
         grad_output,
         zeros if grad_h_n is None else grad_h_n,
         zeros if grad_c_n is None else grad_c_n,
         *tensors,
-        *ctx.options._replace(lengths=lengths, dropout_seed=seed),
+        *ctx.options.with_tensors(options),
         saved,
-        input_wanted,
-        h_0_wanted or c_0_wanted,
+        sum(1 << tensor for tensor, needs in enumerate(needed) if needs),
     )
     gradients = torch.ops.resblock.residual_lstm_backward.default(*arguments)
-    wanted = BackwardCall.of(arguments).wanted
-    given = [gradient if w else None for gradient, w in zip(gradients, wanted, strict=True)]
-    return (*given, *[None] * len(Options._fields), None)
+    given = [gradient if needs else None for gradient, needs in zip(gradients, needed, strict=True)]
+    return (*given, *[None] * len(Options._fields), None, None)
 
 
-def forward_composite(*arguments: Any) -> tuple[Tensor, ...]:
+def forward_composite(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Compute `resblock::residual_lstm` in plain torch operations."""
     call = ForwardCall.of(arguments)
+    check(call)
     return residual_lstm_composite(call.tensors, call.options)
 
 
@@ -55,21 +63,21 @@ def training_composite(*arguments: Any) -> tuple[Tensor, ...]:
 
     The composite's backward pass computes everything anew; a kernel refuses what is empty.
     """
-    nothing = arguments[0].new_empty(0, dtype=arithmetic_type(arguments[0].dtype))
-    return *forward_composite(*arguments), nothing
+    output, h_n, c_n = forward_composite(*arguments)
+    return output, h_n, c_n, output.new_empty(0, dtype=arithmetic_type(output.dtype))
 
 
 def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     call = BackwardCall.of(inputs)
-    ctx.save_for_backward(*call.grads, *call.tensors, call.options.lengths, call.options.dropout_seed)
-    ctx.options = call.options._replace(lengths=None, dropout_seed=None)
+    ctx.save_for_backward(*call.grads, *call.tensors, *call.options.tensors)
+    ctx.options = call.options.with_tensors([None] * len(call.options.tensors))
     ctx.wanted = call.wanted
 
 
 def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
     """Differentiate the gradient by the composite, whose own derivatives of any order PyTorch can take."""
-    *tensors, lengths, seed = ctx.saved_tensors
-    options = ctx.options._replace(lengths=lengths, dropout_seed=seed)
+    tensors = ctx.saved_tensors[: GRADS + TENSORS]
+    options = ctx.options.with_tensors(ctx.saved_tensors[GRADS + TENSORS :])
 
     def wanted_gradients(*tensors: Tensor) -> list[Tensor]:
         gradients = residual_lstm_backward_composite(tensors[:GRADS], tensors[GRADS:], options)
@@ -77,12 +85,13 @@ def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]
 
     pull_back = torch.func.vjp(wanted_gradients, *tensors)[1]
     second = pull_back([grad for grad, wanted in zip(grads, ctx.wanted, strict=True) if wanted])
-    return (*second, *[None] * len(Options._fields), None, None, None)
+    return (*second, *[None] * len(Options._fields), None, None)
 
 
 def backward_composite(*arguments: Any) -> tuple[Tensor, ...]:
     """Compute `resblock::residual_lstm_backward` in plain torch operations."""
     call = BackwardCall.of(arguments)
+    check(call)
     gradients = residual_lstm_backward_composite(call.grads, call.tensors, call.options)
     pairs = zip(gradients, call.wanted, strict=True)
     return tuple(gradient if wanted else gradient.new_empty(0) for gradient, wanted in pairs)
@@ -100,6 +109,8 @@ def register(library: torch.library.Library) -> None:
 
     # Whether a backward pass may follow is found when the call runs: an exported program holds the operator alone.
     def forward(keyset: Any, *arguments: Any) -> Any:
+        if onnx_nodes.are_wanted():
+            return onnx_nodes.stack(*arguments)
         if autograd.has_tangent(arguments):
             return forward_composite(*arguments)
         if autograd.needs_gradient(arguments):

@@ -1,4 +1,7 @@
-"""Devices without kernels (mps, xpu): the operators by the composite, and a warning that says so once."""
+"""Devices without kernels (mps, xpu): the operators by the composite, and a warning that says so once.
+
+Tensors that are not dense come here as well, and are refused.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,11 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch.nested._internal.nested_tensor import NestedTensor
 
 from resblock.ops import derivatives
-from resblock.ops.arguments import BackwardCall, ForwardCall, check_devices
+from resblock.ops.autograd import Kernel
 from resblock.ops.library import has_cuda_kernels
-
-Kernel = Callable[..., tuple[Tensor, ...]]
 
 _WARNED: set[str] = set()
 
@@ -23,11 +25,10 @@ def have_kernels(device: str) -> bool:
     return device in ("cpu", "meta") or (device == "cuda" and has_cuda_kernels())
 
 
-def _by_composite(composite: Kernel, call_of: Callable[..., ForwardCall | BackwardCall]) -> Kernel:
+def _warning(composite: Kernel) -> Kernel:
     def kernel(*arguments: Any) -> tuple[Tensor, ...]:
-        call = call_of(arguments)
-        check_devices(call.tensors, call.options)
-        device = call.tensors[0].device.type
+        results = composite(*arguments)  # whose check comes first
+        device = results[0].device.type
         if device not in _WARNED:
             _WARNED.add(device)
             warnings.warn(
@@ -35,19 +36,25 @@ def _by_composite(composite: Kernel, call_of: Callable[..., ForwardCall | Backwa
                 "operations, cell by cell, which is slow",
                 stacklevel=2,
             )
-        return composite(*arguments)
+        return results
 
     return kernel
 
 
 KERNELS: Final[Mapping[str, Kernel]] = {
-    "residual_lstm": _by_composite(derivatives.forward_composite, ForwardCall.of),
-    "residual_lstm_training": _by_composite(derivatives.training_composite, ForwardCall.of),
-    "residual_lstm_backward": _by_composite(derivatives.backward_composite, BackwardCall.of),
+    "residual_lstm": _warning(derivatives.forward_composite),
+    "residual_lstm_training": _warning(derivatives.training_composite),
+    "residual_lstm_backward": _warning(derivatives.backward_composite),
 }
+
+
+def _for_jagged(kernel: Kernel) -> Callable[..., tuple[Tensor, ...]]:
+    return lambda mode, operator, types, arguments, keywords: kernel(*arguments)
 
 
 def register(library: torch.library.Library) -> None:
     """Register them for whatever device has no kernels of its own."""
     for name, kernel in KERNELS.items():
-        library.impl(name, kernel, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+        for key in ("CompositeExplicitAutograd", "NestedTensorCPU", "NestedTensorCUDA"):
+            library.impl(name, kernel, key)  # type: ignore[no-untyped-call]
+        torch.library.register_torch_dispatch(f"resblock::{name}", NestedTensor, _for_jagged(kernel), lib=library)

@@ -81,7 +81,7 @@ def plan(
         If the device is neither word, or its kernels are not compiled in; if the schedule is not one of the device's,
         or does not take the call.
     """
-    if not library.schedules(device) or device not in ("cpu", "cuda"):
+    if not library.schedules(device):
         raise ValueError(f"device is {device!r}, expected 'cpu', or 'cuda' where the CUDA kernels are compiled in")
     call = (dtype, steps, batch, inputs, units, layers, dropout, training, schedule)
     if device == "cuda":

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from resblock.ops import derivatives, devices
-from resblock.ops.arguments import BackwardCall, ForwardCall, arithmetic_type, check_devices
+from resblock.ops import derivatives, devices, onnx_nodes
+from resblock.ops.arguments import BackwardCall, ForwardCall, Options, arithmetic_type, check, check_layouts
 from resblock.ops.library import LIBRARY
+from resblock.ops.packing import Packing
 
 OUTPUT_PEEPHOLES = ("current", "previous")
 
@@ -31,6 +32,8 @@ def residual_lstm(
     output_peephole: str = "current",
     checkpoint_chunks: int = 0,
     schedule: str | None = None,
+    batch_sizes: Tensor | None = None,
+    order: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run a stack of L peephole LSTM layers with a residual connection every two layers.
 
@@ -38,7 +41,7 @@ def residual_lstm(
 
     Parameters
     ----------
-    input : Tensor, shape (T, B, I)
+    input : Tensor, shape (T, B, I), or (rows, I) with `batch_sizes`
         float32, float64, bfloat16 or float16; half types are stored so and computed in float32. (On CUDA, what
         meets a matrix product in layers of more than 32 units is rounded to the type: inputs, h, z and dz.)
     weight_ih_first, weight_ih, weight_hh : Tensor, shapes (4H, I), (L-1, 4H, H), (L, 4H, H)
@@ -49,7 +52,7 @@ def residual_lstm(
         Where they are zeros, `torch.zeros(()).expand(L, B, H)` saves laying them out and, on a CPU, the products with
         h_0 (an infinite weight then makes no NaN of them).
     lengths : Tensor of int64, shape (B,), optional
-        Valid steps of each sequence, 0 to T, on the device of `input`.
+        Valid steps of each sequence, 0 to T, on the device of `input`. On a CPU time and memory follow their sum.
     dropout_p : float
         Probability of zeroing an element of the input of layers 2 to L.
     dropout_seed : Tensor of int64, one element
@@ -65,10 +68,16 @@ def residual_lstm(
     schedule : str, optional
         The order in which layers and time steps run, one of `resblock.ops.schedules(device)`: for tests and
         benchmarks. Without it the fastest is chosen by size, as `resblock.ops.plan` tells.
+    batch_sizes : Tensor of int64, shape (T,), on the CPU, optional
+        As a `PackedSequence` has them, in place of lengths: how many sequences run at each step. `input` and `output`
+        then have a row for each of these, step after step, the longest sequence first.
+    order : Tensor of int64, shape (B,), on the CPU, optional
+        With `batch_sizes`: the numbers of the sequences, by which states are ordered and dropout is drawn, in the order
+        of the rows. Without it sequences are numbered in that order.
 
     Returns
     -------
-    output : Tensor, shape (T, B, H)
+    output : Tensor, shape (T, B, H) or (rows, H)
         Of the last layer, with its residual connection; zero past a sequence's length.
     h_n, c_n : Tensor, shape (L, B, H)
         Cell output (without residual connection) and cell state of each sequence's last valid step; of a sequence of
@@ -91,9 +100,11 @@ def residual_lstm(
     call in one chunk by rounding.
 
     On a CPU the memory of large results and saved activations (4 MiB and more) goes to the next call that wants as
-    much when its tensors end: fresh pages would cost up to a third of a call's time. Up to 1 GiB waits so in a block
-    cache; the environment variable RESBLOCK_BLOCK_CACHE, read at the first call, says how many MiB instead (0: none).
-    Such results cannot be resized in place, as those of `torch.from_numpy` cannot.
+    much when its tensors end: fresh pages would cost up to a third of a call's time. It waits in a block cache, which
+    keeps the total to a quarter above what recent calls had in use at once, and to 1 GiB; the environment variable
+    RESBLOCK_BLOCK_CACHE, read at the first call, says how many MiB instead (0: none), and
+    `resblock.ops.empty_block_cache` gives it back. Such results cannot be resized in place, as those of
+    `torch.from_numpy` cannot.
 
     Autograd, the transforms of `torch.func`, forward mode, autocast and `torch.compile(fullgraph=True)` work. Kernels
     serve the first derivative in reverse mode. Forward mode and higher derivatives run in plain torch operations, cell
@@ -106,51 +117,55 @@ def residual_lstm(
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
-    arguments = (
-        input,
-        weight_ih_first,
-        weight_ih,
-        weight_hh,
-        weight_peephole,
-        bias,
-        h_0,
-        c_0,
+    tensors = (input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0)
+    options = Options(
         lengths,
+        batch_sizes,
+        order,
         dropout_p,
         dropout_seed,
         residual,
         output_peephole == "previous",
         schedule,
-        checkpoint_chunks,
     )
-    # A compiled graph enters such a level where the operator's kernels cannot see it.
-    in_level = forward_ad._current_level >= 0 and torch.compiler.is_compiling()
-    if in_level and not torch._C._are_functorch_transforms_active():
-        output, h_n, c_n = derivatives.forward_composite(*arguments)
+    if batch_sizes is not None and input.is_cuda:  # its kernels take no packed rows
+        packing = Packing(batch_sizes, order, h_0.shape[1])
+        output, h_n, c_n = _call(*packing.padded(tensors, options), checkpoint_chunks)
+        return packing.pack(output), h_n, c_n
+    return _call(tensors, options, checkpoint_chunks)
+
+
+def _call(tensors: tuple[Tensor, ...], options: Options, checkpoint_chunks: int) -> tuple[Tensor, Tensor, Tensor]:
+    transforms = torch._C._are_functorch_transforms_active()
+    # Shapes must not follow from values in a graph, nor differ from sample to sample of a vmap.
+    arguments = (*tensors, *options, checkpoint_chunks, torch.compiler.is_compiling() or transforms)
+    if torch.compiler.is_compiling():
+        # A compiled graph enters a level of forward mode where the operator's kernels cannot see it.
+        if forward_ad._current_level >= 0 and not transforms:
+            return derivatives.forward_composite(*arguments)
     else:
-        output, h_n, c_n = torch.ops.resblock.residual_lstm.default(*arguments)
+        onnx_nodes.refuse_tracing()
+        if forward_ad._current_level >= 0 or transforms:
+            check_layouts(tensors, options.lengths)  # transforms look into tensors before the operator does
+    output, h_n, c_n = torch.ops.resblock.residual_lstm.default(*arguments)
     return output, h_n, c_n
 
 
 @torch.library.register_fake("resblock::residual_lstm", lib=LIBRARY)  # type: ignore[untyped-decorator]
 def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     call = ForwardCall.of(arguments)
-    check_devices(call.tensors, call.options)
-    input, weight_hh = call.tensors[0], call.tensors[3]
-    (steps, batch, _), (layers, _, units) = input.shape, weight_hh.shape
-    return (
-        input.new_empty(steps, batch, units),
-        input.new_empty(layers, batch, units),
-        input.new_empty(layers, batch, units),
-    )
+    check(call)
+    input, state = call.tensors[0], call.tensors[6].shape
+    return input.new_empty(*input.shape[:-1], state[2]), input.new_empty(state), input.new_empty(state)
 
 
 @torch.library.register_fake("resblock::residual_lstm_training", lib=LIBRARY)  # type: ignore[untyped-decorator]
 def _training_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     output, h_n, c_n = _forward_fake(*arguments)
-    (steps, batch, units), layers = output.shape, h_n.shape[0]
-    saved: tuple[Any, ...] = (layers * steps * batch * 6 * units,)
-    if chunks := ForwardCall.of(arguments).checkpoint_chunks:
+    call, (layers, batch, units) = ForwardCall.of(arguments), h_n.shape
+    steps = call.steps
+    saved: tuple[Any, ...] = (layers * steps * batch * 6 * units,)  # where sequences end early, the most
+    if chunks := call.checkpoint_chunks:
         chunks = torch.sym_max(torch.sym_min(chunks, steps), 1)  # type: ignore[no-untyped-call]
         saved = (chunks - 1, 2, layers, batch, units)
     if not devices.have_kernels(output.device.type):
@@ -161,7 +176,7 @@ def _training_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 @torch.library.register_fake("resblock::residual_lstm_backward", lib=LIBRARY)  # type: ignore[untyped-decorator]
 def _backward_fake(*arguments: Any) -> tuple[Tensor, ...]:
     call = BackwardCall.of(arguments)
-    check_devices((*call.tensors, *call.grads, call.saved), call.options)
+    check(call)
     return tuple(
         torch.empty_like(t, memory_format=torch.contiguous_format) if wanted else t.new_empty(0)
         for t, wanted in zip(call.tensors, call.wanted, strict=True)

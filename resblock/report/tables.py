@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.markup import escape
 from rich.table import Table
 
 from resblock.pairs.tables import RankedPair
@@ -72,7 +73,7 @@ def pairs_table(ranked: Iterable[RankedPair], top: int = 10) -> Table:
     table.add_column("receptor")
     table.add_column("ligand")
     for pair in islice(ranked, top):
-        table.add_row(str(pair.rank), f"{pair.score:.4f}", _readable(pair.receptor), _readable(pair.ligand))
+        table.add_row(str(pair.rank), f"{pair.score:.4f}", *map(_shown, (pair.receptor, pair.ligand)))
     return table
 
 
@@ -80,5 +81,5 @@ def _cells(residue: Residue) -> tuple[str, str, str]:
     return residue.chain, residue.label, residue.name
 
 
-def _readable(residue: Residue) -> str:
-    return f"{residue.chain} {residue.name} {residue.label}".strip()
+def _shown(residue: Residue) -> str:
+    return escape(f"{residue.chain} {residue.name} {residue.label}".strip())

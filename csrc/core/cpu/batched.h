@@ -9,10 +9,19 @@
 namespace resblock::cpu {
 
 // Which task: chunk c of segment s wants chunk c of segment s - 1 and chunk c - 1 of segment s to be done. Backward,
-// segments are counted from the last layers and chunks from the end.
+// segments are counted from the last layers and chunks from the end. A tile has chunks up to the end of its longest
+// sequence, which is its first; its saved activations come after those of the tiles before, of so many steps of
+// sequences.
 struct TilePart {
-  int64_t tile, segment, chunk;
+  int64_t tile, segment, chunk, rows_before;
 };
+
+// Chunks of a tile, at least one: states go through it in any case.
+template <class A>
+RESBLOCK_INLINE int64_t chunks_of_tile(const Inputs<A>& p, const Partition& partition, int64_t tile) {
+  const int64_t steps = running_steps(p, tile * partition.sequences);
+  return steps ? (steps + partition.steps - 1) / partition.steps : 1;
+}
 
 // The forward pass takes units in pairs. The weights of a pair, each for both units: biases, peepholes, then per input
 // (the layer's, then its own h) one per gate. An odd last unit has a partner of zeros.

@@ -5,9 +5,11 @@
 #include "core/cpu/batched_lanes.inl"
 #include "core/cpu/dropout_lanes.inl"
 
-// The part of the problem at hand: sequences [b0, b0 + used) in the lanes, steps [t0, t0 + steps).
+// The part of the problem at hand: sequences [b0, b0 + used) in the lanes, steps [t0, t0 + steps) of the tile's
+// `length`.
 struct TileWindow {
-  int64_t b0, used, t0, steps;
+  int64_t b0, used, t0, steps, length, rows_before;
+  const int64_t* order;  // which sequences they are, or null: neighbours from b0 on
 };
 
 // The layers [first, end) of a segment, of `segments` in all, counted from the first.
@@ -19,18 +21,38 @@ inline Layers layers_of(const Sizes& s, int64_t segment, int64_t segments) {
   return {segment * s.L / segments, (segment + 1) * s.L / segments};
 }
 
-inline TileWindow tile_window(const Sizes& s, const Partition& partition, int64_t tile, int64_t chunk) {
-  const int64_t b0 = tile * partition.sequences, sequences = s.B - b0, t0 = chunk * partition.steps, steps = s.T - t0;
-  return {b0, sequences < partition.sequences ? sequences : partition.sequences, t0,
-          steps < partition.steps ? steps : partition.steps};
+template <class A>
+inline TileWindow tile_window(const Inputs<A>& p, const Partition& partition, const TilePart& part, int64_t chunk) {
+  const int64_t b0 = part.tile * partition.sequences, sequences = p.size.B - b0, t0 = chunk * partition.steps;
+  const int64_t length = running_steps(p, b0), steps = length - t0;
+  return {b0,
+          sequences < partition.sequences ? sequences : partition.sequences,
+          t0,
+          steps < partition.steps ? steps : partition.steps,
+          length,
+          part.rows_before,
+          p.order ? p.order + b0 : nullptr};
+}
+
+// The rows of a tile in an array (B, width).
+template <class A>
+RESBLOCK_INLINE LaneRows<A> state_rows(A* states, const TileWindow& w, int64_t width) {
+  return {w.order ? states : states + w.b0 * width, w.order};
+}
+
+// In inputs or outputs, at a step.
+template <class A, class S>
+RESBLOCK_INLINE LaneRows<A> step_rows(A* array, const Inputs<S>& p, const TileWindow& w, int64_t t, int64_t width) {
+  if (rows_are_neighbours(p)) return {array + row_at(p, w.t0 + t, w.b0) * width, nullptr};
+  return {array + (w.t0 + t) * p.size.B * width, w.order};
 }
 
 // The number of units that a layer's loops are unrolled for, where enough lanes make up for the code.
 template <class V>
 constexpr int unrolled_units = V::width >= 8 ? 8 : 0;
 
-// The saved activations of a tile: (L, T, 6H, sequences), the rows of a step being 4H gates, H of c, H of y. Kernels
-// work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
+// The saved activations of a tile: (L, length, 6H, sequences), the rows of a step being 4H gates, H of c, H of y.
+// Kernels work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
 template <class V>
 struct SavedTile {
   using A = typename V::Scalar;
@@ -39,8 +61,8 @@ struct SavedTile {
 
   template <class B>
   SavedTile(B* saved, const Sizes& s, const TileWindow& w)
-      : data(const_cast<A*>(saved) + w.b0 * s.L * s.T * saved_of_cell * s.H),
-        T(s.T),
+      : data(const_cast<A*>(saved) + w.rows_before * s.L * saved_of_cell * s.H),
+        T(w.length),
         rows(saved_of_cell * s.H),
         used(w.used) {}
 
@@ -68,10 +90,10 @@ template <class V>
 struct Running {
   using A = typename V::Scalar;
   V ends;
-  int64_t shortest;
+  int64_t used, shortest;
 
   template <class A>
-  Running(const Inputs<A>& p, const TileWindow& w) : shortest(w.steps) {
+  Running(const Inputs<A>& p, const TileWindow& w) : used(w.used), shortest(w.steps) {
     A steps[V::width] = {};
     for (int64_t n = 0; n < w.used; ++n) {
       const int64_t rest = running_steps(p, w.b0 + n) - w.t0, here = rest < w.steps ? rest : w.steps;
@@ -81,7 +103,12 @@ struct Running {
     ends = V::load(steps);
   }
   RESBLOCK_INLINE bool all(int64_t t) const { return t < shortest; }
-  RESBLOCK_INLINE bool lane(int64_t n, int64_t t) const { return A(t) < ends.v[n]; }
+  // How many lanes: the first ones.
+  RESBLOCK_INLINE int64_t lanes(int64_t t) const {
+    int64_t count = used;
+    while (!all(t) && count > 0 && !(A(t) < ends.v[count - 1])) --count;
+    return count;
+  }
   RESBLOCK_INLINE V select(int64_t t, V running, V ended) const {
     return all(t) ? running : V::of(V(A(t)) < ends ? running.v : ended.v);
   }
@@ -90,28 +117,27 @@ struct Running {
   }
 };
 
-// (T, B, width) to (steps, width, lanes). Steps past a sequence's length and idle lanes become zero.
+// Inputs, or gradients of outputs, to (steps, width, lanes). Steps past a sequence's length and idle lanes become zero.
 template <class V, class A>
 inline void gather_lanes(const A* from, const Inputs<A>& p, const TileWindow& w, const Running<V>& running,
                          int64_t width, A* to) {
-  for (int64_t t = 0; t < w.steps; ++t) {
-    load_lanes<V>(from + ((w.t0 + t) * p.size.B + w.b0) * width, w.used, width, to);
-    for (int64_t k = 0; k < width; ++k, to += V::width)
-      if (!running.all(t)) running.select(t, V::load(to), V(0)).store(to);
-  }
+  for (int64_t t = 0; t < w.steps; ++t)
+    load_lanes<V>(step_rows(from, p, w, t, width), running.lanes(t), width, to + t * width * V::width);
 }
 
+// Only the steps that sequences run.
 template <class V, class A>
-inline void scatter_lanes(const A* from, const Sizes& s, const TileWindow& w, int64_t width, A* to) {
+inline void scatter_lanes(const A* from, const Inputs<A>& p, const TileWindow& w, const Running<V>& running,
+                          int64_t width, A* to) {
   for (int64_t t = 0; t < w.steps; ++t)
-    store_lanes<V>(from + t * width * V::width, w.used, width, to + ((w.t0 + t) * s.B + w.b0) * width, width);
+    store_lanes<V>(from + t * width * V::width, running.lanes(t), width, step_rows(to, p, w, t, width), width);
 }
 
 // The states of one layer, (B, H) to (H, lanes).
 template <class V, class A>
 inline void load_lane_state(const A* from, const Sizes& s, const TileWindow& w, A* to) {
   if (from)
-    load_lanes<V>(from + w.b0 * s.H, w.used, s.H, to);
+    load_lanes<V>(state_rows(from, w, s.H), w.used, s.H, to);
   else
     zero(to, s.H * V::width);
 }
@@ -128,7 +154,7 @@ template <class V, class A>
 inline bool goes_past_caches(const Sizes& s, const TileWindow& w, const A* to) {
   constexpr int64_t many_bytes = int64_t(8) << 20;
   const auto is_aligned = [](auto bytes) { return bytes % sizeof(V) == 0; };
-  return s.H == transposed && w.used == V::width && is_aligned(uintptr_t(to)) &&
+  return s.H == transposed && w.used == V::width && !w.order && is_aligned(uintptr_t(to)) &&
          is_aligned(size_t(s.B * s.H) * sizeof(A)) && s.L * s.B * s.H * int64_t(sizeof(A)) >= many_bytes;
 }
 
@@ -137,9 +163,9 @@ inline void store_lane_states(const A* from, const Sizes& s, const TileWindow& w
   const bool past_caches = goes_past_caches<V>(s, w, to);
   for (int64_t l = layers.first; l < layers.end; ++l) {
     const auto* state = from + l * s.H * V::width;
-    A* rows = to + (l * s.B + w.b0) * s.H;
+    const LaneRows<A> rows = state_rows(to + l * s.B * s.H, w, s.H);
     if (past_caches)
-      store_lanes_past_caches<V>(state, rows);
+      store_lanes_past_caches<V>(state, rows.first);
     else
       store_lanes<V>(state, w.used, s.H, rows, s.H);
   }
@@ -152,10 +178,11 @@ inline void drop_lanes(const Inputs<A>& p, const TileWindow& w, int64_t layer, c
   constexpr int W = V::width;
   const int64_t H = p.size.H;
   const Dropout dropout(p.options.seed, p.options.dropout);
+  const LaneSequences<V> sequences(w.b0, w.order, w.used);
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t u = 0; u < H; u += 4) {
       V factor[4];
-      dropout_factors(dropout, layer, p.options.first_step + w.t0 + t, w.b0, u / 4, factor);
+      dropout_factors(dropout, layer, p.options.first_step + w.t0 + t, sequences, u / 4, factor);
       for (int64_t k = 0; k < 4 && u + k < H; ++k, from += W, to += W) (V::load(from) * factor[k]).store(to);
     }
 }

@@ -213,8 +213,8 @@ struct LayerFed {
     const int64_t I = p.size.I, row = width(0);
     zero(xh, w.steps * W * row);
     for (int64_t t = 0; t < w.steps; ++t)
-      for (int64_t n = 0; n < w.used; ++n)
-        if (running.lane(n, t)) copy(p.input + ((w.t0 + t) * p.size.B + w.b0 + n) * I, I, xh + (t * W + n) * row);
+      for (int64_t n = 0; n < running.lanes(t); ++n)
+        copy(p.input + row_at(p, w.t0 + t, w.b0 + n) * I, I, xh + (t * W + n) * row);
   }
 
   void load_below(int64_t layer) const {
@@ -228,7 +228,7 @@ struct LayerFed {
     if (p.options.dropout > 0) drop_lanes<V>(p, w, layer + 1, lanes, lanes);
     for (int64_t t = 0; t < w.steps; ++t)
       store_lanes<V>(as_saved ? saved.at(layer, w.t0 + t) + saved_y * plane : lanes + t * plane, W, H,
-                     xh + t * 2 * plane, 2 * H);
+                     LaneRows<A>{xh + t * 2 * plane}, 2 * H);
   }
 
   void load(int64_t layer, const A* h_before) const {
@@ -238,9 +238,10 @@ struct LayerFed {
       load_below(layer - 1);
     else
       load_input();
-    for (int64_t t = 0; t < w.steps; ++t) store_lanes<V>(h_before + t * H * W, W, H, h + t * W * row, row);
+    for (int64_t t = 0; t < w.steps; ++t) store_lanes<V>(h_before + t * H * W, W, H, LaneRows<A>{h + t * W * row}, row);
     if (w.t0) return;
-    for (int64_t n = 0; n < w.used; ++n) load_state(state_at(p.h_0, (layer * p.size.B + w.b0 + n) * H), H, h + n * row);
+    for (int64_t n = 0; n < w.used; ++n)
+      load_state(state_at(p.h_0, (layer * p.size.B + sequence_at(p, w.b0 + n)) * H), H, h + n * row);
   }
 };
 
@@ -281,11 +282,14 @@ void tile_layer_backward(const Backward<A>& p, const TileWindow& w, const Runnin
                                         scratch.tanh_c,
                                         scratch.dpeephole}
       .run();
-  const LayerFed<V, A> fed = {p, w, running, scratch.saved, scratch.xh};
-  fed.load(layer, scratch.h_before);
   if (first) zero(gradients + o.ih, values);
-  products<W>(w.steps, 4 * H, fed.width(layer), scratch.dz, scratch.xh, scratch.products);
-  add_products(4 * H, o.inputs, H, scratch.products, gradients + o.ih, gradients + o.hh);
+  const LayerGradients<A> wanted = wanted_gradients(p, layer);
+  if (wanted.ih || wanted.hh) {
+    const LayerFed<V, A> fed = {p, w, running, scratch.saved, scratch.xh};
+    fed.load(layer, scratch.h_before);
+    products<W>(w.steps, 4 * H, fed.width(layer), scratch.dz, scratch.xh, scratch.products);
+    add_products(4 * H, o.inputs, H, scratch.products, gradients + o.ih, gradients + o.hh);
+  }
   add_row_sums<V>(w.steps, 4 * H, scratch.dz, gradients + o.bias);
   add_row_sums<V>(1, 3 * H, scratch.dpeephole, gradients + o.peephole);
 }
@@ -304,7 +308,8 @@ void backward_tile_chunk(const Backward<A>& p, const TileWindow& w, const A* pac
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
     if (shortcut_passes(p.size, p.options, layer)) add(planes.dy(layer + 1), w.steps * H * V::width, dx);
   }
-  if (planes.layers.first == 0 && p.grad_input) scatter_lanes<V>(planes.scratch.dx, p.size, w, p.size.I, p.grad_input);
+  if (planes.layers.first == 0 && p.grad_input)
+    scatter_lanes<V, A>(planes.scratch.dx, p, w, running, p.size.I, p.grad_input);
 }
 
 template <class V, class A>
@@ -313,7 +318,8 @@ void backward_tile(const Backward<A>& p, const Partition& partition, const A* pa
   Arena arena{workspace};
   const BackwardTileScratch<A> scratch(p.size, partition, part.segment, arena);
   const Layers layers = layers_of(p.size, partition.segments - 1 - part.segment, partition.segments);
-  const TileWindow w = tile_window(p.size, partition, part.tile, partition.chunks - 1 - part.chunk);
+  const int64_t chunks = chunks_of_tile(p, partition, part.tile);
+  const TileWindow w = tile_window(p, partition, part, chunks - 1 - part.chunk);
   if (part.chunk == 0) {
     if (w.used < V::width) {
       zero(scratch.saved, partition.steps * saved_of_cell * p.size.H * V::width);
@@ -326,7 +332,7 @@ void backward_tile(const Backward<A>& p, const Partition& partition, const A* pa
                                     part.chunk % 2};
   const auto chunk = with_output_peephole(p.options, [](auto previous) { return backward_tile_chunk<previous, V, A>; });
   if (w.steps) chunk(p, w, packed, planes, first_tile && part.chunk == 0, gradients);
-  if (part.chunk == partition.chunks - 1 && p.grad_h_0) {
+  if (part.chunk == chunks - 1 && p.grad_h_0) {
     store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);
     store_lane_states<V>(scratch.dc, p.size, w, layers, p.grad_c_0);
   }

@@ -262,7 +262,7 @@ void forward_tile_chunk(const Forward<A>& p, const TileWindow& w, const A* packe
                          : forward_tile_layer<previous, saves, 0, V, A>;
     run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes, next);
   }
-  if (planes.layers.end == p.size.L) scatter_lanes<V>(planes.y(p.size.L - 1), p.size, w, p.size.H, p.output);
+  if (planes.layers.end == p.size.L) scatter_lanes<V, A>(planes.y(p.size.L - 1), p, w, running, p.size.H, p.output);
 }
 
 template <class V, class A>
@@ -271,7 +271,7 @@ void forward_tile(const Forward<A>& p, const Partition& partition, const A* pack
   Arena arena{workspace};
   const ForwardTileScratch<A> scratch(p.size, partition, part.segment, arena);
   const Layers layers = layers_of(p.size, part.segment, partition.segments);
-  const TileWindow w = tile_window(p.size, partition, part.tile, part.chunk);
+  const TileWindow w = tile_window(p, partition, part, part.chunk);
   const auto chunk = with_output_peephole(p.options, [&](auto previous) {
     return p.saved ? forward_tile_chunk<previous, true, V, A> : forward_tile_chunk<previous, false, V, A>;
   });
@@ -280,7 +280,7 @@ void forward_tile(const Forward<A>& p, const Partition& partition, const A* pack
     load_lane_states<V>(p.c_0, p.size, w, layers, scratch.c);
   }
   if (w.steps) chunk(p, w, packed, {scratch, layers, part.segment + 1 < partition.segments, part.chunk % 2});
-  if (part.chunk == partition.chunks - 1) {
+  if (part.chunk == chunks_of_tile(p, partition, part.tile) - 1) {
     store_lane_states<V>(scratch.h, p.size, w, layers, p.h_n);
     store_lane_states<V>(scratch.c, p.size, w, layers, p.c_n);
   }

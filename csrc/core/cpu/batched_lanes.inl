@@ -40,23 +40,32 @@ RESBLOCK_INLINE void store_transposed(const V* v, typename V::Scalar* to, int64_
   }
 }
 
-// (used, width) to (width, lanes). Idle lanes become zero.
+// The rows of a tile's lanes: lane n has row n from `first` on, or order[n].
+template <class A>
+struct LaneRows {
+  A* first;
+  const int64_t* order = nullptr;
+
+  RESBLOCK_INLINE A* row(int64_t lane, int64_t stride) const { return first + (order ? order[lane] : lane) * stride; }
+};
+
+// Rows (used, width) to (width, lanes). Idle lanes become zero.
 template <class V, class A>
-inline void load_lanes(const A* from, int64_t used, int64_t width, A* to) {
+inline void load_lanes(const LaneRows<const A>& from, int64_t used, int64_t width, A* to) {
   constexpr int W = V::width;
-  const bool one_piece = used == W && width == transposed;
+  const bool one_piece = used == W && width == transposed && !from.order;
   for (int64_t first = 0; first < width; first += transposed) {
     const int64_t count = width - first < transposed ? width - first : transposed;
     A gathered[W * transposed];
     if (used < W || count < transposed) zero(gathered, W * transposed);
     for (int64_t n = 0; n < used && !one_piece; ++n) {
-      const A* row = from + n * width + first;
+      const A* row = from.row(n, width) + first;
       if (count == transposed)  // a length the compiler knows
         copy(row, transposed, gathered + n * transposed);
       else
         copy(row, count, gathered + n * transposed);
     }
-    const A* rows = one_piece ? from : gathered;
+    const A* rows = one_piece ? from.first : gathered;
     V v[transposed];
     RESBLOCK_UNROLL
     for (int k = 0; k < transposed; ++k) v[k] = V::load(rows + k * W);
@@ -67,7 +76,7 @@ inline void load_lanes(const A* from, int64_t used, int64_t width, A* to) {
 
 // (width, lanes) to rows of the sequences in use, which begin every `stride` values.
 template <class V, class A>
-inline void store_lanes(const A* from, int64_t used, int64_t width, A* to, int64_t stride) {
+inline void store_lanes(const A* from, int64_t used, int64_t width, const LaneRows<A>& to, int64_t stride) {
   constexpr int W = V::width;
   for (int64_t first = 0; first < width; first += transposed) {
     const int64_t count = width - first < transposed ? width - first : transposed;
@@ -75,13 +84,13 @@ inline void store_lanes(const A* from, int64_t used, int64_t width, A* to, int64
     RESBLOCK_UNROLL
     for (int k = 0; k < transposed; ++k) v[k] = V::load(from + (first + (k < count ? k : 0)) * W);
     lanes_to_rows(v);
-    if (used == W && count == transposed) {
-      store_transposed(v, to + first, stride);
+    if (used == W && count == transposed && !to.order) {
+      store_transposed(v, to.first + first, stride);
       continue;
     }
     A rows[W * transposed];
     store_transposed(v, rows, transposed);
-    for (int64_t n = 0; n < used; ++n) copy(rows + n * transposed, count, to + n * stride + first);
+    for (int64_t n = 0; n < used; ++n) copy(rows + n * transposed, count, to.row(n, stride) + first);
   }
 }
 

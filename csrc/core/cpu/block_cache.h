@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <mutex>
 #include <new>
 #include <vector>
@@ -14,7 +15,9 @@ namespace resblock::cpu {
 
 // Results, workspaces and saved activations are large, and as large in every call. The operating system hands out
 // fresh pages filled with zeros, which takes up to a third of the call's time; so a block that is given back waits for
-// the next call that wants it.
+// the next call that wants it. Where sizes change from call to call, blocks that nobody wants would pile up: those that
+// wait and those in use together take at most a quarter more than was in use at once lately, and the longest wait ends
+// first.
 class BlockCache {
  public:
   // At most `limit` bytes wait.
@@ -30,34 +33,93 @@ class BlockCache {
 
   // At least as large as asked for, uninitialised, at a multiple of a huge page. Throws std::bad_alloc.
   Block take(size_t bytes) {
-    if (Block found; take_waiting(bytes, found)) return found;
-    void* data = operator new(bytes, alignment);
-    ask_for_huge_pages(data, bytes);
-    return {data, bytes};
-  }
-
-  // Those that have waited longest make room, but not for a block that is larger than all that may wait.
-  void give_back(Block block) {
-    if (block.bytes > limit) return release({block});
     std::vector<Block> surplus;
     {
       const std::lock_guard<std::mutex> lock(mutex);
+      const size_t found = find_waiting(bytes);
+      const Block block = found < waiting.size() ? remove(found) : Block{nullptr, bytes};
+      count_in_use(block.bytes);
+      if (block.data) return block;
+      surplus = take_surplus();
+    }
+    release(surplus);
+    return allocate(bytes);
+  }
+
+  void give_back(Block block) {
+    std::vector<Block> surplus;
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      in_use -= block.bytes;
       waiting.push_back(block);
       waiting_bytes += block.bytes;
-      while (waiting_bytes > limit) surplus.push_back(remove(0));
+      surplus = take_surplus();
     }
     release(surplus);
   }
 
+  // Ends every wait; says how many bytes waited.
+  size_t empty() {
+    std::vector<Block> all;
+    size_t bytes;
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      all.swap(waiting);
+      bytes = waiting_bytes;
+      waiting_bytes = 0;
+    }
+    release(all);
+    return bytes;
+  }
+
  private:
   static constexpr std::align_val_t alignment{huge_page};
+  static constexpr int64_t lately = 128;  // blocks taken, some dozens of calls
   const size_t limit;
   std::mutex mutex;
   std::vector<Block> waiting;  // the longest first
-  size_t waiting_bytes = 0;
+  size_t waiting_bytes = 0, in_use = 0;
+  size_t most_in_use = 0, most_before = 0;  // among the last blocks taken, and among as many before these
+  int64_t taken = 0;
 
   static void release(const std::vector<Block>& blocks) {
     for (const Block& block : blocks) operator delete(block.data, alignment);
+  }
+
+  Block allocate(size_t bytes) {
+    const auto fresh = [=] { return Block{operator new(bytes, alignment), bytes}; };
+    Block block;
+    try {
+      block = fresh();
+    } catch (const std::bad_alloc&) {
+      empty();
+      try {
+        block = fresh();
+      } catch (const std::bad_alloc&) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        in_use -= bytes;
+        throw;
+      }
+    }
+    ask_for_huge_pages(block.data, bytes);
+    return block;
+  }
+
+  void count_in_use(size_t bytes) {
+    in_use += bytes;
+    if (++taken % lately == 0) {
+      most_before = most_in_use;
+      most_in_use = 0;
+    }
+    most_in_use = std::max(most_in_use, in_use);
+  }
+
+  std::vector<Block> take_surplus() {
+    const size_t most = std::max(most_in_use, most_before), all = most + most / 4;
+    const size_t may_wait = std::min(limit, all - std::min(all, in_use));
+    std::vector<Block> surplus;
+    while (waiting_bytes > may_wait) surplus.push_back(remove(0));
+    return surplus;
   }
 
   Block remove(size_t index) {
@@ -67,9 +129,8 @@ class BlockCache {
     return block;
   }
 
-  // The smallest that is large enough, if not more than a quarter of it would lie idle.
-  bool take_waiting(size_t bytes, Block& found) {
-    const std::lock_guard<std::mutex> lock(mutex);
+  // The smallest that is large enough, if not more than a quarter of it would lie idle; else none.
+  size_t find_waiting(size_t bytes) const {
     size_t best = waiting.size();
     for (size_t k = 0; k < waiting.size(); ++k) {
       const size_t idle = waiting[k].bytes - bytes;
@@ -77,9 +138,7 @@ class BlockCache {
           (best == waiting.size() || waiting[k].bytes < waiting[best].bytes))
         best = k;
     }
-    if (best == waiting.size()) return false;
-    found = remove(best);
-    return true;
+    return best;
   }
 };
 

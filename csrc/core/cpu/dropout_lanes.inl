@@ -55,19 +55,31 @@ RESBLOCK_INLINE void philox(uint64_t seed, WideWords<N> (&counter)[4]) {
   }
 }
 
-// By which the units 4 * quad .. 4 * quad + 3 of the input of `layer` are multiplied, in the sequences from `first` on.
-// Words of even and of odd sequences are drawn apart.
+// The numbers of the sequences in the lanes, `used` of them: neighbours from `first` on, or as `order` says. Words of
+// even and of odd lanes are drawn apart.
 template <class V>
-inline void dropout_factors(const Dropout& dropout, int64_t layer, int64_t time, int64_t first, int64_t quad,
-                            V (&factor)[4]) {
-  constexpr int W = V::width, N = (W + 1) / 2;
-  using Words = WideWords<N>;
+struct LaneSequences {
+  static constexpr int W = V::width, N = (W + 1) / 2;
+  WideWords<N> even, odd;
+
+  LaneSequences(int64_t first, const int64_t* order, int64_t used) {
+    const auto number = [=](int64_t lane) { return int64_t(order && lane < used ? order[lane] : first + lane); };
+    for (int n = 0; n < N; ++n) {
+      even.v[n] = number(2 * n);
+      odd.v[n] = number(2 * n + 1);
+    }
+  }
+};
+
+// By which the units 4 * quad .. 4 * quad + 3 of the input of `layer` are multiplied.
+template <class V>
+inline void dropout_factors(const Dropout& dropout, int64_t layer, int64_t time, const LaneSequences<V>& sequences,
+                            int64_t quad, V (&factor)[4]) {
+  using Words = WideWords<LaneSequences<V>::N>;
   using Vec = typename Words::Vec;
-  using Drawn = typename LaneBits<uint32_t, W>::Vec;
-  Words even[4] = {
-      {Vec{} + uint32_t(quad)}, {Vec{} + uint32_t(first)}, {Vec{} + uint32_t(time)}, {Vec{} + uint32_t(layer)}};
-  for (int n = 0; n < N; ++n) even[1].v[n] += uint32_t(2 * n);
-  Words odd[4] = {even[0], {even[1].v + 1}, even[2], even[3]};
+  using Drawn = typename LaneBits<uint32_t, V::width>::Vec;
+  Words even[4] = {{Vec{} + uint32_t(quad)}, sequences.even, {Vec{} + uint32_t(time)}, {Vec{} + uint32_t(layer)}};
+  Words odd[4] = {even[0], sequences.odd, even[2], even[3]};
   philox(dropout.seed, even);
   philox(dropout.seed, odd);
   RESBLOCK_UNROLL

@@ -22,15 +22,17 @@ struct ForwardBlockScratch {
   A *x, *gates, *y[3];   // of one chunk
   A *h, *c;              // (L, sequences, H), carried from chunk to chunk
   A* weights = nullptr;  // of one layer, where layers are packed one by one
+  int64_t* first_row;    // (steps + 1,) of one chunk
 
   RESBLOCK_INLINE ForwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena) {
-    const int64_t rows = partition.sequences * partition.steps, states = s.L * partition.sequences * s.H;
+    const int64_t rows = partition.rows, states = s.L * partition.sequences * s.H;
     x = arena.take<A>(rows * (s.I > s.H ? s.I : s.H));
     gates = arena.take<A>(rows * gates_of_cell * s.H);
     for (A*& plane : y) plane = arena.take<A>(rows * s.H);
     h = arena.take<A>(states);
     c = arena.take<A>(states);
     if (const int64_t packed = packed_by_layer(s, partition)) weights = arena.take<A>(packed);
+    first_row = arena.take<int64_t>(rows + 1);
   }
 };
 
@@ -43,12 +45,12 @@ template <class A>
 struct BackwardBlockScratch {
   A *x, *dx, *dz, *h_before, *dy[3], *dpeephole;                     // of one chunk
   A *dh, *dc;                                                        // (L, sequences, H), carried from chunk to chunk
-  A* dh_next;                                                        // (sequences, H)
   A* weights = nullptr;                                              // of one layer, where layers are packed one by one
   A *packed_dz = nullptr, *packed_x = nullptr, *packed_h = nullptr;  // of one chunk
+  int64_t* first_row;                                                // (steps + 1,) of one chunk
 
   RESBLOCK_INLINE BackwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena) {
-    const int64_t rows = partition.sequences * partition.steps, states = s.L * partition.sequences * s.H;
+    const int64_t rows = partition.rows, states = s.L * partition.sequences * s.H;
     const int64_t inputs = s.I > s.H ? s.I : s.H;
     x = arena.take<A>(rows * inputs);
     dx = arena.take<A>(rows * s.I);
@@ -58,13 +60,13 @@ struct BackwardBlockScratch {
     dpeephole = arena.take<A>(peepholes_of_cell * s.H);
     dh = arena.take<A>(states);
     dc = arena.take<A>(states);
-    dh_next = arena.take<A>(partition.sequences * s.H);
     if (const int64_t packed = packed_by_layer(s, partition)) weights = arena.take<A>(packed);
     if (s.H >= units_worth_packing) {
       packed_dz = arena.take<A>(rows * gates_of_cell * s.H);
       packed_x = arena.take<A>(rows * inputs);
       packed_h = arena.take<A>(rows * s.H);
     }
+    first_row = arena.take<int64_t>(rows + 1);
   }
 };
 

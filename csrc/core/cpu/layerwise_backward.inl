@@ -23,33 +23,35 @@ inline void cells_backward(int64_t count, int64_t H, const A* peephole, const A*
   });
 }
 
-// The saved activations of one layer, and the state before its first step.
+// The saved activations of one layer over one chunk, and the state before the first step of all.
 template <class A>
 struct Activations {
-  SavedLayer<const A> saved;
-  const A *h_0, *c_0;
-  Sizes s;
+  const Inputs<A>& p;
+  const Window& w;
+  LayerPlanes<const A> saved;
+  const A *h_0, *c_0;  // (B, H), or null
 
-  Activations(const Backward<A>& p, int64_t layer)
-      : saved(saved_layer(p.saved, p.size, layer)),
+  Activations(const Backward<A>& p, const Window& w, int64_t layer)
+      : p(p),
+        w(w),
+        saved(saved_planes(p.saved, p, w, layer)),
         h_0(state_at(p.h_0, layer * p.size.B * p.size.H)),
-        c_0(state_at(p.c_0, layer * p.size.B * p.size.H)),
-        s(p.size) {}
+        c_0(state_at(p.c_0, layer * p.size.B * p.size.H)) {}
 
-  const A* gates(int64_t t, int64_t b) const { return saved.gates + (t * s.B + b) * 4 * s.H; }
-  const A* c(int64_t t, int64_t b) const { return saved.c + (t * s.B + b) * s.H; }
+  bool is_first(int64_t t) const { return w.t0 + t == 0; }
+  const A* initial(const A* states, int64_t b) const { return state_at(states, sequence_at(p, w.b0 + b) * p.size.H); }
 
   void c_before(int64_t t, int64_t b, int64_t first, int64_t count, A* to) const {
-    if (t)
-      copy(c(t - 1, b) + first, count, to);
+    if (is_first(t))
+      load_state(state_at(initial(c_0, b), first), count, to);
     else
-      load_state(state_at(c_0, b * s.H + first), count, to);
+      copy(saved.c.row(t - 1, b) + first, count, to);
   }
 
   void h_before(int64_t t, int64_t b, A* to) const {
-    if (t == 0) return load_state(state_at(h_0, b * s.H), s.H, to);
-    const A *o = gates(t - 1, b) + saved_gate_o * s.H, *c_now = c(t - 1, b);
-    for_units<A>(s.H, [&](auto units) { units.store(units.load(o) * tanh(units.load(c_now)), to); });
+    if (is_first(t)) return load_state(initial(h_0, b), p.size.H, to);
+    const A *o = saved.gates.row(t - 1, b) + saved_gate_o * p.size.H, *c_now = saved.c.row(t - 1, b);
+    for_units<A>(p.size.H, [&](auto units) { units.store(units.load(o) * tanh(units.load(c_now)), to); });
   }
 };
 
@@ -68,73 +70,54 @@ inline void through_weights(const Parallel& parallel, bool back, int64_t rows, i
 
 // The cells of one step: dz, and dc of the step before.
 template <bool previous, class A>
-inline void step_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t t,
-                          const Activations<A>& activations, const A* peephole, const A* dy, const A* dh, A* dc,
-                          const BackwardBlockScratch<A>& scratch) {
-  const int64_t H = p.size.H, first_row = t * w.sequences;
-  in_units<A>(parallel, w, H, [&](int64_t first, int64_t count) {
-    for (int64_t b = 0; b < w.sequences; ++b) {
-      const int64_t row = (first_row + b) * H + first, state = b * H + first, time = w.t0 + t, sequence = w.b0 + b;
-      A* dz = scratch.dz + (first_row + b) * 4 * H + first;
-      if (!valid(p, w, t, b)) {
-        zero_gates(dz, H, count);
-        continue;
-      }
-      A* c_before = scratch.h_before + row;  // gather_h_before comes later
-      activations.c_before(time, sequence, first, count, c_before);
-      cells_backward<previous>(count, H, peephole + first, activations.gates(time, sequence) + first, c_before,
-                               activations.c(time, sequence) + first, dy + row, dh + state, dc + state, dz,
-                               scratch.dpeephole + first);
+inline void step_backward(const Parallel& parallel, int64_t t, const Activations<A>& activations, const A* peephole,
+                          const A* dy, const A* dh, A* dc, const BackwardBlockScratch<A>& scratch) {
+  const int64_t H = activations.p.size.H, running = activations.w.running(t);
+  const LayerPlanes<const A>& saved = activations.saved;
+  in_units<A>(parallel, running, H, [&](int64_t first, int64_t count) {
+    for (int64_t b = 0; b < running; ++b) {
+      const int64_t row = activations.w.first_row[t] + b, at = row * H + first, state = b * H + first;
+      A* c_before = scratch.h_before + at;  // gather_h_before comes later
+      activations.c_before(t, b, first, count, c_before);
+      cells_backward<previous>(count, H, peephole + first, saved.gates.row(t, b) + first, c_before,
+                               saved.c.row(t, b) + first, dy + at, dh + state, dc + state,
+                               scratch.dz + row * 4 * H + first, scratch.dpeephole + first);
     }
   });
 }
 
-// One layer over one chunk: dz of all its rows, dh and dc carried to the step before the chunk.
+// One layer over one chunk: dz of all its rows, dh and dc carried to the step before the chunk. Where a sequence has
+// not ended yet, as seen from the last step, its states hold the gradients of h_n and c_n.
 template <bool previous, class A>
 inline void recur_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t layer,
-                           const LayerWeights<A>& weights, const A* dy, const BackwardBlockScratch<A>& scratch) {
+                           const Activations<A>& activations, const LayerWeights<A>& weights, const A* dy,
+                           const BackwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H, states = w.sequences * H;
-  const Activations<A> activations(p, layer);
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
   for (int64_t t = w.steps - 1; t >= 0; --t) {
-    step_backward<previous>(parallel, p, w, t, activations, weights.peephole, dy, dh, dc, scratch);
+    step_backward<previous>(parallel, t, activations, weights.peephole, dy, dh, dc, scratch);
     if (!p.grad_h_0 && w.t0 + t == 0) return;
-    through_weights<A>(parallel, t % 2, w.sequences, H, 4 * H, scratch.dz + t * w.sequences * 4 * H, weights.hh,
-                       scratch.dh_next);
-    for (int64_t b = 0; b < w.sequences; ++b)
-      if (valid(p, w, t, b)) copy(scratch.dh_next + b * H, H, dh + b * H);
+    through_weights<A>(parallel, t % 2, w.running(t), H, 4 * H, scratch.dz + w.first_row[t] * 4 * H, weights.hh, dh);
   }
 }
 
-// h[t-1] of every row; zero past a sequence's length, where dz is zero too and a NaN must not meet it.
+// h[t-1] of every row.
 template <class A>
-inline void gather_h_before(const Backward<A>& p, const Window& w, int64_t layer, A* to) {
-  const Activations<A> activations(p, layer);
+inline void gather_h_before(const Activations<A>& activations, A* to) {
+  const Window& w = activations.w;
   for (int64_t t = 0; t < w.steps; ++t)
-    for (int64_t b = 0; b < w.sequences; ++b, to += p.size.H) {
-      if (valid(p, w, t, b))
-        activations.h_before(w.t0 + t, w.b0 + b, to);
-      else
-        zero(to, p.size.H);
-    }
+    for (int64_t b = 0; b < w.running(t); ++b, to += activations.p.size.H) activations.h_before(t, b, to);
 }
 
-// Where the gradients of a layer's weights are summed. The first sum is stored, the later ones are added.
-template <class A>
-struct LayerGradients {
-  A *ih, *hh, *bias, *peephole;
-};
-
+// Where the gradients of a layer's weights are summed, or null. The first sum is stored, the later ones are added.
 // Without an array to sum in, the problem's own.
 template <class A>
-RESBLOCK_INLINE LayerGradients<A> layer_gradients(const Backward<A>& p, A* gradients, int64_t layer) {
-  const int64_t H = p.size.H;
-  const Weights<A>& to = p.grad_weights;
-  if (!gradients)
-    return {layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first, to.hh + layer * 4 * H * H, to.bias + layer * 4 * H,
-            to.peephole + layer * 3 * H};
+RESBLOCK_INLINE LayerGradients<A> gradient_sums(const Backward<A>& p, A* gradients, int64_t layer) {
+  const LayerGradients<A> wanted = wanted_gradients(p, layer);
+  if (!gradients) return wanted;
   const PackedLayer o = packed_layer(p.size, layer);
-  return {gradients + o.ih, gradients + o.hh, gradients + o.bias, gradients + o.peephole};
+  const auto sum = [=](A* of, int64_t offset) { return of ? gradients + offset : nullptr; };
+  return {sum(wanted.ih, o.ih), sum(wanted.hh, o.hh), sum(wanted.bias, o.bias), sum(wanted.peephole, o.peephole)};
 }
 
 // What a layer was fed in a chunk: the right sides of the products that are the gradients of its weights.
@@ -161,50 +144,41 @@ inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t
     const A* dz = scratch.dz + m;
     const Left<A> left =
         scratch.packed_dz ? pack_left(end - m, rows, dz, 4 * H, scratch.packed_dz + m * rows) : Left<A>{dz, 1, 4 * H};
-    A *ih = sums.ih + m * inputs, *hh = sums.hh + m * H;
-    matmul<A>(end - m, inputs, rows, left, fed.x, {first ? nullptr : ih, inputs}, {ih, inputs});
-    matmul<A>(end - m, H, rows, left, fed.h_before, {first ? nullptr : hh, H}, {hh, H});
+    const auto add_products = [&](A* sum, int64_t columns, const Right<A>& right) {
+      if (!sum) return;
+      A* to = sum + m * columns;
+      matmul<A>(end - m, columns, rows, left, right, {first ? nullptr : to, columns}, {to, columns});
+    };
+    add_products(sums.ih, inputs, fed.x);
+    add_products(sums.hh, H, fed.h_before);
   });
-}
-
-template <class A>
-inline void store_grad_input(const Backward<A>& p, const Window& w, const A* dx) {
-  const Plane<A> to = at(p.grad_input, p.size, w, p.size.I);
-  for (int64_t t = 0; t < w.steps; ++t) copy(dx + t * w.sequences * p.size.I, w.sequences * p.size.I, to.row(t, 0));
-}
-
-template <class A>
-inline void load_grad_output(const Backward<A>& p, const Window& w, A* dy) {
-  const Plane<const A> from = at(p.grad_output, p.size, w, p.size.H);
-  for (int64_t t = 0; t < w.steps; ++t)
-    for (int64_t b = 0; b < w.sequences; ++b, dy += p.size.H) {
-      if (valid(p, w, t, b))
-        copy(from.row(t, b), p.size.H, dy);
-      else
-        zero(dy, p.size.H);
-    }
 }
 
 template <bool previous, class A>
 void layer_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t layer, const A* packed,
                     const A* dy, A* dx, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   const int64_t H = p.size.H;
-  const LayerGradients<A> sums = layer_gradients(p, gradients, layer);
+  const Activations<A> activations(p, w, layer);
+  const LayerGradients<A> sums = gradient_sums(p, gradients, layer);
   const PackedLayer o = packed_layer(p.size, layer);
   const LayerWeights<A> weights = layer_weights<ForInputs>(parallel, p, layer, packed, scratch.weights);
   zero(scratch.dpeephole, 3 * H);
-  recur_backward<previous>(parallel, p, w, layer, weights, dy, scratch);
-  if (first) zero(sums.peephole, 3 * H);
-  add(scratch.dpeephole, 3 * H, sums.peephole);
-  gather_h_before(p, w, layer, scratch.h_before);
-  const Plane<const A> y_before =
-      layer ? at(saved_layer(p.saved, p.size, layer - 1).y, p.size, w, H) : Plane<const A>{};
-  const A* x = dense_inputs<A>(p, w, layer, y_before, scratch.x);
-  add_weight_gradients(parallel, w.rows(), o.inputs, H, fed(parallel, w.rows(), o.inputs, H, x, scratch), scratch,
-                       first, sums);
+  recur_backward<previous>(parallel, p, w, layer, activations, weights, dy, scratch);
+  if (sums.peephole) {
+    if (first) zero(sums.peephole, 3 * H);
+    add(scratch.dpeephole, 3 * H, sums.peephole);
+  }
+  if (sums.ih || sums.hh) {
+    if (sums.hh) gather_h_before(activations, scratch.h_before);
+    const Plane<const A> y_before = layer ? saved_planes(p.saved, p, w, layer - 1).y : Plane<const A>{};
+    const A* x = dense_inputs<A>(p, w, layer, y_before, scratch.x);
+    add_weight_gradients(parallel, w.rows(), o.inputs, H, fed(parallel, w.rows(), o.inputs, H, x, scratch), scratch,
+                         first, sums);
+  }
   const A one = 1;
-  matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {first ? nullptr : sums.bias, 0},
-            {sums.bias, 0});
+  if (sums.bias)
+    matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {first ? nullptr : sums.bias, 0},
+              {sums.bias, 0});
   if (!layer && !p.grad_input) return;
   through_weights<A>(parallel, false, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx);
   drop(p, w, layer, dx);
@@ -214,31 +188,28 @@ template <bool previous, class A>
 void backward_chunk(const Parallel& parallel, const Backward<A>& p, const Window& w, const A* packed,
                     const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   const int64_t L = p.size.L;
-  load_grad_output(p, w, scratch.dy[(L - 1) % 3]);
+  gather_rows(p, w, p.grad_output, p.size.H, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     A* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
     layer_backward<previous>(parallel, p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
     if (shortcut_passes(p.size, p.options, layer)) add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
   }
-  if (p.grad_input) store_grad_input(p, w, scratch.dx);
+  if (p.grad_input) scatter_rows(p, w, dense(scratch.dx, w, p.size.I), p.grad_input);
 }
 
 template <class A>
 void backward_block(const Parallel& parallel, const Backward<A>& p, const Partition& partition, const A* packed,
                     int64_t block, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
-  Window w = block_window(p.size, partition, block);
-  load_states(p.grad_h_n, p.size, w, scratch.dh);
-  load_states(p.grad_c_n, p.size, w, scratch.dc);
-  for (int64_t chunk = partition.chunks - 1; chunk >= 0; --chunk) {
-    w.t0 = chunk * partition.steps;
-    w.steps = p.size.T - w.t0 < partition.steps ? p.size.T - w.t0 : partition.steps;
+  Window w = block_window(p.size, partition, block, scratch.first_row);
+  load_states(p, p.grad_h_n, w, scratch.dh);
+  load_states(p, p.grad_c_n, w, scratch.dc);
+  w.t0 = running_steps(p, w.b0);
+  for (; previous_chunk(p, partition, w); first = false)
     with_output_peephole(
         p.options, [&](auto previous) { backward_chunk<previous>(parallel, p, w, packed, scratch, first, gradients); });
-    first = false;
-  }
   if (!p.grad_h_0) return;
-  store_states(scratch.dh, p.size, w, p.grad_h_0);
-  store_states(scratch.dc, p.size, w, p.grad_c_0);
+  store_states(p, scratch.dh, w, p.grad_h_0);
+  store_states(p, scratch.dc, w, p.grad_c_0);
 }
 
 // Where nothing is summed.
@@ -246,11 +217,14 @@ template <class A>
 inline void zero_gradients(const Backward<A>& p, A* gradients) {
   const int64_t H = p.size.H;
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
-    const LayerGradients<A> sums = layer_gradients(p, gradients, layer);
-    zero(sums.ih, 4 * H * packed_layer(p.size, layer).inputs);
-    zero(sums.hh, 4 * H * H);
-    zero(sums.bias, 4 * H);
-    zero(sums.peephole, 3 * H);
+    const LayerGradients<A> sums = gradient_sums(p, gradients, layer);
+    const auto zero_if_wanted = [](A* sum, int64_t n) {
+      if (sum) zero(sum, n);
+    };
+    zero_if_wanted(sums.ih, 4 * H * packed_layer(p.size, layer).inputs);
+    zero_if_wanted(sums.hh, 4 * H * H);
+    zero_if_wanted(sums.bias, 4 * H);
+    zero_if_wanted(sums.peephole, 3 * H);
   }
 }
 
@@ -259,9 +233,8 @@ void backward_group(const Backward<A>& p, const Parallel& parallel, const Partit
                     int64_t group, A* gradients, void* workspace) {
   Arena arena{workspace};
   const BackwardBlockScratch<A> scratch(p.size, partition, arena);
-  const int64_t first = group * partition.blocks / partition.groups,
-                end = (group + 1) * partition.blocks / partition.groups;
-  if (first == end || p.size.T == 0) zero_gradients(p, gradients);
-  for (int64_t block = first; block < end; ++block)
-    backward_block(parallel, p, partition, packed, block, scratch, block == first, gradients);
+  // The first block of a group is its longest.
+  if (group >= partition.blocks || running_steps(p, group * partition.sequences) == 0) zero_gradients(p, gradients);
+  for (int64_t block = group; block < partition.blocks; block += partition.groups)
+    backward_block(parallel, p, partition, packed, block, scratch, block == group, gradients);
 }

@@ -1,19 +1,13 @@
 // The forward pass of one block of sequences.
 
-template <class A>
-struct LayerPlanes {
-  Plane<A> gates, c, y;  // c without data where nothing is saved
-};
-
-// Where a layer writes in this chunk: the saved activations, or scratch. Three planes of y alternate,
-// because the shortcut reaches two layers back.
+// Where a layer writes in this chunk: the saved activations, or scratch. Three planes of y alternate, because the
+// shortcut reaches two layers back.
 template <class A>
 inline LayerPlanes<A> layer_planes(const Forward<A>& p, const Window& w, int64_t layer,
                                    const ForwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H;
-  if (!p.saved) return {dense(scratch.gates, w, 4 * H), {}, dense(scratch.y[layer % 3], w, H)};
-  const SavedLayer<A> saved = saved_layer(p.saved, p.size, layer);
-  return {at(saved.gates, p.size, w, 4 * H), at(saved.c, p.size, w, H), at(saved.y, p.size, w, H)};
+  if (p.saved) return saved_planes(p.saved, p, w, layer);
+  return {dense(scratch.gates, w, gates_of_cell * H), {}, dense(scratch.y[layer % 3], w, H)};
 }
 
 // z = start + x W^T, the gates from the last to the first if `back`.
@@ -33,13 +27,14 @@ inline void add_gates(const Parallel& parallel, bool back, int64_t rows, int64_t
 
 // z = W x + b for all steps of the chunk.
 template <class A>
-inline void project(const Parallel& parallel, const Window& w, int64_t inputs, const A* x,
+inline void project(const Parallel& parallel, const Sizes& s, const Window& w, int64_t inputs, const A* x,
                     const LayerWeights<A>& weights, Plane<A> z) {
-  const bool one_product = z.step == w.sequences * z.width;
-  const int64_t times = one_product ? 1 : w.steps, rows = w.rows() / times;
-  for (int64_t t = 0; t < times; ++t)
-    add_gates<A>(parallel, false, rows, z.width, inputs, x + t * rows * inputs, weights.ih, {weights.bias, 0},
+  const auto steps = [&](int64_t t, int64_t rows) {
+    add_gates<A>(parallel, false, rows, z.width, inputs, x + w.first_row[t] * inputs, weights.ih, {weights.bias, 0},
                  {z.row(t, 0), z.width});
+  };
+  if (is_dense(z, s, w)) return steps(0, w.rows());
+  for (int64_t t = 0; t < w.steps; ++t) steps(t, w.running(t));
 }
 
 // What a step of one sequence reads and writes besides its gates.
@@ -71,30 +66,22 @@ inline void cells_forward(int64_t count, int64_t H, const A* peephole, A* z, con
   });
 }
 
-// The cells of one step. Past a sequence's length its state stays.
+// The cells of one step.
 template <bool previous, class A>
-inline void step_forward(const Parallel& parallel, const Forward<A>& p, const Window& w, int64_t t, const A* peephole,
+inline void step_forward(const Parallel& parallel, const Window& w, int64_t t, const A* peephole,
                          const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
-  const int64_t H = p.size.H;
-  in_units<A>(parallel, w, H, [&](int64_t first, int64_t count) {
-    for (int64_t b = 0; b < w.sequences; ++b) {
-      A* z = to.gates.row(t, b) + first;
+  const int64_t H = to.y.width, running = w.running(t);
+  in_units<A>(parallel, running, H, [&](int64_t first, int64_t count) {
+    for (int64_t b = 0; b < running; ++b) {
       const int64_t state = b * H + first;
       const CellRows<A> rows = {shortcut ? shortcut->row(t, b) + first : nullptr, h + state, c + state,
                                 to.c.data ? to.c.row(t, b) + first : nullptr, to.y.row(t, b) + first};
-      if (valid(p, w, t, b)) {
-        cells_forward<previous>(count, H, peephole + first, z, rows);
-      } else {
-        zero(rows.y, count);
-        if (!rows.c_saved) continue;
-        copy(rows.c, count, rows.c_saved);
-        zero_gates(z, H, count);
-      }
+      cells_forward<previous>(count, H, peephole + first, to.gates.row(t, b) + first, rows);
     }
   });
 }
 
-// One layer over one chunk. h and c hold the layer's state of every sequence.
+// One layer over one chunk. h and c hold the layer's state of every sequence; those that have ended keep theirs.
 template <bool previous, class A>
 inline void recur(const Parallel& parallel, const Forward<A>& p, const Window& w, const LayerWeights<A>& weights,
                   const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
@@ -102,8 +89,8 @@ inline void recur(const Parallel& parallel, const Forward<A>& p, const Window& w
   for (int64_t t = 0; t < w.steps; ++t) {
     A* z = to.gates.row(t, 0);
     const bool from_zeros = !p.h_0 && w.t0 + t == 0;
-    if (!from_zeros) add_gates<A>(parallel, t % 2, w.sequences, 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
-    step_forward<previous>(parallel, p, w, t, weights.peephole, to, shortcut, h, c);
+    if (!from_zeros) add_gates<A>(parallel, t % 2, w.running(t), 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
+    step_forward<previous>(parallel, w, t, weights.peephole, to, shortcut, h, c);
   }
 }
 
@@ -116,14 +103,13 @@ void forward_chunk(const Parallel& parallel, const Forward<A>& p, const Window& 
     const LayerWeights<A> weights = layer_weights<ForGates>(parallel, p, layer, packed, scratch.weights);
     const LayerPlanes<A> now = layer_planes(p, w, layer, scratch);
     const A* x = dense_inputs<A>(p, w, layer, before.y, scratch.x);
-    project(parallel, w, packed_layer(p.size, layer).inputs, x, weights, now.gates);
+    project(parallel, p.size, w, packed_layer(p.size, layer).inputs, x, weights, now.gates);
     recur<previous>(parallel, p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
                     scratch.h + layer * states, scratch.c + layer * states);
     two_before = before;
     before = now;
   }
-  const Plane<A> output = at(p.output, p.size, w, p.size.H);
-  for (int64_t t = 0; t < w.steps; ++t) copy(before.y.row(t, 0), w.sequences * p.size.H, output.row(t, 0));
+  scatter_rows(p, w, before.y, p.output);
 }
 
 template <class A>
@@ -131,13 +117,11 @@ void forward_block(const Forward<A>& p, const Parallel& parallel, const Partitio
                    int64_t block, void* workspace) {
   Arena arena{workspace};
   const ForwardBlockScratch<A> scratch(p.size, partition, arena);
-  Window w = block_window(p.size, partition, block);
-  load_states(p.h_0, p.size, w, scratch.h);
-  load_states(p.c_0, p.size, w, scratch.c);
-  for (; w.t0 < p.size.T; w.t0 += partition.steps) {
-    w.steps = p.size.T - w.t0 < partition.steps ? p.size.T - w.t0 : partition.steps;
+  Window w = block_window(p.size, partition, block, scratch.first_row);
+  load_states(p, p.h_0, w, scratch.h);
+  load_states(p, p.c_0, w, scratch.c);
+  while (next_chunk(p, partition, w))
     with_output_peephole(p.options, [&](auto previous) { forward_chunk<previous>(parallel, p, w, packed, scratch); });
-  }
-  store_states(scratch.h, p.size, w, p.h_n);
-  store_states(scratch.c, p.size, w, p.c_n);
+  store_states(p, scratch.h, w, p.h_n);
+  store_states(p, scratch.c, w, p.c_n);
 }

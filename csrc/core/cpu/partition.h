@@ -14,7 +14,8 @@ enum class Packing { none, ahead, by_layer };
 struct Partition {
   int64_t sequences = 1;  // of a block: side by side in the lanes of a vector, or the rows of a product
   int64_t blocks = 0;
-  int64_t steps = 1;     // of a chunk of time
+  int64_t steps = 1;     // of a chunk of time, where all of a block run
+  int64_t rows = 1;      // of a chunk: as many steps of sequences
   int64_t chunks = 1;    // of time
   int64_t segments = 1;  // of the layers: tasks that run side by side where blocks are few
   int64_t groups = 1;    // of blocks, whose weight gradients are summed apart and then added in order

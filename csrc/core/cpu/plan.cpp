@@ -9,15 +9,38 @@ namespace {
 
 int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// How a batch fills its T steps.
+struct Fill {
+  Sizes size;
+  const int64_t* lengths;
+  int64_t first_step;
+
+  explicit Fill(const Request& r) : size(r.size), lengths(r.lengths), first_step(r.first_step) {}
+
+  int64_t steps(int64_t place) const { return running_steps(size.T, lengths, first_step, place); }
+  int64_t longest() const { return size.B ? steps(0) : size.T; }
+
+  // Steps of sequences; of blocks of so many, each taken to run as long as its longest.
+  int64_t rows(int64_t sequences = 1) const {
+    if (!lengths) return ceil_divide(size.B, sequences) * sequences * size.T;
+    int64_t sum = 0;
+    for (int64_t place = 0; place < size.B; place += sequences) sum += steps(place) * sequences;
+    return sum;
+  }
+
+  // Sequences that run at a step, on the average over the longest one's.
+  int64_t running() const { return lengths && longest() ? ceil_divide(rows(), longest()) : size.B; }
+};
+
 // ---- batched
 
 // Whether the batch goes into the lanes. Where it pays was measured: lanes must not idle, and in training the gradient
 // of every weight is summed over lanes once per chunk of time, which grows with the square of the units.
-bool pays_batched(const Sizes& s, bool training) {
-  if (!training) return s.H <= 16 ? s.B >= least_batch : s.H <= 64 && s.B >= 8;
-  if (s.H <= 12) return s.B >= least_batch && s.T > 1;
-  const int64_t lanes = 16, idle = (lanes - s.B % lanes) % lanes;
-  return s.H <= 64 && s.T >= 16 && s.B >= (s.H <= 16 ? 16 : 32) && 8 * idle <= s.B;
+bool pays_batched(const Fill& fill, bool training) {
+  const int64_t H = fill.size.H, B = fill.running(), lanes = 16, rows = fill.rows();
+  if (!training) return H <= 16 ? B >= least_batch : H <= 64 && B >= 8;
+  if (H <= 12) return B >= least_batch && fill.longest() > 1;
+  return H <= 64 && fill.longest() >= 16 && B >= (H <= 16 ? 16 : 32) && 8 * (fill.rows(lanes) - rows) <= rows;
 }
 
 // Groups of tasks whose gradients are summed apart, bounded in number and in memory.
@@ -36,13 +59,15 @@ int64_t lanes_of(const Machine& machine) {
 // first-level cache. Where there are fewer tiles than threads, and chunks enough to keep a row of segments busy,
 // threads share the layers of a tile.
 template <class A>
-Partition batched_partition(const Machine& machine, const Sizes& s) {
-  const int64_t lanes = lanes_of<A>(machine);
+Partition batched_partition(const Machine& machine, const Fill& fill) {
+  const Sizes& s = fill.size;
+  const int64_t lanes = lanes_of<A>(machine), longest = fill.longest();
   Partition p;
   p.sequences = has_half_tiles(lanes) && s.B <= lanes / 2 ? lanes / 2 : lanes;
   p.blocks = ceil_divide(s.B, p.sequences);
-  p.steps = std::clamp<int64_t>(s.T, 1, std::max<int64_t>(256 / p.sequences, 16));
-  p.chunks = std::max<int64_t>(ceil_divide(s.T, p.steps), 1);
+  p.steps = std::clamp<int64_t>(longest, 1, std::max<int64_t>(256 / p.sequences, 16));
+  p.rows = p.steps * p.sequences;
+  p.chunks = std::max<int64_t>(ceil_divide(longest, p.steps), 1);
   p.groups = gradient_groups(s, p.blocks);
   if (p.blocks > 0 && p.blocks == p.groups && p.blocks < machine.threads)
     p.segments = std::clamp<int64_t>(std::min({ceil_divide(machine.threads, p.blocks), s.L / 2, p.chunks / 4}), 1,
@@ -52,10 +77,10 @@ Partition batched_partition(const Machine& machine, const Sizes& s) {
 
 // ---- layerwise
 
-Packing layerwise_packing(const Sizes& s, bool backward) {
-  const int64_t rows = s.B * s.T, worth = std::min<int64_t>(48, backward ? 16 + s.H / 8 : s.H * s.H / 1024);
+Packing layerwise_packing(int64_t rows, int64_t H, bool backward) {
+  const int64_t worth = std::min<int64_t>(48, backward ? 16 + H / 8 : H * H / 1024);
   if (rows < worth) return Packing::none;
-  return s.H >= 256 && rows <= 512 ? Packing::by_layer : Packing::ahead;
+  return H >= 256 && rows <= 512 ? Packing::by_layer : Packing::ahead;
 }
 
 // The sequences of a block share every load of the recurrent weights: the most where these do not fit into the
@@ -64,24 +89,27 @@ Packing layerwise_packing(const Sizes& s, bool backward) {
 // `parts` for threads, but not far in wide layers: few rows leave the processor waiting for weights. A group's
 // gradients cost a pass over an array as large as the weights, which its rows must be worth.
 template <class A>
-Partition layerwise_partition(const Sizes& s, bool backward, int64_t parts) {
-  const int64_t second_level = int64_t(1) << 21, worth_group = 256;
+Partition layerwise_partition(const Fill& fill, bool backward, int64_t parts) {
+  const Sizes& s = fill.size;
+  const int64_t second_level = int64_t(1) << 21, worth_group = 256, longest = fill.longest(), all_rows = fill.rows();
   Partition p;
   p.far_weights = gates_of_cell * s.H * s.H * int64_t(sizeof(A)) > second_level;
   const int64_t most = p.far_weights ? 64 : backward ? 16 : 32, rows = backward ? 8 * most : 512;
   const int64_t least = s.H < 256 ? 4 : p.far_weights ? most : 16;
-  p.packing = layerwise_packing(s, backward);
+  p.packing = layerwise_packing(all_rows, s.H, backward);
   if (p.packing == Packing::by_layer) {
     p.sequences = std::max<int64_t>(s.B, 1);
-    p.steps = std::max<int64_t>(s.T, 1);
+    p.steps = std::max<int64_t>(longest, 1);
+    p.rows = std::max<int64_t>(all_rows, 1);
   } else {
     const int64_t wanted = std::clamp<int64_t>(ceil_divide(s.B, parts), least, most);
     p.sequences = std::max<int64_t>(ceil_divide(s.B, std::max<int64_t>(ceil_divide(s.B, wanted), 1)), 1);
-    p.steps = std::clamp<int64_t>(s.T, 1, ceil_divide(rows, p.sequences));
+    p.steps = std::clamp<int64_t>(longest, 1, ceil_divide(rows, p.sequences));
+    p.rows = p.steps * p.sequences;
   }
   p.blocks = ceil_divide(s.B, p.sequences);
-  p.chunks = ceil_divide(s.T, p.steps);
-  p.groups = gradient_groups(s, std::min(p.blocks, s.B * s.T / worth_group));
+  p.chunks = ceil_divide(longest, p.steps);
+  p.groups = gradient_groups(s, std::min(p.blocks, all_rows / worth_group));
   return p;
 }
 
@@ -113,31 +141,33 @@ bool takes_wavefront(const Machine& machine, const Request& r) {
 template <class A>
 Schedule inference_schedule(const Machine& machine, const Request& r) {
   const bool can = takes_wavefront<A>(machine, r);
+  const Fill fill(r);
   if (r.schedule == Schedule::wavefront && !can)
     throw impossible_schedule("wavefront", "calls without dropout, of layers as narrow as its vectors allow");
   if (r.schedule) return *r.schedule;
-  if (can && r.size.B < least_batch) return Schedule::wavefront;
-  return pays_batched(r.size, false) ? Schedule::batched : Schedule::layerwise;
+  if (can && fill.running() < least_batch) return Schedule::wavefront;
+  return pays_batched(fill, false) ? Schedule::batched : Schedule::layerwise;
 }
 
 Schedule training_schedule(const Request& r) {
   if (r.schedule == Schedule::wavefront)
     throw impossible_schedule("wavefront", "no training: it saves nothing for a backward pass");
   if (r.schedule) return *r.schedule;
-  return pays_batched(r.size, true) ? Schedule::batched : Schedule::layerwise;
+  return pays_batched(Fill(r), true) ? Schedule::batched : Schedule::layerwise;
 }
 
 template <class A>
-Plan plan_forward(const Machine& machine, const Sizes& s, Schedule schedule) {
+Plan plan_forward(const Machine& machine, const Fill& fill, Schedule schedule) {
+  const Sizes& s = fill.size;
   Plan plan = {schedule, {}, 0, 0};
   Partition& p = plan.partition;
   if (schedule == Schedule::batched) {
-    p = batched_partition<A>(machine, s);
+    p = batched_partition<A>(machine, fill);
     p.workers = std::clamp<int64_t>(p.blocks, 1, machine.threads);
     p.groups = 1;
     plan.workspace = bytes_of<BatchedForwardArrays<A>>(s, p);
   } else if (schedule == Schedule::layerwise) {
-    p = layerwise_partition<A>(s, false, machine.threads);
+    p = layerwise_partition<A>(fill, false, machine.threads);
     p.workers = layerwise_workers(p, machine.threads, p.blocks);
     p.groups = 1;
     plan.workspace = bytes_of<LayerwiseForwardArrays<A>>(s, p);
@@ -150,16 +180,17 @@ Plan plan_forward(const Machine& machine, const Sizes& s, Schedule schedule) {
 }
 
 template <class A>
-Plan plan_backward(const Machine& machine, const Sizes& s, Schedule schedule) {
+Plan plan_backward(const Machine& machine, const Fill& fill, Schedule schedule) {
+  const Sizes& s = fill.size;
   Plan plan = {schedule, {}, 0, 0};
   Partition& p = plan.partition;
   if (schedule == Schedule::batched) {
-    p = batched_partition<A>(machine, s);
+    p = batched_partition<A>(machine, fill);
     p.workers = std::min(p.groups, machine.threads);
     plan.workspace = bytes_of<BatchedBackwardArrays<A>>(s, p);
   } else {
     const int64_t parts = 4;  // not the threads: what is summed apart rounds apart
-    p = layerwise_partition<A>(s, true, parts);
+    p = layerwise_partition<A>(fill, true, parts);
     p.workers = layerwise_workers(p, machine.threads, p.groups);
     plan.workspace = bytes_of<LayerwiseBackwardArrays<A>>(s, p);
   }
@@ -170,14 +201,19 @@ Plan plan_backward(const Machine& machine, const Sizes& s, Schedule schedule) {
 
 template <class A>
 Plan plan_inference(const Machine& machine, const Request& r) {
-  return plan_forward<A>(machine, r.size, inference_schedule<A>(machine, r));
+  return plan_forward<A>(machine, Fill(r), inference_schedule<A>(machine, r));
 }
 
 template <class A>
 Training plan_training(const Machine& machine, const Request& r) {
   const Schedule schedule = training_schedule(r);
-  Training training = {plan_forward<A>(machine, r.size, schedule), plan_backward<A>(machine, r.size, schedule)};
-  training.forward.saved = training.backward.saved = r.size.L * saved_per_layer(r.size) * int64_t(sizeof(A));
+  const Fill fill(r);
+  Training training = {plan_forward<A>(machine, fill, schedule), plan_backward<A>(machine, fill, schedule)};
+  // The tiles of the batched schedule save what its idle lanes compute, but for those beyond the last sequence.
+  const int64_t tile = schedule == Schedule::batched ? training.forward.partition.sequences : 1;
+  const int64_t beyond = (tile - r.size.B % tile) % tile * (r.size.B ? fill.steps((r.size.B - 1) / tile * tile) : 0);
+  training.forward.saved = training.backward.saved =
+      saved_of_cell * r.size.H * r.size.L * (fill.rows(tile) - beyond) * int64_t(sizeof(A));
   return training;
 }
 

@@ -114,14 +114,33 @@ void load_small(const Inputs<A>& p, int64_t layer, A* bias, A* peephole) {
   copy(layer_source(p, layer).peephole, 3 * p.size.H, peephole);
 }
 
+// Where the gradients of a layer's weights are wanted; null where they are not.
+template <class A>
+struct LayerGradients {
+  A *ih, *hh, *bias, *peephole;
+};
+
+template <class A>
+RESBLOCK_INLINE LayerGradients<A> wanted_gradients(const Backward<A>& p, int64_t layer) {
+  const int64_t H = p.size.H;
+  const Weights<A>& to = p.grad_weights;
+  const auto of_layer = [=](A* stacked, int64_t size) { return stacked ? stacked + layer * size : nullptr; };
+  return {layer ? to.ih ? to.ih + (layer - 1) * 4 * H * H : nullptr : to.ih_first, of_layer(to.hh, 4 * H * H),
+          of_layer(to.bias, 4 * H), of_layer(to.peephole, 3 * H)};
+}
+
 template <class A>
 void store_gradients(const Backward<A>& p, int64_t groups, A* gradients, int64_t layer) {
   const int64_t H = p.size.H, all = packed_size(p.size);
-  const PackedLayer o = packed_layer(p.size, layer), end = packed_layer(p.size, layer + 1);
-  for (int64_t group = 1; group < groups; ++group) add(gradients + group * all + o.ih, end.ih - o.ih, gradients + o.ih);
-  const Weights<A>& to = p.grad_weights;
-  copy(gradients + o.ih, 4 * H * o.inputs, layer ? to.ih + (layer - 1) * 4 * H * H : to.ih_first);
-  copy(gradients + o.hh, 4 * H * H, to.hh + layer * 4 * H * H);
-  copy(gradients + o.bias, 4 * H, to.bias + layer * 4 * H);
-  copy(gradients + o.peephole, 3 * H, to.peephole + layer * 3 * H);
+  const PackedLayer o = packed_layer(p.size, layer);
+  const LayerGradients<A> to = wanted_gradients(p, layer);
+  const auto store = [=](int64_t from, int64_t n, A* wanted) {
+    if (!wanted) return;
+    for (int64_t group = 1; group < groups; ++group) add(gradients + group * all + from, n, gradients + from);
+    copy(gradients + from, n, wanted);
+  };
+  store(o.ih, 4 * H * o.inputs, to.ih);
+  store(o.hh, 4 * H * H, to.hh);
+  store(o.bias, 4 * H, to.bias);
+  store(o.peephole, 3 * H, to.peephole);
 }

@@ -9,18 +9,42 @@ const Parallel serial = {nullptr, 1,
                            for (int64_t index = 0; index < tasks; ++index) task(argument, index);
                          }};
 
+namespace {
+
+// In an array over (T, B), where sequences have ended.
+template <class A>
+void zero_past_ends(const Inputs<A>& p, const Parallel& parallel, int64_t width, A* rows) {
+  if (!p.lengths || p.packed || !rows) return;
+  const int64_t worth_task = int64_t(1) << 18, all = p.size.T * p.size.B * width;
+  const int64_t tasks = std::clamp<int64_t>(all / worth_task, 1, std::max<int64_t>(p.size.T, 1));
+  run_tasks(tasks == 1 ? serial : parallel, tasks, [&](int64_t task) {
+    int64_t running = p.size.B;
+    for (int64_t t = task * p.size.T / tasks; t < (task + 1) * p.size.T / tasks; ++t) {
+      while (running > 0 && running_steps(p, running - 1) <= t) --running;
+      A* step = rows + t * p.size.B * width;
+      if (!p.order) std::fill_n(step + running * width, (p.size.B - running) * width, A(0));
+      for (int64_t place = running; p.order && place < p.size.B; ++place)
+        std::fill_n(step + p.order[place] * width, width, A(0));
+    }
+  });
+}
+
+}  // namespace
+
 template <class A>
 void run(const Plan& plan, const Forward<A>& problem, const Parallel& parallel, void* workspace) {
   const auto schedule = plan.schedule == Schedule::batched     ? forward_batched<A>
                         : plan.schedule == Schedule::layerwise ? forward_layerwise<A>
                                                                : forward_wavefront<A>;
   schedule(plan.partition, problem, parallel, {workspace});
+  zero_past_ends(problem, parallel, problem.size.H, problem.output);
 }
 
 template <class A>
 void run(const Training& plan, const Backward<A>& problem, const Parallel& parallel, void* workspace) {
   const auto schedule = plan.backward.schedule == Schedule::batched ? backward_batched<A> : backward_layerwise<A>;
   schedule(plan.backward.partition, problem, parallel, {workspace});
+  zero_past_ends(problem, parallel, problem.size.I, problem.grad_input);
 }
 
 #define RESBLOCK_INSTANTIATE(A)                                              \

@@ -1,6 +1,7 @@
 // The schedules, one function per direction, and how they spread what they do over threads.
 #pragma once
 #include <algorithm>
+#include <vector>
 
 #include "core/cpu/kernels.h"
 #include "core/cpu/workspace.h"
@@ -29,12 +30,12 @@ void run_tasks(const Parallel& parallel, int64_t tasks, const Body& body) {
       [](const void* argument, int64_t index) { (*static_cast<const Body*>(argument))(index); }, &body);
 }
 
-// Calls body(task, worker): each worker takes neighbouring tasks, one after the other.
+// Calls body(task, worker). Each worker takes every so-many-th task, one after the other: the longest sequences come
+// first, and each gets its share of them.
 template <class Body>
 void run_workers(const Parallel& parallel, int64_t workers, int64_t tasks, const Body& body) {
   run_tasks(parallel, workers, [&](int64_t worker) {
-    const int64_t end = (worker + 1) * tasks / workers;
-    for (int64_t task = worker * tasks / workers; task < end; ++task) body(task, worker);
+    for (int64_t task = worker; task < tasks; task += workers) body(task, worker);
   });
 }
 
@@ -44,6 +45,17 @@ void run_sharing(const Parallel& parallel, int64_t workers, int64_t tasks, const
   const bool share = workers == 1;
   run_workers(share ? serial : parallel, workers, tasks,
               [&](int64_t task, int64_t worker) { body(task, worker, share ? parallel : serial); });
+}
+
+// Steps of sequences in the tiles before each.
+template <class A>
+std::vector<int64_t> rows_before_tiles(const Inputs<A>& problem, const Partition& partition) {
+  std::vector<int64_t> before(size_t(partition.blocks));
+  for (int64_t tile = 0, rows = 0; tile < partition.blocks; ++tile) {
+    before[size_t(tile)] = rows;
+    rows += running_steps(problem, tile * partition.sequences) * partition.sequences;
+  }
+  return before;
 }
 
 // Calls body(item, segment, chunk) so that chunk c of segment s runs beside chunk c - 1 of segment s + 1.

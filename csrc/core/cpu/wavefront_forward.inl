@@ -49,8 +49,8 @@ struct WaveSegment {
   WaveWeights<A> weights;
   WaveScratch<A> scratch;
   WavePairs pairs;
-  int64_t sequence, segment, chunk;
-  int64_t T;  // steps of this sequence
+  int64_t place, segment, chunk;  // place: the sequence's, among the longest first
+  int64_t T;                      // steps of this sequence
 
   typename Wave::Weights* group_weights(int64_t group) const {
     return reinterpret_cast<typename Wave::Weights*>(weights.groups) + group;
@@ -61,6 +61,8 @@ struct WaveSegment {
   typename Wave::Sums* pair_sums(int64_t pair) const {
     return reinterpret_cast<typename Wave::Sums*>(scratch.sums) + pair;
   }
+
+  int64_t row(int64_t t) const { return row_at(p, t, place); }
 
   int64_t last_chunk() const { return T ? (T - 1) / partition.steps : 0; }
 
@@ -79,7 +81,8 @@ struct WaveSegment {
     for (int64_t group = first; group < first + pairs.groups_of(pair); ++group)
       for (int64_t layer = group * Wave::G; layer < (group + 1) * Wave::G && layer < p.size.L; ++layer)
         for (int64_t u = 0; u < p.size.H; ++u)
-          visit(*group_state(group), u / U, layer % Wave::G * U + u % U, (layer * p.size.B + sequence) * p.size.H + u);
+          visit(*group_state(group), u / U, layer % Wave::G * U + u % U,
+                (layer * p.size.B + sequence_at(p, place)) * p.size.H + u);
   }
 
   void load_states(int64_t pair) const {
@@ -106,7 +109,7 @@ struct WaveSegment {
   // in other layers' with their bias.
   void project(int64_t d0, int64_t d1) const {
     const int64_t I = p.size.I, columns = Wave::columns, rows = (d1 < T ? d1 : T) - d0;
-    for (int64_t t = 0; t < rows; ++t) copy(p.input + ((d0 + t) * p.size.B + sequence) * I, I, scratch.x + t * I);
+    for (int64_t t = 0; t < rows; ++t) copy(p.input + row(d0 + t) * I, I, scratch.x + t * I);
     matmul<A>(rows, columns, I, {scratch.x, I, 1}, {weights.first, columns, false}, {weights.first_bias, 0},
               {scratch.projected, columns});
     for (int64_t t = 0; t < d1 - d0; ++t) {
@@ -119,8 +122,7 @@ struct WaveSegment {
 
   void store_output(int64_t t0, int64_t t1) const {
     for (int64_t t = t0; t < t1; ++t)
-      copy(scratch.outputs[(pairs.count - 1) % 2] + t * Wave::units, p.size.H,
-           p.output + (t * p.size.B + sequence) * p.size.H);
+      copy(scratch.outputs[(pairs.count - 1) % 2] + t * Wave::units, p.size.H, p.output + row(t) * p.size.H);
   }
 
   template <bool previous>
@@ -165,8 +167,6 @@ struct WaveSegment {
       zero(scratch.zeros, Wave::units);
       if (!Wave::paired)
         for (A* outputs : scratch.outputs) zero(outputs, T * Wave::units);
-      for (int64_t t = T; t < p.size.T; ++t)
-        for (int64_t u = 0; u < p.size.H; ++u) p.output[(t * p.size.B + sequence) * p.size.H + u] = 0;
     }
     const int64_t first = segment * pairs.count / partition.segments,
                   after = (segment + 1) * pairs.count / partition.segments;
@@ -179,18 +179,18 @@ struct WaveSegment {
 };
 
 template <class Wave, class A>
-void wave_forward(const Forward<A>& p, const Partition& partition, const void* packed, int64_t sequence,
-                  int64_t segment, int64_t chunk, void* workspace) {
+void wave_forward(const Forward<A>& p, const Partition& partition, const void* packed, int64_t place, int64_t segment,
+                  int64_t chunk, void* workspace) {
   Arena weights{const_cast<void*>(packed)}, scratch{workspace};
   const WaveSegment<Wave, A> part = {p,
                                      partition,
                                      WaveWeights<A>(Wave::shape, p.size, weights),
                                      WaveScratch<A>(Wave::shape, p.size, partition, scratch),
                                      WavePairs(Wave::shape, p.size),
-                                     sequence,
+                                     place,
                                      segment,
                                      chunk,
-                                     running_steps(p, sequence)};
+                                     running_steps(p, place)};
   part.run();
 }
 

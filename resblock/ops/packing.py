@@ -1,0 +1,44 @@
+"""Rows of a PackedSequence and a padded batch, for whoever takes only the latter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from resblock.ops.arguments import Options
+
+
+class Packing:
+    """Where the rows of packed sequences stand in a padded batch.
+
+    Parameters
+    ----------
+    batch_sizes, order, batch
+        As `resblock.residual_lstm` takes them, and the number of sequences.
+    """
+
+    def __init__(self, batch_sizes: Tensor, order: Tensor | None, batch: int) -> None:
+        runs = torch.arange(batch) < batch_sizes.unsqueeze(1)  # (T, B), the longest sequence first
+        step, place = runs.nonzero().unbind(1)
+        sequence = torch.arange(batch) if order is None else order
+        self._shape = (len(batch_sizes), batch)
+        self._rows = step * batch + sequence[place]
+        self._lengths = torch.empty_like(sequence).index_copy(0, sequence, runs.sum(0))
+
+    def pad(self, rows: Tensor) -> Tensor:
+        """(rows, F) to (T, B, F), zero past a sequence's length."""
+        steps, batch = self._shape
+        padded = rows.new_zeros(steps * batch, rows.shape[1])
+        return padded.index_copy(0, self._rows.to(rows.device), rows).view(steps, batch, -1)
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """(T, B, F) to (rows, F)."""
+        return padded.flatten(0, 1).index_select(0, self._rows.to(padded.device))
+
+    def padded(self, tensors: Sequence[Tensor], options: Options) -> tuple[tuple[Tensor, ...], Options]:
+        """Give the operator's arguments for the padded batch."""
+        input, *others = tensors
+        lengths = self._lengths.to(input.device)
+        return (self.pad(input), *others), options._replace(lengths=lengths, batch_sizes=None, order=None)
