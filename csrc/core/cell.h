@@ -36,9 +36,10 @@ RESBLOCK_INLINE A cell_state(Gates<A>& z, const Peephole<A>& p, A c_previous) {
   return z.f * c_previous + added.product;
 }
 
-template <bool previous, Base base = Base::e, class A>
-RESBLOCK_INLINE A cell_output(Gates<A>& z, const Peephole<A>& p, A c_previous, A c) {
-  const SigmoidTanh<A> out = sigmoid_tanh<base, Base::e>(z.o + p.o * (previous ? c_previous : c), c);
+// `seen` is C.
+template <Base base = Base::e, class A>
+RESBLOCK_INLINE A cell_output(Gates<A>& z, const Peephole<A>& p, A seen, A c) {
+  const SigmoidTanh<A> out = sigmoid_tanh<base, Base::e>(z.o + p.o * seen, c);
   z.o = out.sigmoid;
   return out.product;
 }
@@ -50,7 +51,7 @@ constexpr double base_two_scale(int64_t gate) { return gate == 2 ? tanh_scale : 
 template <bool previous, class A>
 RESBLOCK_INLINE CellState<A> cell_forward(Gates<A>& z, const Peephole<A>& p, A c_previous) {
   const A c = cell_state(z, p, c_previous);
-  return {c, cell_output<previous>(z, p, c_previous, c)};
+  return {c, cell_output(z, p, previous ? c_previous : c, c)};
 }
 
 // The backward pass, in the reverse order and again in two halves, gives dz, the gradients of the pre-activations (the

@@ -148,9 +148,9 @@ RESBLOCK_INLINE bool shortcut_passes(const Sizes& s, const Options& o, int64_t l
   return layer + 1 < s.L && has_shortcut(o, layer + 1);
 }
 
-template <bool value>
+template <auto value>
 struct Constant {
-  RESBLOCK_INLINE constexpr operator bool() const { return value; }
+  RESBLOCK_INLINE constexpr operator decltype(value)() const { return value; }
 };
 
 // Calls body(previous) with a constant, so that the cell's kernels are compiled for either output peephole:

@@ -51,6 +51,12 @@ RESBLOCK_INLINE LaneRows<A> step_rows(A* array, const Inputs<S>& p, const TileWi
 template <class V>
 constexpr int unrolled_units = V::width >= 8 ? 8 : 0;
 
+// Calls body(units) with a constant: that number where the layer's inputs and units are as many, or 0.
+template <class V, class Body>
+RESBLOCK_INLINE auto with_units(int64_t layer, int64_t H, const Body& body) {
+  return layer && H == unrolled_units<V> ? body(Constant<unrolled_units<V>>()) : body(Constant<0>());
+}
+
 // The saved activations of a tile: (L, length, 6H, sequences), the rows of a step being 4H gates, H of c, H of y.
 // Kernels work on rows of all lanes; those of a tile with idle lanes are copied. Idle lanes of a copy are zero.
 template <class V>

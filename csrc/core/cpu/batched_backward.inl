@@ -245,7 +245,7 @@ struct LayerFed {
   }
 };
 
-template <bool previous, int fixed, class V, class A>
+template <class V, class A>
 void tile_layer_backward(const Backward<A>& p, const TileWindow& w, const Running<V>& running, int64_t layer,
                          const A* packed, const A* dy, A* dx, const BackwardTileScratch<A>& scratch, bool first,
                          A* gradients) {
@@ -262,26 +262,32 @@ void tile_layer_backward(const Backward<A>& p, const TileWindow& w, const Runnin
     prefetch(scratch.dc + (layer - 1) * H * W, H * W);
   }
   zero(scratch.dpeephole, 3 * H * W);
-  TileLayerBackward<previous, fixed, V>{w,
-                                        running,
-                                        o.inputs,
-                                        H,
-                                        packed + o.ih,
-                                        packed + o.hh,
-                                        packed + o.peephole,
-                                        saved.at(layer ? layer - 1 : 0, w.t0),
-                                        saved.load(layer, w.t0, w.steps, scratch.saved),
-                                        rows_before_chunk(p, w, layer, saved, scratch.before),
-                                        dy,
-                                        scratch.dh + layer * H * W,
-                                        scratch.dc + layer * H * W,
-                                        scratch.dh_next,
-                                        scratch.dz,
-                                        dx,
-                                        scratch.h_before,
-                                        scratch.tanh_c,
-                                        scratch.dpeephole}
-      .run();
+  const A *now = saved.load(layer, w.t0, w.steps, scratch.saved),
+          *before = rows_before_chunk(p, w, layer, saved, scratch.before);
+  const auto recur = [&](auto previous, auto units) {
+    TileLayerBackward<previous, units, V>{w,
+                                          running,
+                                          o.inputs,
+                                          H,
+                                          packed + o.ih,
+                                          packed + o.hh,
+                                          packed + o.peephole,
+                                          saved.at(layer ? layer - 1 : 0, w.t0),
+                                          now,
+                                          before,
+                                          dy,
+                                          scratch.dh + layer * H * W,
+                                          scratch.dc + layer * H * W,
+                                          scratch.dh_next,
+                                          scratch.dz,
+                                          dx,
+                                          scratch.h_before,
+                                          scratch.tanh_c,
+                                          scratch.dpeephole}
+        .run();
+  };
+  with_output_peephole(p.options,
+                       [&](auto previous) { with_units<V>(layer, H, [&](auto units) { recur(previous, units); }); });
   if (first) zero(gradients + o.ih, values);
   const LayerGradients<A> wanted = wanted_gradients(p, layer);
   if (wanted.ih || wanted.hh) {
@@ -294,7 +300,7 @@ void tile_layer_backward(const Backward<A>& p, const TileWindow& w, const Runnin
   add_row_sums<V>(1, 3 * H, scratch.dpeephole, gradients + o.peephole);
 }
 
-template <bool previous, class V, class A>
+template <class V, class A>
 void backward_tile_chunk(const Backward<A>& p, const TileWindow& w, const A* packed, const BackwardPlanes<A>& planes,
                          bool first, A* gradients) {
   const Running<V> running(p, w);
@@ -302,9 +308,7 @@ void backward_tile_chunk(const Backward<A>& p, const TileWindow& w, const A* pac
   if (planes.layers.end == L) gather_lanes<V>(p.grad_output, p, w, running, H, planes.dy(L - 1));
   for (int64_t layer = planes.layers.end - 1; layer >= planes.layers.first; --layer) {
     A* dx = layer || p.grad_input ? planes.dy(layer - 1) : nullptr;
-    const auto run = layer && H == unrolled_units<V> ? tile_layer_backward<previous, unrolled_units<V>, V, A>
-                                                     : tile_layer_backward<previous, 0, V, A>;
-    run(p, w, running, layer, packed, planes.dy(layer), dx, planes.scratch, first, gradients);
+    tile_layer_backward<V, A>(p, w, running, layer, packed, planes.dy(layer), dx, planes.scratch, first, gradients);
     if (layer && p.options.dropout > 0) drop_lanes<V>(p, w, layer, dx, dx);
     if (shortcut_passes(p.size, p.options, layer)) add(planes.dy(layer + 1), w.steps * H * V::width, dx);
   }
@@ -330,8 +334,7 @@ void backward_tile(const Backward<A>& p, const Partition& partition, const A* pa
   }
   const BackwardPlanes<A> planes = {scratch, layers, part.segment > 0, part.segment + 1 < partition.segments,
                                     part.chunk % 2};
-  const auto chunk = with_output_peephole(p.options, [](auto previous) { return backward_tile_chunk<previous, V, A>; });
-  if (w.steps) chunk(p, w, packed, planes, first_tile && part.chunk == 0, gradients);
+  if (w.steps) backward_tile_chunk<V, A>(p, w, packed, planes, first_tile && part.chunk == 0, gradients);
   if (part.chunk == chunks - 1 && p.grad_h_0) {
     store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);
     store_lane_states<V>(scratch.dc, p.size, w, layers, p.grad_c_0);

@@ -128,7 +128,8 @@ struct TileLayerForward {
   }
 
   RESBLOCK_INLINE void second_half(const Pair& now, Cells& cells) const {
-    Two<V> h = cell_output<previous, Base::two>(cells.gate, cells.peephole, cells.c_before, cells.c), out = h;
+    const Two<V> seen = previous ? cells.c_before : cells.c;
+    Two<V> h = cell_output<Base::two>(cells.gate, cells.peephole, seen, cells.c), out = h;
     // Past its end a sequence saves its state and puts out zeros.
     if (!running.all(now.t)) {
       const Two<V> none(A(0));
@@ -248,7 +249,7 @@ void forward_tile_layer(const Forward<A>& p, const TileWindow& w, const Running<
   if constexpr (saves) SavedTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, planes.scratch.saved);
 }
 
-template <bool previous, bool saves, class V, class A>
+template <class V, class A>
 void forward_tile_chunk(const Forward<A>& p, const TileWindow& w, const A* packed, const ForwardPlanes<A>& planes) {
   const Running<V> running(p, w);
   A* own_x = planes.scratch.x;
@@ -257,9 +258,12 @@ void forward_tile_chunk(const Forward<A>& p, const TileWindow& w, const A* packe
   for (int64_t layer = planes.layers.first; layer < planes.layers.end; ++layer) {
     const bool drops = layer && p.options.dropout > 0;
     if (drops) drop_lanes<V>(p, w, layer, planes.y(layer - 1), own_x);
-    const auto run = layer && p.size.H == unrolled_units<V>
-                         ? forward_tile_layer<previous, saves, unrolled_units<V>, V, A>
-                         : forward_tile_layer<previous, saves, 0, V, A>;
+    const auto run = with_output_peephole(p.options, [&](auto previous) {
+      return with_units<V>(layer, p.size.H, [&](auto units) {
+        return p.saved ? forward_tile_layer<previous, true, units, V, A>
+                       : forward_tile_layer<previous, false, units, V, A>;
+      });
+    });
     run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes, next);
   }
   if (planes.layers.end == p.size.L) scatter_lanes<V, A>(planes.y(p.size.L - 1), p, w, running, p.size.H, p.output);
@@ -272,14 +276,12 @@ void forward_tile(const Forward<A>& p, const Partition& partition, const A* pack
   const ForwardTileScratch<A> scratch(p.size, partition, part.segment, arena);
   const Layers layers = layers_of(p.size, part.segment, partition.segments);
   const TileWindow w = tile_window(p, partition, part, part.chunk);
-  const auto chunk = with_output_peephole(p.options, [&](auto previous) {
-    return p.saved ? forward_tile_chunk<previous, true, V, A> : forward_tile_chunk<previous, false, V, A>;
-  });
   if (part.chunk == 0) {
     load_lane_states<V>(p.h_0, p.size, w, layers, scratch.h);
     load_lane_states<V>(p.c_0, p.size, w, layers, scratch.c);
   }
-  if (w.steps) chunk(p, w, packed, {scratch, layers, part.segment + 1 < partition.segments, part.chunk % 2});
+  const ForwardPlanes<A> planes = {scratch, layers, part.segment + 1 < partition.segments, part.chunk % 2};
+  if (w.steps) forward_tile_chunk<V, A>(p, w, packed, planes);
   if (part.chunk == chunks_of_tile(p, partition, part.tile) - 1) {
     store_lane_states<V>(scratch.h, p.size, w, layers, p.h_n);
     store_lane_states<V>(scratch.c, p.size, w, layers, p.c_n);

@@ -88,14 +88,16 @@ inline void step_backward(const Parallel& parallel, int64_t t, const Activations
 
 // One layer over one chunk: dz of all its rows, dh and dc carried to the step before the chunk. Where a sequence has
 // not ended yet, as seen from the last step, its states hold the gradients of h_n and c_n.
-template <bool previous, class A>
+template <class A>
 inline void recur_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t layer,
                            const Activations<A>& activations, const LayerWeights<A>& weights, const A* dy,
                            const BackwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H, states = w.sequences * H;
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
   for (int64_t t = w.steps - 1; t >= 0; --t) {
-    step_backward<previous>(parallel, t, activations, weights.peephole, dy, dh, dc, scratch);
+    with_output_peephole(p.options, [&](auto previous) {
+      step_backward<previous>(parallel, t, activations, weights.peephole, dy, dh, dc, scratch);
+    });
     if (!p.grad_h_0 && w.t0 + t == 0) return;
     through_weights<A>(parallel, t % 2, w.running(t), H, 4 * H, scratch.dz + w.first_row[t] * 4 * H, weights.hh, dh);
   }
@@ -154,7 +156,7 @@ inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t
   });
 }
 
-template <bool previous, class A>
+template <class A>
 void layer_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t layer, const A* packed,
                     const A* dy, A* dx, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   const int64_t H = p.size.H;
@@ -163,7 +165,7 @@ void layer_backward(const Parallel& parallel, const Backward<A>& p, const Window
   const PackedLayer o = packed_layer(p.size, layer);
   const LayerWeights<A> weights = layer_weights<ForInputs>(parallel, p, layer, packed, scratch.weights);
   zero(scratch.dpeephole, 3 * H);
-  recur_backward<previous>(parallel, p, w, layer, activations, weights, dy, scratch);
+  recur_backward(parallel, p, w, layer, activations, weights, dy, scratch);
   if (sums.peephole) {
     if (first) zero(sums.peephole, 3 * H);
     add(scratch.dpeephole, 3 * H, sums.peephole);
@@ -184,14 +186,14 @@ void layer_backward(const Parallel& parallel, const Backward<A>& p, const Window
   drop(p, w, layer, dx);
 }
 
-template <bool previous, class A>
+template <class A>
 void backward_chunk(const Parallel& parallel, const Backward<A>& p, const Window& w, const A* packed,
                     const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   const int64_t L = p.size.L;
   gather_rows(p, w, p.grad_output, p.size.H, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     A* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
-    layer_backward<previous>(parallel, p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
+    layer_backward(parallel, p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
     if (shortcut_passes(p.size, p.options, layer)) add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
   }
   if (p.grad_input) scatter_rows(p, w, dense(scratch.dx, w, p.size.I), p.grad_input);
@@ -205,8 +207,7 @@ void backward_block(const Parallel& parallel, const Backward<A>& p, const Partit
   load_states(p, p.grad_c_n, w, scratch.dc);
   w.t0 = running_steps(p, w.b0);
   for (; previous_chunk(p, partition, w); first = false)
-    with_output_peephole(
-        p.options, [&](auto previous) { backward_chunk<previous>(parallel, p, w, packed, scratch, first, gradients); });
+    backward_chunk(parallel, p, w, packed, scratch, first, gradients);
   if (!p.grad_h_0) return;
   store_states(p, scratch.dh, w, p.grad_h_0);
   store_states(p, scratch.dc, w, p.grad_c_0);

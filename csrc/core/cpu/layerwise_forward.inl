@@ -82,7 +82,7 @@ inline void step_forward(const Parallel& parallel, const Window& w, int64_t t, c
 }
 
 // One layer over one chunk. h and c hold the layer's state of every sequence; those that have ended keep theirs.
-template <bool previous, class A>
+template <class A>
 inline void recur(const Parallel& parallel, const Forward<A>& p, const Window& w, const LayerWeights<A>& weights,
                   const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
   const int64_t H = p.size.H;
@@ -90,11 +90,13 @@ inline void recur(const Parallel& parallel, const Forward<A>& p, const Window& w
     A* z = to.gates.row(t, 0);
     const bool from_zeros = !p.h_0 && w.t0 + t == 0;
     if (!from_zeros) add_gates<A>(parallel, t % 2, w.running(t), 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
-    step_forward<previous>(parallel, w, t, weights.peephole, to, shortcut, h, c);
+    with_output_peephole(p.options, [&](auto previous) {
+      step_forward<previous>(parallel, w, t, weights.peephole, to, shortcut, h, c);
+    });
   }
 }
 
-template <bool previous, class A>
+template <class A>
 void forward_chunk(const Parallel& parallel, const Forward<A>& p, const Window& w, const A* packed,
                    const ForwardBlockScratch<A>& scratch) {
   const int64_t states = w.sequences * p.size.H;
@@ -104,8 +106,8 @@ void forward_chunk(const Parallel& parallel, const Forward<A>& p, const Window& 
     const LayerPlanes<A> now = layer_planes(p, w, layer, scratch);
     const A* x = dense_inputs<A>(p, w, layer, before.y, scratch.x);
     project(parallel, p.size, w, packed_layer(p.size, layer).inputs, x, weights, now.gates);
-    recur<previous>(parallel, p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
-                    scratch.h + layer * states, scratch.c + layer * states);
+    recur(parallel, p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
+          scratch.h + layer * states, scratch.c + layer * states);
     two_before = before;
     before = now;
   }
@@ -120,8 +122,7 @@ void forward_block(const Forward<A>& p, const Parallel& parallel, const Partitio
   Window w = block_window(p.size, partition, block, scratch.first_row);
   load_states(p, p.h_0, w, scratch.h);
   load_states(p, p.c_0, w, scratch.c);
-  while (next_chunk(p, partition, w))
-    with_output_peephole(p.options, [&](auto previous) { forward_chunk<previous>(parallel, p, w, packed, scratch); });
+  while (next_chunk(p, partition, w)) forward_chunk(parallel, p, w, packed, scratch);
   store_states(p, scratch.h, w, p.h_n);
   store_states(p, scratch.c, w, p.c_n);
 }

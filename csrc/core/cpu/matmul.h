@@ -35,10 +35,11 @@ struct Panels {
 template <class A>
 constexpr int panel_columns = 2 * vector_lanes<A>;
 
-// Keeps a pointer as it is: compilers would work out anew, at every k, what it is a multiple of a stride away from.
-template <class A>
-RESBLOCK_INLINE void pin(const A*& pointer) {
-  asm("" : "+r"(pointer));
+// Keeps a pointer or an offset as it is: compilers would work out anew, at every k, what a pointer is a multiple of a
+// stride away from, and make every loop twice, for a stride of 1 and for others.
+template <class T>
+RESBLOCK_INLINE void pin(T& value) {
+  asm("" : "+r"(value));
 }
 
 template <class A, int M, int W, int V, int P>
@@ -60,6 +61,7 @@ inline void tile(int64_t K, Left<A> a, Panels<A> b, Rows<const A> init, Rows<A> 
     Vec row[N];
     RESBLOCK_UNROLL
     for (int n = 0; n < N; ++n) row[n] = Vec::load(b.data + k * b.row + n / V * b.next + n % V * W);
+    pin(at);
     RESBLOCK_UNROLL
     for (int m = 0; m < M; ++m) {
       pin(left[m]);

@@ -48,6 +48,7 @@ struct Wave {
   // Groups that run together, and their rows. Step d of the first group begins its sums with row d of `start` (4 P W
   // values) and takes row d of `in` (`units`) for its input; the last layer writes row d - lag of `out`.
   struct Together {
+    bool previous;  // which state the output gates see
     const Weights* weights;
     State* states;
     int64_t groups, lag, T;
@@ -101,9 +102,11 @@ struct Wave {
     multiply(s.weights->h + p * U, V::load(s.state->h[p]), sums);
   }
 
-  // The cells of a group once their sums are complete. At the ends of a sequence (partial) not every layer runs.
+  // The cells of a group once their sums are complete. At the ends of a sequence (partial) not every layer runs: these
+  // steps are few, and ask each time which state the output gates see.
   template <bool previous, bool partial>
   struct Cells {
+    bool sees_previous;
     const Weights& w;
     State& s;
     const Sums& sums;
@@ -111,7 +114,11 @@ struct Wave {
     typename V::Mask runs;
 
     RESBLOCK_INLINE Cells(const Together& t, int64_t d, const Step& step, const Sums& sums)
-        : w(*step.weights), s(*step.state), sums(sums), out_row(t.out + d * units) {
+        : sees_previous(partial ? t.previous : previous),
+          w(*step.weights),
+          s(*step.state),
+          sums(sums),
+          out_row(t.out + d * units) {
       const V position = V::load(s.position);
       if (partial) runs = (position < V(A(d + 1))) & (position > V(A(d - t.T)));
     }
@@ -139,8 +146,8 @@ struct Wave {
     }
 
     RESBLOCK_INLINE void second_half(int p, Half half) const {
-      const V h =
-          only(V::load(w.in_use[p]), cell_output<previous, Base::two>(half.gate, half.peephole, half.c_before, half.c));
+      const V seen = sees_previous ? half.c_before : half.c;
+      const V h = only(V::load(w.in_use[p]), cell_output<Base::two>(half.gate, half.peephole, seen, half.c));
       (partial ? select(runs, h, V::load(s.h[p])) : h).store(s.h[p]);
       (h + V::load(w.shortcut) * two_before(p)).store(s.y[p]);
       sums.x[p].store(s.x[p]);
@@ -297,21 +304,20 @@ struct Wave {
 
   template <bool previous, bool partial>
   static void advance(const Together& t, int64_t d0, int64_t d1) {
-    if (t.groups > 1)
-      advance_together<previous, partial>(t, d0, d1);
-    else
-      advance_alone<previous, partial>(t, d0, d1);
+    if constexpr (paired)
+      if (t.groups > 1) return advance_together<previous, partial>(t, d0, d1);
+    advance_alone<previous, partial>(t, d0, d1);
   }
 
   // Steps before the last layer of the groups has begun or after the first has ended are partial.
   template <bool previous>
   static void advance(const Together& t, int64_t d0, int64_t d1) {
-    if (d0 == 0) complete_sums(step_of(t, t.groups - 1, 0), *t.sums);
+    if (paired && d0 == 0) complete_sums(step_of(t, t.groups - 1, 0), *t.sums);
     const int64_t begun = t.lag < d1 ? t.lag : d1, ended = t.T < d1 ? t.T : d1;
     const int64_t from = d0 > begun ? d0 : begun, to = from > ended ? from : ended;
-    if (d0 < from) advance<previous, true>(t, d0, from);
+    if (d0 < from) advance<false, true>(t, d0, from);
     if (from < to) advance<previous, false>(t, from, to);
-    if (to < d1) advance<previous, true>(t, to, d1);
+    if (to < d1) advance<false, true>(t, to, d1);
   }
 };
 

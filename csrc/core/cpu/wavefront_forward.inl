@@ -139,7 +139,8 @@ struct WaveSegment {
   void run_pair(int64_t pair) const {
     const int64_t group = pairs.first_group(pair), lag = pairs.lag(pair);
     const int64_t d0 = end(pair, chunk - 1), d1 = end(pair, chunk);
-    typename Wave::Together together = {group_weights(group),
+    typename Wave::Together together = {p.options.output_peephole_previous,
+                                        group_weights(group),
                                         group_state(group),
                                         pairs.groups_of(pair),
                                         lag,
