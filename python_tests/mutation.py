@@ -156,7 +156,8 @@ def changed_line(before, after):
 
 def reason(old, new, known):
     """Why a mutant cannot be noticed, by mutation.toml; empty where it could be."""
-    return next((entry["reason"] for entry in known if entry["line"] == old and entry.get("mutant", new) == new), "")
+    fits = (e for e in known if e.get("line", old) == old and e.get("mutant", new) == new and e.get("part", "") in new)
+    return next((entry["reason"] for entry in fits), "")
 
 
 def examine(directory, mutation, settings):

@@ -33,12 +33,17 @@ def test_more_text_than_the_limit_is_refused(pack, tmp_path, monkeypatch):
     assert len(files.read_bytes(tmp_path / "bomb")) == 2 << 20
 
 
-@pytest.mark.parametrize("value", ["-1", "0", "many", "1e3"])
+@pytest.mark.parametrize("value", ["-1", "0", "many", "1e3", "1048576", "2000000"])
 def test_a_limit_that_is_none_is_refused(value, tmp_path, monkeypatch):
     (tmp_path / "x").write_bytes(b"text")
     monkeypatch.setenv("RESBLOCK_MAX_TEXT", value)
     with pytest.raises(InputError, match=f"RESBLOCK_MAX_TEXT is '{value}'"):
         files.read_bytes(tmp_path / "x")
+
+
+def test_the_largest_limit_is_a_terabyte(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESBLOCK_MAX_TEXT", str((1 << 20) - 1))
+    assert files.max_text() == (1 << 20) - 1
 
 
 def test_a_bomb_takes_no_more_memory_than_the_limit(tmp_path, monkeypatch):

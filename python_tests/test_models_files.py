@@ -156,6 +156,14 @@ def test_the_included_default_was_trained_on_every_complex():
         assert set(model.card["complexes"]["train"]) == every
 
 
+def test_a_file_goes_before_an_included_set_of_its_name(complex, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_ensemble(tmp_path / "paper", Ensemble([made_model("windows", complex)], {"made": "here"}))
+    assert load_ensemble("paper").card == {"made": "here"}
+    with pytest.raises(InputError, match=r"^absent: no such file"):
+        load_ensemble("absent")
+
+
 def test_a_directory_does_not_hide_an_included_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "paper").mkdir()

@@ -10,7 +10,7 @@ from email.utils import formatdate
 import pytest
 from web import IMPATIENT, Answer, redirect, serving
 
-from resblock.structure.download import DownloadError, NotFoundError, _Redirects, _seconds, download
+from resblock.structure.download import DownloadError, NotFoundError, Patience, _Redirects, _seconds, download
 
 LIMIT = 1 << 20
 TEXT = b"what was asked for\n" * 1000
@@ -159,6 +159,11 @@ def test_redirects_that_never_end(web):
     web["/x"] = redirect("/y")
     web["/y"] = redirect("/x")
     refused(web, "redirects in a circle")
+    assert web.requests == ["/x", "/y", "/x", "/y", "/x"]
+
+
+def test_without_asking_it_takes_ten_minutes_at_most():
+    assert Patience() == Patience(stall=15.0, whole=600.0, attempts=4, pause=1.0)
 
 
 def test_five_redirects_are_enough(web):

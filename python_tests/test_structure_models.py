@@ -81,6 +81,21 @@ def test_models_without_numbers_are_counted(read):
             read(text, model=3)
 
 
+@pytest.mark.parametrize("cut", [0, 1])
+def test_models_of_different_residues_are_no_copies(read, cut):
+    """One of them lacks its last residue, or has another number or name there: an assembly has what is alike."""
+    base = helix(SEQUENCE)
+    turned = moved(base, rotation=np.diag([-1.0, -1.0, 1.0]), shift=(0.0, 25.0, 0.0))
+    for change in (
+        lambda atoms: tuple(a for a in atoms if a.number < 12),
+        lambda atoms: tuple(replace(a, number=13) if a.number == 12 else a for a in atoms),
+        lambda atoms: tuple(replace(a, residue="ALA") if a.number == 12 else a for a in atoms),
+    ):
+        models = [base, turned]
+        models[cut] = change(models[cut])
+        assert read(frames(*models)).remarks == ("model 1 of 2",)
+
+
 def test_copies_may_differ_in_their_waters(read):
     base = helix(SEQUENCE)
     turned = moved(base, rotation=np.diag([-1.0, -1.0, 1.0]), shift=(0.0, 25.0, 0.0))

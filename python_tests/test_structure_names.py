@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from structure_texts import NAMES, SEQUENCE, expected, in_columns, ion, joined, renamed, residues
-from synthetic import helix, moved, pdb
+from synthetic import helix, modified, moved, pdb
 
 from resblock.structure import notes
 
@@ -39,15 +39,18 @@ def test_atoms_of_force_fields_have_their_usual_names(read):
 # Chains
 
 
-def test_segments_name_chains_that_have_no_name(read):
+@pytest.mark.parametrize("names", [("PROA", "PROB"), ("PRO1", "PRO2"), ("A", "B")])
+def test_segments_name_chains_that_have_no_name(read, names):
+    first = modified(helix(SEQUENCE), 1, "MSE", SD=("SE", "SE"))
     lines = [
         line[:21] + " " + line[22:72].ljust(50) + segment.ljust(4) + line[76:]
-        for segment, atoms in (("PROA", helix(SEQUENCE)), ("PROB", moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0))))
-        for line in pdb(atoms).splitlines()
-        if line.startswith("ATOM")
+        for segment, atoms in ((names[0], first), (names[1], moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0))))
+        for line in joined(pdb(atoms)).splitlines()
     ]
     partner = read("\n".join(lines))
-    assert residues(partner) == expected("PROA") + expected("PROB", ["MET", "LYS", "TRP", "TYR", "ASP", "ALA"])
+    second = expected(names[1], ["MET", "LYS", "TRP", "TYR", "ASP", "ALA"])
+    assert residues(partner) == expected(names[0], ["MSE", *NAMES[1:]]) + second
+    assert partner.left_out == ()
     assert partner.remarks[1:] == ("chains are named by segments (columns 73-76)",)
 
 
@@ -111,6 +114,14 @@ def test_segments_name_chains_beside_waters_and_lipids(read, water_chain):
     assert residues(partner) == expected("PROA") + expected("PROB")
 
 
+def test_names_of_four_letters_and_chain_names_of_two_may_stand_in_one_file(read):
+    protein = in_columns(joined(pdb(helix("MKHAYI"))), 17, "HISD", lambda line: line[17:20] == "HIS")
+    other = in_columns(joined(pdb(moved(helix("GWYH"), shift=(0.0, 20.0, 0.0)))), 20, "XB")
+    partner = read(protein + "\n" + other)
+    assert [(r.chain, r.name) for r in partner.residues][2] == ("A", "HISD")
+    assert partner.chains == ("A", "XB")
+
+
 @pytest.mark.parametrize("chains", [["A", "B"], [" A", "B "]])
 def test_spaces_around_chain_names_do_not_matter(read, chains):
     text = pdb(helix(SEQUENCE) + moved(helix("MKWYDA"), shift=(0.0, 20.0, 0.0), chain="B"))
@@ -170,6 +181,17 @@ def test_a_modified_residue_before_the_end_of_its_chain_is_part_of_it(read, name
     assert residues(partner) == ["B 1 GLY", "B 2 GLY", *kept]
     assert partner.left_out == ()
     assert read(joined(pdb(atoms)) + "\n").left_out == (f"1 {name}",)
+
+
+def test_the_end_of_a_chain_of_one_atom_is_not_that_of_another(read):
+    """A residue between two gaps; an ion's chain ends after it, or before it."""
+    first, gapped = helix("MKTA"), renamed(helix("AAAA", start=6), 8, "DAL", record="HETATM")
+    kept = tuple(a for a in gapped if a.number == 8)
+    ended = joined(pdb((ion(301, chain="B"),))) + "\nTER\n"
+    chain, free = joined(pdb(first)), joined(pdb(moved(kept, shift=(60.0, 0.0, 0.0))))
+    assert "1 DAL" in read(f"{chain}\n{free}\n{ended}").left_out
+    partner = read(f"{chain}\n{ended}{free}\nTER\n")
+    assert [r.name for r in partner.residues] == ["MET", "LYS", "THR", "ALA", "DAL"]
 
 
 @pytest.mark.parametrize("ter", ["", "TER\n"])

@@ -12,6 +12,7 @@ from synthetic import helix, mmcif, moved, pdb, with_b_factors
 
 from resblock.errors import InputError
 from resblock.structure import notes
+from resblock.structure.formats import read_structure
 
 # Confidence of predictions
 
@@ -191,6 +192,33 @@ def test_residue_numbers_beyond_four_digits(read, start, written):
     if written[-1] == "271A":
         numbers[-1] = 0x271A
     assert [r.number for r in partner.residues] == numbers
+
+
+def test_a_hexadecimal_number_is_the_reading_nearer_to_the_one_before(read):
+    """After 9999 four digits may be either: 2711 follows 2710, and 1044 follows 1041."""
+    written = ["9998", "9999", "2710", "2711", "   1", "1041", "1044", "1045", "271A", "2723", "  -3", "1F00"]
+    numbers = [9998, 9999, 10000, 10001, 1, 1041, 1044, 1045, 0x271A, 0x2723, -3, 0x1F00]
+    lines = joined(pdb(helix(SEQUENCE))).splitlines()
+    partner = read("\n".join(line[:22] + written[int(line[22:26]) - 1] + line[26:] for line in lines))
+    assert [r.number for r in partner.residues] == numbers
+
+
+@pytest.mark.parametrize("far", ["1e12", "-999999999999.5"])
+def test_places_are_read_as_long_as_decimals_are_left(far):
+    whole = mmcif(helix(SEQUENCE))
+    x = f"{helix(SEQUENCE)[40].xyz[0]:.3f}"
+    assert read_structure("x.cif", whole.replace(f" {x} ", f" {far} ", 1).encode()).atoms.xyz[40, 0] == float(far)
+    with pytest.raises(InputError, match="Cartn_x is '1000000000001', not a number that can stand there"):
+        read_structure("x.cif", whole.replace(f" {x} ", " 1000000000001 ", 1).encode())
+
+
+def test_a_modified_residue_of_a_polymer_needs_no_bond(read):
+    """Between two gaps: an atom with a place in the sequence (label_seq_id) is of the polymer, whatever its record."""
+    atoms = renamed(tuple(a for a in helix(SEQUENCE) if a.number not in (5, 7)), 6, "DAL", record="HETATM")
+    assert "A 6 DAL" in residues(read(mmcif(atoms)))
+    lines = mmcif(atoms).splitlines()
+    unplaced = [" ".join([*w[:8], ".", *w[9:]]) if (w := line.split())[:1] == ["HETATM"] else line for line in lines]
+    assert "A 6 DAL" not in residues(read("\n".join([*unplaced, ""])))
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,26 @@ def test_a_partner_of_the_largest_size_is_predicted(helix_pair, monkeypatch):
     assert np.nanmax(np.abs(pka.propka_pka(helix_pair) - pka.model_pka(helix_pair))) > 0.05
 
 
+@pytest.mark.parametrize(
+    ("sizes", "apart", "beyond"),
+    [
+        ((10,), 50.0, True),
+        ((9,), 50.0, False),
+        ((7, 7), 50.0, True),
+        ((6, 6, 6), 50.0, False),
+        ((5, 5), 1.99, True),
+        ((5, 5), 2.01, False),
+    ],
+)
+def test_ten_atoms_with_six_others_each_within_a_bond_are_too_many(helix_pair, sizes, apart, beyond):
+    """Groups of atoms at one place each, so far apart; all other atoms stand alone."""
+    places = np.arange(len(helix_pair.atom_names))[:, None] * np.array([20.0, 0.0, 0.0])
+    at = np.searchsorted(helix_pair.atom_residue, np.arange(3, 3 + sum(sizes)))  # the first atoms of residues
+    places[at] = np.repeat([[-50.0, apart * k, 0.0] for k in range(len(sizes))], sizes, axis=0)
+    said = pka.is_beyond(replace(helix_pair, coordinates=places))
+    assert said == (f"{sum(sizes)} atoms lie on others ({helix_pair.residues[3]}, ...)" if beyond else "")
+
+
 def test_atoms_that_lie_on_others_are_not_shown_to_propka(helix_pair, monkeypatch):
     """PROPKA's search for rings takes hours among bonds that are none."""
     assert pka.is_beyond(helix_pair) == ""

@@ -322,6 +322,24 @@ def test_names_have_an_alphabet(tmp_path, field, name):
         read_partner(tmp_path / "odd.cif")
 
 
+@pytest.mark.parametrize("name", ["C;1", "C 1", "\N{GREEK SMALL LETTER ALPHA}1"])
+def test_names_of_atoms_have_an_alphabet(tmp_path, name):
+    text = mmcif(
+        [replace(atom, name="QQQ") if (atom.number, atom.name) == (2, "CB") else atom for atom in helix("AAAA")]
+    )
+    (tmp_path / "odd.cif").write_text(text.replace("QQQ", f"'{name}'"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"odd\.cif: atom name .* has signs that no name has; rename it"):
+        read_partner(tmp_path / "odd.cif")
+
+
+def test_a_chain_without_a_residue_is_none_of_protein(tmp_path):
+    """What has an alpha carbon and a nitrogen, and no carbonyl carbon, is something else unless its name is known."""
+    other = [replace(a, residue="LIG", record="HETATM", chain="X") for a in helix("A") if a.name in ("N", "CA")]
+    far = moved(other, shift=(0.0, 40.0, 0.0))
+    with pytest.raises(InputError, match=r"no protein in chain X; chains with protein: A \(4 residues\)$"):
+        made(tmp_path, helix("AAAA") + far, chains=["X"])
+
+
 def test_coordinates_in_another_unit_are_refused_by_name(tmp_path, cache):
     far = [replace(atom, xyz=tuple(30.0 * x for x in atom.xyz)) for atom in helix("MKTAYIAK")]
     with pytest.raises(InputError, match=r"made\.pdb: .* are the coordinates in Angstrom\?"):

@@ -49,6 +49,15 @@ def test_waters_whose_numbers_wrap_around_stand_for_no_residue(read, numbers):
     assert partner.left_out == ("2 waters",)
 
 
+@pytest.mark.parametrize("labels", ["AB", "BA", "CAB"])
+def test_the_alternative_places_of_a_water_are_one(read, labels):
+    places = tuple(
+        replace(ion(301, "O", (30.0 + k, 0.0, 0.0)), residue="HOH", alternative=label, occupancy=1 / len(labels))
+        for k, label in enumerate(labels)
+    )
+    assert read(pdb(helix(SEQUENCE) + places)).left_out == ("1 waters",)
+
+
 @pytest.mark.parametrize("damage", [(22, 26, "****"), (30, 38, "********"), (54, 60, "   nan")])
 @pytest.mark.parametrize("columns", ["TIP3A", " SOLA", "HOH A", "HOHWA"])
 def test_what_a_damaged_water_says_does_not_matter(read, damage, columns):

@@ -85,6 +85,7 @@ def test_places_are_of_equal_residues_in_order(stated, data):
 
 def test_a_mutated_residue_has_no_place():
     assert places("MKWYDAGHIL", "MKWADAGHIL").tolist() == [0, 1, 2, -1, 4, 5, 6, 7, 8, 9]
+    assert places("MKWADAGHIL", "MKWYDAGHIL").tolist() == [0, 1, 2, -1, 4, 5, 6, 7, 8, 9]
     assert places("", "MKW").tolist() == [-1, -1, -1]
 
 

@@ -53,23 +53,36 @@ def test_accessible_area_agrees_with_points_on_spheres(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("coordinates", "radii"),
+    ("coordinates", "radii", "reason"),
     [
-        ([[0.0, 0, 0]], [1.8]),
-        ([[0.0, 0, 0], [np.nan, 0, 0]], [1.8, 1.8]),
-        ([[0.0, 0, 0], [1e6, 0, 0]], [1.8, 1.8]),
-        ([[0.0, 0, 0], [3, 0, 0]], [1.8, 0.0]),
-        ([[0.0, 0, 0], [3, 0, 0]], [1.8]),
+        ([[0.0, 0, 0]], [1.8], "do not describe two or more atoms"),
+        ([[0.0, 0, 0], [np.nan, 0, 0]], [1.8, 1.8], "not finite"),
+        ([[0.0, 0, 0], [1e6, 0, 0]], [1.8, 1.8], "absurdly far apart"),
+        ([[0.0, 0, 0], [3, 0, 0]], [1.8, 0.0], "not positive in size"),
+        ([[0.0, 0, 0], [3, 0, 0]], [1.8], "do not describe"),
+        ([[0.0, 0, 0], [3, 0, 0]], [1.8, 1.8, 1.8], "do not describe"),
+        ([[0.0, 0], [3, 0]], [1.8, 1.8], "do not describe"),
     ],
 )
-def test_what_would_stop_the_interpreter_is_refused(coordinates, radii):
-    with pytest.raises(ValueError, match="atoms"):
+def test_what_would_stop_the_interpreter_is_refused(coordinates, radii, reason):
+    with pytest.raises(ValueError, match=reason):
         tessellate(np.array(coordinates), np.array(radii))
 
 
 def test_small_atoms_are_taken():
     small = tessellate(np.array([[0.0, 0, 0], [3, 0, 0]]), np.array([0.5, 0.5]))
     assert small is not None
+
+
+def test_a_voronotalt_that_is_there_already_is_used(tmp_path):
+    program = (
+        "import sys\n"
+        "sys.modules['pandas'] = None\n"
+        "import voronotalt\n"
+        "import resblock.structure.tessellation as ours\n"
+        "assert ours.voronotalt is voronotalt is sys.modules['voronotalt']\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
 
 
 def test_voronotalt_brings_no_interfaces_along_and_stays_whole(tmp_path):

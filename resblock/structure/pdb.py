@@ -82,9 +82,8 @@ def read_pdb(path: str, text: str) -> StructureFile:
 
 def _atom_lines(path: str, text: str) -> _Lines:
     lines = _Lines([], [], [], [])
-    model, models, ended = 1, set[int](), set[str]()
-    seen, with_ter = set[str](), set[str]()
-    after_end = False
+    model, models, after_end = 1, set[int](), False
+    seen, ended, with_ter = set[str](), set[str](), set[str]()
     for number, line in enumerate(text.splitlines(), start=1):
         record = _RECORD.match(line)
         if record is None:

@@ -27,7 +27,6 @@ MAX_RESIDUES: Final = 2_500
 #: within a bond's length, that never ends. No atom of a protein has more than four.
 _BOND, _CROWDED_NEIGHBOURS, _CROWDED_ATOMS = 2.0, 6, 10
 
-_NOT_TITRATABLE: Final = 99.0
 #: Selenium takes the place of sulphur in these.
 _RENAMED_ATOMS: Final = {("MSE", "SE"): "SD", ("SEC", "SE"): "SG"}
 
@@ -75,8 +74,8 @@ def propka_pka(partner: Partner) -> NDArray[np.float64]:
         ) from error
     for group in molecule.conformations["AVR"].groups:
         if group.residue_type in MODEL_PKA:
-            titrates = group.titratable and group.pka_value < _NOT_TITRATABLE
-            pka[group.atom.res_num - 1] = group.pka_value if titrates else np.nan
+            # A cysteine in a disulphide bridge is not, and has 99.99 for its pKa.
+            pka[group.atom.res_num - 1] = group.pka_value if group.titratable else np.nan
     return pka
 
 
