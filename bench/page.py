@@ -45,6 +45,12 @@ Stored in 16 bits, computed in float32.
 
 {halves}
 
+## Losses on gradients
+
+Forward, backward to the input, and the gradient of that gradient's square: a gradient penalty.
+
+{penalty}
+
 ## What a call costs
 
 L 2, H 8, B 1, T 1.
@@ -76,6 +82,7 @@ def page(record: Record) -> str:
         schedules=tables.schedule_table(record),
         grid=tables.grid_table(record),
         halves=tables.half_table(record),
+        penalty=tables.penalty_table(record),
         overhead=tables.overhead_table(record),
         memory=tables.memory_table(record),
         growth=PLOTS if record.of_suite("growth") else "Not measured.",

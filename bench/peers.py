@@ -18,8 +18,8 @@ Call = Callable[[], object]
 def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
     """Give what is timed: one call of the participant's network on an input of this size.
 
-    The mode is "inference" (no gradient), "graph" (forward with a graph for the gradients) or "training" (forward and
-    backward); by default what the size says.
+    The mode is "inference" (no gradient), "graph" (forward with a graph for the gradients), "training" (forward and
+    backward) or "penalty" (the gradient by the input differentiated once more); by default what the size says.
     """
     if participant.peer == ONNX:
         return _onnxruntime_call(size, participant.threads)
@@ -57,7 +57,7 @@ def input_of(size: Size) -> Tensor:
 
 
 def torch_call(module: nn.Module, x: Tensor, mode: str) -> Call:
-    """Give the call of a module that is timed: inference, with a graph, or a training step."""
+    """Give the call of a module that is timed, in this mode."""
 
     def infer() -> object:
         with torch.inference_mode():
@@ -68,7 +68,13 @@ def torch_call(module: nn.Module, x: Tensor, mode: str) -> Call:
         output, _ = module(x)
         return output.sum().backward()
 
-    return {"inference": infer, "graph": lambda: module(x), "training": train}[mode]
+    def penalise() -> object:
+        module.zero_grad()
+        inputs = x.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(module(inputs)[0].square().sum(), inputs, create_graph=True)
+        return gradient.square().sum().backward()
+
+    return {"inference": infer, "graph": lambda: module(x), "training": train, "penalty": penalise}[mode]
 
 
 def _onnxruntime_call(size: Size, threads: int) -> Call:

@@ -51,7 +51,7 @@ def all_parts(quick: bool) -> list[Part]:
     parts = [Part(f"workloads {row}", "workloads", row) for row in dict.fromkeys(w.row for w in WORKLOADS)]
     for schedule in ("", *resblock.ops.schedules("cpu")):
         parts.append(Part(f"schedule {schedule or 'by size'}", "schedules", schedule))
-    parts += [Part(suite, suite) for suite in ("halves", "overhead", "memory")]
+    parts += [Part(suite, suite) for suite in ("halves", "penalty", "overhead", "memory")]
     if quick:  # every part starts a process
         return [*parts, Part("growth", "growth"), Part("grid", "grid")]
     parts += [Part(f"growth {letter}", "growth", letter) for letter in "TLHB"]

@@ -13,6 +13,7 @@ from workloads import (
     HALF_FLOOR,
     OURS,
     OVERHEAD_LIMIT,
+    PENALTY_LIMIT,
     TORCH,
     TRAINING_MEMORY_LIMIT,
     WORKLOADS,
@@ -183,6 +184,21 @@ def overhead_table(record: Record) -> str:
             met = "met" if ours / peer <= OVERHEAD_LIMIT else "not met"
             rows.append([name, f"{ours:.1f}", f"{peer:.1f}", f"{ours / peer:.2f}", f"{OVERHEAD_LIMIT}", met])
     return markdown(["call, 1 thread", "ours, us", "torch.nn.LSTM, us", "ours / torch", "at most", ""], rows)
+
+
+def penalty_table(record: Record) -> str:
+    """Losses on gradients, ours beside torch's."""
+    times = {(m.size, m.participant.peer): m.median for m, _ in record.of_suite("penalty")}
+    rows = []
+    for size in dict.fromkeys(size for size, _ in times):
+        if {(size, OURS), (size, TORCH)} <= set(times):
+            ours, peer = times[size, OURS], times[size, TORCH]
+            met = "met" if ours / peer <= PENALTY_LIMIT else "not met"
+            name = str(size).removeprefix("training step, ")
+            rows.append(
+                [name, f"{ours * 1e3:,.1f}", f"{peer * 1e3:,.1f}", f"{ours / peer:.2f}", f"{PENALTY_LIMIT}", met]
+            )
+    return markdown(["size, 1 thread", "ours, ms", "torch.nn.LSTM, ms", "ours / torch", "at most", ""], rows)
 
 
 def memory_table(record: Record) -> str:

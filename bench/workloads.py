@@ -122,6 +122,14 @@ SCHEDULE_SIZES = (
     Size(2, 256, 64, 32, True),
 )
 
+# A penalty on the gradient by the input, which is differentiated once more.
+PENALTY_SIZES = tuple(
+    Size(layers, units, batch, steps, True)
+    for layers, units in ((1, 128), (4, 8), (2, 64), (1, 256))
+    for batch, steps in ((4, 20), (32, 20), (4, 100), (32, 100))
+)
+PENALTY_LIMIT = 1.2  # our time over torch.nn.LSTM's
+
 GRID_LAYERS = (1, 2, 8, 60)
 GRID_UNITS = (1, 3, 8, 16, 32, 64, 128, 512)
 GRID_BATCHES = (1, 4, 16, 64, 512)

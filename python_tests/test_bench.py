@@ -87,10 +87,19 @@ def test_summary_has_one_row_for_each_of_the_few_that_it_shows(bench, record):
     assert [row[1:] for row in rows] == [["2", "6.0", "torch.nn.LSTM, 1 thread **15.0"]]
 
 
+def test_losses_on_gradients_beside_torch(bench):
+    w, found = bench.workloads, bench.record.Record({})
+    size = w.PENALTY_SIZES[0]
+    times = {w.OURS: 0.005, w.TORCH: 0.004}
+    found.add("penalty", "b", report([entry(size, w.Participant(who), [t], "penalty") for who, t in times.items()]))
+    (row,) = cells(bench.tables.penalty_table(found), "| L 1")
+    assert row == ["L 1, H 128, B 4, T 20", "5.0", "4.0", "1.25", "1.2", "not met"]
+
+
 def test_what_was_not_measured_is_called_so(bench):
     empty = bench.record.Record({})
     text = bench.page.page(empty)
-    assert text.count("Not measured.") == 7
+    assert text.count("Not measured.") == 8
     assert ".svg" not in text
 
 

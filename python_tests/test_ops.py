@@ -13,7 +13,8 @@ from torch import Tensor
 
 import resblock.ops
 from resblock.ops import residual_lstm
-from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
+from resblock.ops.composite import residual_lstm_composite
+from resblock.ops.composite_backward import residual_lstm_backward_composite
 
 # With weights larger than the second-level cache, in two chunks of time.
 FAR_WEIGHTS = Case(17, 40, 5, 264, 2, "previous", with_lengths=True, dropout_p=0.2)

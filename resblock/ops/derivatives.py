@@ -17,7 +17,9 @@ from resblock.ops.arguments import (
     arithmetic_type,
     check,
 )
-from resblock.ops.composite import residual_lstm_backward_composite, residual_lstm_composite
+from resblock.ops.composite import residual_lstm_composite
+from resblock.ops.composite_backward import residual_lstm_backward_composite
+from resblock.ops.composite_double_backward import residual_lstm_double_backward_composite
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -72,19 +74,15 @@ def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[T
     ctx.save_for_backward(*call.grads, *call.tensors, *call.options.tensors)
     ctx.options = call.options.with_tensors([None] * len(call.options.tensors))
     ctx.wanted = call.wanted
+    ctx.set_materialize_grads(False)  # most losses on gradients are on a few of them
 
 
-def _gradient_of_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+def _gradient_of_backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     """Differentiate the gradient by the composite, whose own derivatives of any order PyTorch can take."""
-    tensors = ctx.saved_tensors[: GRADS + TENSORS]
-    options = ctx.options.with_tensors(ctx.saved_tensors[GRADS + TENSORS :])
-
-    def wanted_gradients(*tensors: Tensor) -> list[Tensor]:
-        gradients = residual_lstm_backward_composite(tensors[:GRADS], tensors[GRADS:], options)
-        return [gradient for gradient, wanted in zip(gradients, ctx.wanted, strict=True) if wanted]
-
-    pull_back = torch.func.vjp(wanted_gradients, *tensors)[1]
-    second = pull_back([grad for grad, wanted in zip(grads, ctx.wanted, strict=True) if wanted])
+    saved, end = ctx.saved_tensors, GRADS + TENSORS
+    options = ctx.options.with_tensors(saved[end:])
+    cotangents = [grad if wanted else None for grad, wanted in zip(grads, ctx.wanted, strict=True)]
+    second = residual_lstm_double_backward_composite(cotangents, saved[:GRADS], saved[GRADS:end], options)
     return (*second, *[None] * len(Options._fields), None, None)
 
 

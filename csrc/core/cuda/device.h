@@ -19,9 +19,13 @@ __device__ __forceinline__ Memory shared_memory() { return Memory(dynamic_shared
 // Lanes of a warp share the number, and the compiler shall know it: else it guards every barrier of the warp.
 __device__ __forceinline__ int warp_index() { return __shfl_sync(~0u, int(threadIdx.x) / warp_lanes, 0); }
 
-// A barrier of the block that its warps may reach in different places of the code.
-__device__ __forceinline__ void block_barrier() { asm volatile("barrier.sync 0;" ::: "memory"); }
+// A barrier of the block that its warps may reach in different places of the code, unlike that of __syncthreads():
+// PTX's barrier.sync without .aligned, which cooperative groups take as well (cooperative_groups/details/sync.h).
+__device__ __forceinline__ void block_barrier() { __barrier_sync(0); }
 
+// Flags between blocks are told and waited for as CUDA's own barrier of a grid does it (sync_grids_arrive and
+// sync_grids_wait, in the same file): a barrier of the writers, a release by one thread of them; an acquire by one
+// thread of the readers, a barrier of these.
 __device__ __forceinline__ int load_acquire(const int* flag) {
   int value;
   asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(value) : "l"(__cvta_generic_to_global(flag)) : "memory");
