@@ -107,6 +107,7 @@ struct Arguments {
   std::optional<std::string> schedule;
   Sizes size;
   Options options;
+  ScalarType stored;                                // the type of all of them as the caller gave them
   std::shared_ptr<const cpu::LongestFirst> ragged;  // where, on a CPU, some sequence ends early, or rows are packed
 
   void check(const char* name, const Tensor& t, const Shape& shape) const {
@@ -268,7 +269,8 @@ struct Arguments {
         batch_sizes(batch_sizes),
         order(order),
         dropout_seed(dropout_seed),
-        schedule(schedule) {
+        schedule(schedule),
+        stored(input.scalar_type()) {
     check_shapes();
     check_tensors();
     check_lengths();
@@ -305,8 +307,12 @@ struct Arguments {
 
   template <class Schedule, size_t count>
   Request<Schedule> request(const char* const (&schedule_names)[count]) const {
-    return {size, options.dropout > 0, find_schedule<Schedule>(schedule, schedule_names), lengths_in_order(),
-            options.first_step};
+    return {size,
+            options.dropout > 0,
+            find_schedule<Schedule>(schedule, schedule_names),
+            lengths_in_order(),
+            options.first_step,
+            stored == ScalarType::BFloat16};
   }
 
   ScalarType arithmetic_type() const {

@@ -268,8 +268,9 @@ std::string cpu_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t 
   RESBLOCK_REQUIRE(instruction_set == cpu::name(cpu::isa_of(instruction_set.c_str())), "plan: instruction set ",
                    instruction_set, " is unknown");
   const cpu::Machine machine = {cpu::isa_of(instruction_set.c_str()), threads};
-  const cpu::Request request = {
+  cpu::Request request = {
       {steps, sequences, inputs, units, layers}, dropout, find_schedule<cpu::Schedule>(schedule, cpu::schedule_names)};
+  request.bfloat16 = type == ScalarType::BFloat16;
   std::string text;
   dispatch<OnCpu::stores_halves>(type, [&](auto of) {
     using S = decltype(of);

@@ -9,12 +9,33 @@
 
 namespace resblock::cpu {
 
+// Values that the packed layers before this one take.
+template <class A>
+RESBLOCK_INLINE int64_t packed_before(const Sizes& s, const Partition& partition, int64_t layer) {
+  if (partition.products == Products::full) return packed_layer(s, layer).ih;
+  return packed_bfloat16_layer(s, layer).ih * int64_t(sizeof(bfloat16)) / int64_t(sizeof(A));
+}
+
 // Values of the largest layer, where layers are packed one by one.
+template <class A>
 RESBLOCK_INLINE int64_t packed_by_layer(const Sizes& s, const Partition& partition) {
   if (partition.packing != Packing::by_layer) return 0;
-  const int64_t first = packed_layer(s, 1).ih, later = s.L > 1 ? packed_layer(s, 2).ih - first : 0;
+  const int64_t first = packed_before<A>(s, partition, 1);
+  const int64_t later = s.L > 1 ? packed_before<A>(s, partition, 2) - first : 0;
   return first > later ? first : later;
 }
+
+// Of products of bfloat16 numbers: where their left sides are rounded to, and what multiplies them.
+struct RoundedProducts {
+  bfloat16* left = nullptr;
+  MultiplyBfloat16 multiply = nullptr;
+
+  RESBLOCK_INLINE RoundedProducts(int64_t rows, int64_t depth, Products products, Arena& arena) {
+    if (products == Products::full) return;
+    left = arena.take<bfloat16>(rows * left_row(depth));
+    multiply = multiply_bfloat16(products);
+  }
+};
 
 // The workspace of one block.
 template <class A>
@@ -23,15 +44,17 @@ struct ForwardBlockScratch {
   A *h, *c;              // (L, sequences, H), carried from chunk to chunk
   A* weights = nullptr;  // of one layer, where layers are packed one by one
   int64_t* first_row;    // (steps + 1,) of one chunk
+  RoundedProducts rounded;
 
-  RESBLOCK_INLINE ForwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena) {
+  RESBLOCK_INLINE ForwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena)
+      : rounded(partition.rows, s.I > s.H ? s.I : s.H, partition.products, arena) {
     const int64_t rows = partition.rows, states = s.L * partition.sequences * s.H;
     x = arena.take<A>(rows * (s.I > s.H ? s.I : s.H));
     gates = arena.take<A>(rows * gates_of_cell * s.H);
     for (A*& plane : y) plane = arena.take<A>(rows * s.H);
     h = arena.take<A>(states);
     c = arena.take<A>(states);
-    if (const int64_t packed = packed_by_layer(s, partition)) weights = arena.take<A>(packed);
+    if (const int64_t packed = packed_by_layer<A>(s, partition)) weights = arena.take<A>(packed);
     first_row = arena.take<int64_t>(rows + 1);
   }
 };
@@ -48,8 +71,10 @@ struct BackwardBlockScratch {
   A* weights = nullptr;                                              // of one layer, where layers are packed one by one
   A *packed_dz = nullptr, *packed_x = nullptr, *packed_h = nullptr;  // of one chunk
   int64_t* first_row;                                                // (steps + 1,) of one chunk
+  RoundedProducts rounded;
 
-  RESBLOCK_INLINE BackwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena) {
+  RESBLOCK_INLINE BackwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena)
+      : rounded(partition.rows, gates_of_cell * s.H, partition.products, arena) {
     const int64_t rows = partition.rows, states = s.L * partition.sequences * s.H;
     const int64_t inputs = s.I > s.H ? s.I : s.H;
     x = arena.take<A>(rows * inputs);
@@ -60,7 +85,7 @@ struct BackwardBlockScratch {
     dpeephole = arena.take<A>(peepholes_of_cell * s.H);
     dh = arena.take<A>(states);
     dc = arena.take<A>(states);
-    if (const int64_t packed = packed_by_layer(s, partition)) weights = arena.take<A>(packed);
+    if (const int64_t packed = packed_by_layer<A>(s, partition)) weights = arena.take<A>(packed);
     if (s.H >= units_worth_packing) {
       packed_dz = arena.take<A>(rows * gates_of_cell * s.H);
       packed_x = arena.take<A>(rows * inputs);
@@ -74,8 +99,8 @@ struct BackwardBlockScratch {
 // group; `packed` is null but for weights packed ahead.
 template <class A>
 struct LayerwiseKernels {
-  void (*pack_forward)(const Inputs<A>&, int64_t layer, A* packed);
-  void (*pack_backward)(const Inputs<A>&, int64_t layer, A* packed);
+  void (*pack_forward)(const Inputs<A>&, const Partition&, int64_t layer, A* packed);
+  void (*pack_backward)(const Inputs<A>&, const Partition&, int64_t layer, A* packed);
   void (*forward_block)(const Forward<A>&, const Parallel&, const Partition&, const A* packed, int64_t block,
                         void* scratch);
   // Sums the weight gradients of the group's blocks into `gradients` (packed_size), or, where that is null,

@@ -58,8 +58,13 @@ struct Activations {
 // to = dz W, its columns from the last to the first if `back`.
 template <class A>
 inline void through_weights(const Parallel& parallel, bool back, int64_t rows, int64_t inputs, int64_t gates,
-                            const A* dz, const Right<A>& w, A* to) {
+                            const A* dz, const LayerMatrix<A>& weights, A* to, const RoundedProducts& rounded) {
+  if constexpr (sizeof(A) == sizeof(float))
+    if (weights.rounded)
+      return multiply_rounded(parallel, back, rows, inputs, gates, dz, weights.rounded, {nullptr, 0}, {to, inputs},
+                              rounded);
   const Left<A> left = {dz, gates, 1};
+  const Right<A>& w = weights.full;
   in_parts(parallel, inputs, panel_columns<A>, rows * inputs * gates, [=](int64_t n, int64_t end) {
     if (w.packed)
       matmul_in_slices<A>(back, rows, end - n, gates, left, w.data + n * gates, {nullptr, 0}, {to + n, inputs});
@@ -97,7 +102,8 @@ inline void recur_backward(const Parallel& parallel, const Backward<A>& p, const
   for (int64_t t = w.steps - 1; t >= 0; --t) {
     step_backward<previous>(parallel, t, activations, weights.peephole, dy, dh, dc, scratch);
     if (!p.grad_h_0 && w.t0 + t == 0) return;
-    through_weights<A>(parallel, t % 2, w.running(t), H, 4 * H, scratch.dz + w.first_row[t] * 4 * H, weights.hh, dh);
+    through_weights<A>(parallel, t % 2, w.running(t), H, 4 * H, scratch.dz + w.first_row[t] * 4 * H, weights.hh, dh,
+                       scratch.rounded);
   }
 }
 
@@ -155,13 +161,14 @@ inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t
 }
 
 template <bool previous, class A>
-void layer_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t layer, const A* packed,
-                    const A* dy, A* dx, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
+void layer_backward(const Parallel& parallel, const Backward<A>& p, const Partition& partition, const Window& w,
+                    int64_t layer, const A* packed, const A* dy, A* dx, const BackwardBlockScratch<A>& scratch,
+                    bool first, A* gradients) {
   const int64_t H = p.size.H;
   const Activations<A> activations(p, w, layer);
   const LayerGradients<A> sums = gradient_sums(p, gradients, layer);
   const PackedLayer o = packed_layer(p.size, layer);
-  const LayerWeights<A> weights = layer_weights<ForInputs>(parallel, p, layer, packed, scratch.weights);
+  const LayerWeights<A> weights = layer_weights<ForInputs>(parallel, p, partition, layer, packed, scratch.weights);
   zero(scratch.dpeephole, 3 * H);
   recur_backward<previous>(parallel, p, w, layer, activations, weights, dy, scratch);
   if (sums.peephole) {
@@ -180,18 +187,19 @@ void layer_backward(const Parallel& parallel, const Backward<A>& p, const Window
     matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {first ? nullptr : sums.bias, 0},
               {sums.bias, 0});
   if (!layer && !p.grad_input) return;
-  through_weights<A>(parallel, false, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx);
+  through_weights<A>(parallel, false, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx, scratch.rounded);
   drop(p, w, layer, dx);
 }
 
 template <bool previous, class A>
-void backward_chunk(const Parallel& parallel, const Backward<A>& p, const Window& w, const A* packed,
-                    const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
+void backward_chunk(const Parallel& parallel, const Backward<A>& p, const Partition& partition, const Window& w,
+                    const A* packed, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   const int64_t L = p.size.L;
   gather_rows(p, w, p.grad_output, p.size.H, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     A* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
-    layer_backward<previous>(parallel, p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
+    layer_backward<previous>(parallel, p, partition, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first,
+                             gradients);
     if (shortcut_passes(p.size, p.options, layer)) add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
   }
   if (p.grad_input) scatter_rows(p, w, dense(scratch.dx, w, p.size.I), p.grad_input);
@@ -205,8 +213,9 @@ void backward_block(const Parallel& parallel, const Backward<A>& p, const Partit
   load_states(p, p.grad_c_n, w, scratch.dc);
   w.t0 = running_steps(p, w.b0);
   for (; previous_chunk(p, partition, w); first = false)
-    with_output_peephole(
-        p.options, [&](auto previous) { backward_chunk<previous>(parallel, p, w, packed, scratch, first, gradients); });
+    with_output_peephole(p.options, [&](auto previous) {
+      backward_chunk<previous>(parallel, p, partition, w, packed, scratch, first, gradients);
+    });
   if (!p.grad_h_0) return;
   store_states(p, scratch.dh, w, p.grad_h_0);
   store_states(p, scratch.dc, w, p.grad_c_0);
