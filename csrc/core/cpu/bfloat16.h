@@ -41,11 +41,13 @@ void multiply_amx_bf16(const Bfloat16Product&);
 // The one with those instructions, which the processor has.
 MultiplyBfloat16 multiply_bfloat16(Products);
 
-// Dense rows of K to those of a left side.
+// Dense rows of K, or of their transpose (K, rows), to those of a left side.
 void round_to_bfloat16(int64_t rows, int64_t K, const float* from, bfloat16* to);
+void round_transposed_to_bfloat16(int64_t rows, int64_t K, const float* from, int64_t from_row, bfloat16* to);
 
 // Packs the right side (K, N) that stands in rows so far apart, or of which the transpose stands in dense rows (N, K).
-void pack_bfloat16(int64_t K, int64_t N, const float* from, int64_t row, bfloat16* to);
-void pack_bfloat16_transposed(int64_t K, int64_t N, const float* from, bfloat16* to);
+void pack_bfloat16(int64_t K, int64_t N, const float* from, int64_t from_row, bfloat16* to);
+void pack_bfloat16(int64_t K, int64_t N, const bfloat16* from, int64_t from_row, bfloat16* to);
+void pack_bfloat16_transposed(int64_t K, int64_t N, const bfloat16* from, bfloat16* to);
 
 }  // namespace resblock::cpu

@@ -22,11 +22,33 @@ RESBLOCK_INLINE __mmask16 first_lanes(int64_t count) {
   return count >= lanes ? __mmask16(0xffff) : count <= 0 ? __mmask16(0) : __mmask16((1u << count) - 1);
 }
 
+// 16 numbers of a row, in the lower half, of which some are there.
+RESBLOCK_TARGET RESBLOCK_INLINE __m256i numbers(__mmask16 there, const float* from) {
+  return (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(there, from));
+}
+RESBLOCK_INLINE __m256i numbers(__mmask16 there, const bfloat16* from) { return _mm256_maskz_loadu_epi16(there, from); }
+
 // 32 numbers of a row of which `count` are there.
-RESBLOCK_TARGET RESBLOCK_INLINE __m512i rounded(const float* from, int64_t count) {
-  const __m512 low = _mm512_maskz_loadu_ps(first_lanes(count), from);
-  const __m512 high = count > lanes ? _mm512_maskz_loadu_ps(first_lanes(count - lanes), from + lanes) : __m512{};
-  return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+template <class S>
+RESBLOCK_TARGET RESBLOCK_INLINE __m512i row_of(int64_t count, const S* from) {
+  const __m256i low = numbers(first_lanes(count), from);
+  if (count <= lanes) return _mm512_inserti64x4(_mm512_setzero_si512(), low, 0);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), numbers(first_lanes(count - lanes), from + lanes), 1);
+}
+
+// The order 0, 16, 1, 17, ..., 15, 31.
+inline __m512i interleaving() {
+  int16_t order[2 * lanes];
+  for (int16_t k = 0; k < 2 * lanes; ++k) order[k] = int16_t(k / 2 + k % 2 * lanes);
+  return _mm512_loadu_si512(order);
+}
+
+// Pairs of two rows, of which `count` are there.
+template <class S>
+RESBLOCK_TARGET RESBLOCK_INLINE __m512i pairs_of(int64_t count, __mmask16 there, const S* from, int64_t row) {
+  const __m256i even = numbers(count > 0 ? there : __mmask16(0), from);
+  const __m256i odd = numbers(count > 1 ? there : __mmask16(0), from + row);
+  return _mm512_permutexvar_epi16(interleaving(), _mm512_inserti64x4(_mm512_castsi256_si512(even), odd, 1));
 }
 
 // Transposes 16 rows of 16 pairs.
@@ -50,13 +72,6 @@ RESBLOCK_INLINE void transpose(__m512i (&rows)[lanes]) {
     rows[k] = _mm512_shuffle_i32x4(t[k], t[8 + k], 0x88);
     rows[8 + k] = _mm512_shuffle_i32x4(t[k], t[8 + k], 0xdd);
   }
-}
-
-// The order of 0, 16, 1, 17, ..., 15, 31.
-inline __m512i interleaving() {
-  int16_t order[2 * lanes];
-  for (int16_t k = 0; k < 2 * lanes; ++k) order[k] = int16_t(k / 2 + k % 2 * lanes);
-  return _mm512_loadu_si512(order);
 }
 
 template <int R, int P>
@@ -107,28 +122,45 @@ inline void columns_of(const Bfloat16Product& p, int64_t n) {
 
 RESBLOCK_TARGET void round_to_bfloat16(int64_t rows, int64_t K, const float* from, bfloat16* to) {
   for (int64_t m = 0; m < rows; ++m, from += K, to += left_row(K))
-    for (int64_t k = 0; k < K; k += bfloat16_depth) _mm512_storeu_si512(to + k, rounded(from + k, K - k));
+    for (int64_t k = 0; k < K; k += bfloat16_depth) _mm512_storeu_si512(to + k, row_of(K - k, from + k));
 }
 
-RESBLOCK_TARGET void pack_bfloat16(int64_t K, int64_t N, const float* from, int64_t row, bfloat16* to) {
-  const __m512i pairs = interleaving();
-  for (int64_t n = 0; n < N; n += lanes) {
-    const __mmask16 there = first_lanes(N - n);
-    for (int64_t k = 0; k < padded_depth(K); k += 2, to += 2 * lanes) {
-      const __m512 even = _mm512_maskz_loadu_ps(k < K ? there : 0, from + k * row + n);
-      const __m512 odd = _mm512_maskz_loadu_ps(k + 1 < K ? there : 0, from + (k + 1) * row + n);
-      const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
-      _mm512_storeu_si512(to, _mm512_permutexvar_epi16(pairs, both));
+RESBLOCK_TARGET void round_transposed_to_bfloat16(int64_t rows, int64_t K, const float* from, int64_t from_row,
+                                                  bfloat16* to) {
+  for (int64_t m = 0; m < rows; m += lanes)
+    for (int64_t k = 0; k < K; k += bfloat16_depth) {
+      __m512i tile[lanes];
+      for (int j = 0; j < lanes; ++j)
+        tile[j] = pairs_of(K - k - 2 * j, first_lanes(rows - m), from + (k + 2 * j) * from_row + m, from_row);
+      transpose(tile);
+      for (int j = 0; j < lanes && m + j < rows; ++j) _mm512_storeu_si512(to + (m + j) * left_row(K) + k, tile[j]);
     }
-  }
 }
 
-RESBLOCK_TARGET void pack_bfloat16_transposed(int64_t K, int64_t N, const float* from, bfloat16* to) {
+namespace {
+
+template <class S>
+RESBLOCK_TARGET inline void pack(int64_t K, int64_t N, const S* from, int64_t row, bfloat16* to) {
+  for (int64_t n = 0; n < N; n += lanes)
+    for (int64_t k = 0; k < padded_depth(K); k += 2, to += 2 * lanes)
+      _mm512_storeu_si512(to, pairs_of(K - k, first_lanes(N - n), from + k * row + n, row));
+}
+
+}  // namespace
+
+RESBLOCK_TARGET void pack_bfloat16(int64_t K, int64_t N, const float* from, int64_t from_row, bfloat16* to) {
+  pack(K, N, from, from_row, to);
+}
+RESBLOCK_TARGET void pack_bfloat16(int64_t K, int64_t N, const bfloat16* from, int64_t from_row, bfloat16* to) {
+  pack(K, N, from, from_row, to);
+}
+
+RESBLOCK_TARGET void pack_bfloat16_transposed(int64_t K, int64_t N, const bfloat16* from, bfloat16* to) {
   for (int64_t n = 0; n < N; n += lanes)
     for (int64_t k = 0; k < K; k += bfloat16_depth) {
       __m512i tile[lanes];
       for (int j = 0; j < lanes; ++j)
-        tile[j] = n + j < N ? rounded(from + (n + j) * K + k, K - k) : _mm512_setzero_si512();
+        tile[j] = n + j < N ? row_of(K - k, from + (n + j) * K + k) : _mm512_setzero_si512();
       transpose(tile);
       for (int j = 0; j < lanes; ++j, to += 2 * lanes) _mm512_storeu_si512(to, tile[j]);
     }

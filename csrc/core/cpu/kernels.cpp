@@ -26,8 +26,10 @@ Kernels<A> kernels() {
 
 #if !RESBLOCK_V4
 void round_to_bfloat16(int64_t, int64_t, const float*, bfloat16*) {}
+void round_transposed_to_bfloat16(int64_t, int64_t, const float*, int64_t, bfloat16*) {}
 void pack_bfloat16(int64_t, int64_t, const float*, int64_t, bfloat16*) {}
-void pack_bfloat16_transposed(int64_t, int64_t, const float*, bfloat16*) {}
+void pack_bfloat16(int64_t, int64_t, const bfloat16*, int64_t, bfloat16*) {}
+void pack_bfloat16_transposed(int64_t, int64_t, const bfloat16*, bfloat16*) {}
 #endif
 
 MultiplyBfloat16 multiply_bfloat16(Products products) {

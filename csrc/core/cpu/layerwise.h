@@ -25,15 +25,28 @@ RESBLOCK_INLINE int64_t packed_by_layer(const Sizes& s, const Partition& partiti
   return first > later ? first : later;
 }
 
-// Of products of bfloat16 numbers: where their left sides are rounded to, and what multiplies them.
+// Of products of bfloat16 numbers: where their sides are rounded to, and what multiplies them.
 struct RoundedProducts {
-  bfloat16* left = nullptr;
+  bfloat16 *left = nullptr, *right = nullptr;
   MultiplyBfloat16 multiply = nullptr;
 
-  RESBLOCK_INLINE RoundedProducts(int64_t rows, int64_t depth, Products products, Arena& arena) {
+  RESBLOCK_INLINE RoundedProducts(Products products, int64_t left_numbers, int64_t right_numbers, Arena& arena) {
     if (products == Products::full) return;
-    left = arena.take<bfloat16>(rows * left_row(depth));
+    left = arena.take<bfloat16>(left_numbers);
+    right = arena.take<bfloat16>(right_numbers);
     multiply = multiply_bfloat16(products);
+  }
+
+  // Rows of inputs or of h meet weights.
+  static RESBLOCK_INLINE RoundedProducts of_forward(const Sizes& s, const Partition& partition, Arena& arena) {
+    return {partition.products, partition.rows * left_row(s.I > s.H ? s.I : s.H), 0, arena};
+  }
+  // Rows of dz meet weights; its columns meet the rows of inputs or of h.
+  static RESBLOCK_INLINE RoundedProducts of_backward(const Sizes& s, const Partition& partition, Arena& arena) {
+    const int64_t rows = partition.rows, gates = gates_of_cell * s.H;
+    const int64_t by_row = rows * left_row(gates), by_column = gates * left_row(rows);
+    return {partition.products, by_row > by_column ? by_row : by_column, packed_bfloat16(rows, s.I > s.H ? s.I : s.H),
+            arena};
   }
 };
 
@@ -47,7 +60,7 @@ struct ForwardBlockScratch {
   RoundedProducts rounded;
 
   RESBLOCK_INLINE ForwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena)
-      : rounded(partition.rows, s.I > s.H ? s.I : s.H, partition.products, arena) {
+      : rounded(RoundedProducts::of_forward(s, partition, arena)) {
     const int64_t rows = partition.rows, states = s.L * partition.sequences * s.H;
     x = arena.take<A>(rows * (s.I > s.H ? s.I : s.H));
     gates = arena.take<A>(rows * gates_of_cell * s.H);
@@ -74,7 +87,7 @@ struct BackwardBlockScratch {
   RoundedProducts rounded;
 
   RESBLOCK_INLINE BackwardBlockScratch(const Sizes& s, const Partition& partition, Arena& arena)
-      : rounded(partition.rows, gates_of_cell * s.H, partition.products, arena) {
+      : rounded(RoundedProducts::of_backward(s, partition, arena)) {
     const int64_t rows = partition.rows, states = s.L * partition.sequences * s.H;
     const int64_t inputs = s.I > s.H ? s.I : s.H;
     x = arena.take<A>(rows * inputs);
@@ -86,7 +99,7 @@ struct BackwardBlockScratch {
     dh = arena.take<A>(states);
     dc = arena.take<A>(states);
     if (const int64_t packed = packed_by_layer<A>(s, partition)) weights = arena.take<A>(packed);
-    if (s.H >= units_worth_packing) {
+    if (s.H >= units_worth_packing && partition.products == Products::full) {
       packed_dz = arena.take<A>(rows * gates_of_cell * s.H);
       packed_x = arena.take<A>(rows * inputs);
       packed_h = arena.take<A>(rows * s.H);

@@ -229,7 +229,7 @@ struct ForGates {
   void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const A* w, A* packed) const {
     pack_right_transposed(parallel, inputs, gates, w, packed);
   }
-  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const float* w, bfloat16* packed) const {
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const bfloat16* w, bfloat16* packed) const {
     in_parts(parallel, gates, bfloat16_columns, inputs * gates * multiply_adds_worth_packing,
              [=](int64_t n, int64_t end) {
                pack_bfloat16_transposed(inputs, end - n, w + n * inputs, packed + n * padded_depth(inputs));
@@ -243,7 +243,7 @@ struct ForInputs {
   void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const A* w, A* packed) const {
     pack_right(parallel, gates, inputs, w, packed);
   }
-  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const float* w, bfloat16* packed) const {
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const bfloat16* w, bfloat16* packed) const {
     in_parts(parallel, inputs, bfloat16_columns, inputs * gates * multiply_adds_worth_packing,
              [=](int64_t n, int64_t end) {
                pack_bfloat16(gates, end - n, w + n, inputs, packed + n * padded_depth(gates));
@@ -251,22 +251,23 @@ struct ForInputs {
   }
 };
 
-template <class Pack, class A, class P>
-inline void pack_matrices(const Parallel& parallel, const Inputs<A>& p, int64_t layer, const PackedLayer& o,
-                          P* packed) {
-  const LayerSource<A> w = layer_source(p, layer);
-  Pack()(parallel, 4 * p.size.H, o.inputs, w.ih, packed);
-  Pack()(parallel, 4 * p.size.H, p.size.H, w.hh, packed + o.hh - o.ih);
+template <class Pack, class A>
+inline void pack_matrices(const Parallel& parallel, const Sizes& s, const PackedLayer& o, const A* ih, const A* hh,
+                          A* packed) {
+  Pack()(parallel, 4 * s.H, o.inputs, ih, packed);
+  Pack()(parallel, 4 * s.H, s.H, hh, packed + o.hh - o.ih);
 }
 
 template <class Pack, class A>
 void pack_layer(const Parallel& parallel, const Inputs<A>& p, Products products, int64_t layer, A* packed) {
-  if constexpr (sizeof(A) == sizeof(float))
-    if (products != Products::full)
-      return pack_matrices<Pack>(parallel, p, layer, packed_bfloat16_layer(p.size, layer),
-                                 reinterpret_cast<bfloat16*>(packed));
+  if (products != Products::full) {
+    const LayerSource<bfloat16> w = layer_source(p.size, p.bfloat16_weights, layer);
+    return pack_matrices<Pack>(parallel, p.size, packed_bfloat16_layer(p.size, layer), w.ih, w.hh,
+                               reinterpret_cast<bfloat16*>(packed));
+  }
+  const LayerSource<A> w = layer_source(p, layer);
   const PackedLayer o = packed_layer(p.size, layer);
-  pack_matrices<Pack>(parallel, p, layer, o, packed);
+  pack_matrices<Pack>(parallel, p.size, o, w.ih, w.hh, packed);
   load_small(p, layer, packed + o.bias - o.ih, packed + o.peephole - o.ih);
 }
 
@@ -285,16 +286,18 @@ inline LayerWeights<A> layer_weights(const Parallel& parallel, const Inputs<A>& 
   return packed_weights(p, partition.products, layer, static_cast<const A*>(room));
 }
 
+constexpr int64_t times_faster_rounded = 4;  // than products in full, about
+
 // to = init + x W, or x W^T, as the weights are packed.
 inline void multiply_rounded(const Parallel& parallel, bool back, int64_t rows, int64_t columns, int64_t depth,
                              const float* x, const bfloat16* w, Rows<const float> init, Rows<float> to,
                              const RoundedProducts& rounded) {
   round_to_bfloat16(rows, depth, x, rounded.left);
-  const int64_t times_faster = 4;
-  in_parts(parallel, columns, 4 * bfloat16_columns, rows * columns * depth / times_faster, [=](int64_t n, int64_t end) {
-    rounded.multiply({rows, end - n, depth, rounded.left, w + n * padded_depth(depth),
-                      init.data ? init.data + n : nullptr, init.row, to.data + n, to.row, back});
-  });
+  in_parts(parallel, columns, 4 * bfloat16_columns, rows * columns * depth / times_faster_rounded,
+           [=](int64_t n, int64_t end) {
+             rounded.multiply({rows, end - n, depth, rounded.left, w + n * padded_depth(depth),
+                               init.data ? init.data + n : nullptr, init.row, to.data + n, to.row, back});
+           });
 }
 
 #include "core/cpu/layerwise_backward.inl"

@@ -134,18 +134,43 @@ struct Fed {
 
 // Rows as they stand, or packed as dz is.
 template <class A>
-inline Fed<A> fed(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const A* x,
-                  const BackwardBlockScratch<A>& scratch) {
+inline Fed<A> packed_fed(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const A* x,
+                         const BackwardBlockScratch<A>& scratch) {
   if (!scratch.packed_dz) return {{x, inputs, false}, {scratch.h_before, H, false}};
   pack_right(parallel, rows, inputs, x, scratch.packed_x);
   pack_right(parallel, rows, H, scratch.h_before, scratch.packed_h);
   return {{scratch.packed_x, 0, true}, {scratch.packed_h, 0, true}};
 }
 
+// sum (4H, columns) += dz^T x over the rows of the chunk, with dz rounded on the left.
+inline void add_rounded_gradient(const Parallel& parallel, int64_t rows, int64_t columns, int64_t H, const float* x,
+                                 const RoundedProducts& rounded, bool first, float* sum) {
+  if (!sum) return;
+  pack_bfloat16(rows, columns, x, columns, rounded.right);
+  in_parts(parallel, 4 * H, 2 * bfloat16_columns, 4 * H * columns * rows / times_faster_rounded,
+           [=](int64_t m, int64_t end) {
+             float* to = sum + m * columns;
+             rounded.multiply({end - m, columns, rows, rounded.left + m * left_row(rows), rounded.right,
+                               first ? nullptr : to, columns, to, columns, false});
+           });
+}
+
+inline void add_weight_gradients_rounded(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H,
+                                         const float* x, const BackwardBlockScratch<float>& scratch, bool first,
+                                         const LayerGradients<float>& sums) {
+  round_transposed_to_bfloat16(4 * H, rows, scratch.dz, 4 * H, scratch.rounded.left);
+  add_rounded_gradient(parallel, rows, inputs, H, x, scratch.rounded, first, sums.ih);
+  add_rounded_gradient(parallel, rows, H, H, scratch.h_before, scratch.rounded, first, sums.hh);
+}
+
 // gradients (4H, inputs) and (4H, H) += dz^T [x, h_before] over the rows of the chunk.
 template <class A>
-inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const Fed<A>& fed,
+inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const A* x,
                                  const BackwardBlockScratch<A>& scratch, bool first, const LayerGradients<A>& sums) {
+  if constexpr (sizeof(A) == sizeof(float))
+    if (scratch.rounded.multiply)
+      return add_weight_gradients_rounded(parallel, rows, inputs, H, x, scratch, first, sums);
+  const Fed<A> fed = packed_fed(parallel, rows, inputs, H, x, scratch);
   in_parts(parallel, 4 * H, RESBLOCK_TILE_ROWS, 4 * H * (inputs + H) * rows, [&](int64_t m, int64_t end) {
     const A* dz = scratch.dz + m;
     const Left<A> left =
@@ -179,8 +204,7 @@ void layer_backward(const Parallel& parallel, const Backward<A>& p, const Partit
     if (sums.hh) gather_h_before(activations, scratch.h_before);
     const Plane<const A> y_before = layer ? saved_planes(p.saved, p, w, layer - 1).y : Plane<const A>{};
     const A* x = dense_inputs<A>(p, w, layer, y_before, scratch.x);
-    add_weight_gradients(parallel, w.rows(), o.inputs, H, fed(parallel, w.rows(), o.inputs, H, x, scratch), scratch,
-                         first, sums);
+    add_weight_gradients(parallel, w.rows(), o.inputs, H, x, scratch, first, sums);
   }
   const A one = 1;
   if (sums.bias)

@@ -77,12 +77,9 @@ Partition batched_partition(const Machine& machine, const Fill& fill) {
 
 // ---- layerwise
 
-// Whether numbers that come as bfloat16 are multiplied so, and how. Weights are then packed, which rows must be worth.
 Products layerwise_products(const Machine& machine, const Request& r) {
-  const int64_t worth_rows = 16, worth_units = 128;
-  if (!r.bfloat16 || r.size.H < worth_units || Fill(r).rows() < worth_rows) return Products::full;
-  if (machine.isa >= Isa::x86_64_v4_bf16_amx) return Products::amx_bf16;
-  return machine.isa >= Isa::x86_64_v4_bf16 ? Products::avx512_bf16 : Products::full;
+  if (!r.bfloat16) return Products::full;
+  return machine.isa >= Isa::x86_64_v4_bf16_amx ? Products::amx_bf16 : Products::avx512_bf16;
 }
 
 Packing layerwise_packing(int64_t rows, int64_t H, bool backward) {
@@ -104,8 +101,9 @@ Partition layerwise_partition(const Fill& fill, Products products, bool backward
   Partition p;
   p.products = products;
   p.far_weights = gates_of_cell * s.H * s.H * of_weight > second_level;
-  const int64_t most = p.far_weights ? 64 : backward ? 16 : 32, rows = backward ? 8 * most : 512;
-  const int64_t least = s.H < 256 ? 4 : p.far_weights ? most : 16;
+  const bool rounds = products != Products::full;
+  const int64_t most = p.far_weights ? 64 : backward && !rounds ? 16 : 32, rows = backward && !rounds ? 8 * most : 512;
+  const int64_t least = rounds || p.far_weights ? most : s.H < 256 ? 4 : 16;
   p.packing = layerwise_packing(all_rows, s.H, backward);
   if (products != Products::full && p.packing == Packing::none) p.packing = Packing::by_layer;
   if (p.packing == Packing::by_layer) {
@@ -211,6 +209,13 @@ Plan plan_backward(const Machine& machine, const Request& r, Schedule schedule) 
 }
 
 }  // namespace
+
+// Where it pays was measured. Weights are packed, which the rows must be worth.
+bool multiplies_bfloat16(const Machine& machine, const Request& r) {
+  const int64_t worth_units = 128, worth_rows = 16;
+  return machine.isa >= Isa::x86_64_v4_bf16 && r.schedule.value_or(Schedule::layerwise) == Schedule::layerwise &&
+         r.size.H >= worth_units && Fill(r).rows() >= worth_rows;
+}
 
 template <class A>
 Plan plan_inference(const Machine& machine, const Request& r) {
