@@ -32,7 +32,7 @@ void pack_bfloat16(int64_t, int64_t, const bfloat16*, int64_t, bfloat16*) {}
 void pack_bfloat16_transposed(int64_t, int64_t, const bfloat16*, bfloat16*) {}
 #endif
 
-MultiplyBfloat16 multiply_bfloat16(Products products) {
+MultiplyBfloat16 multiply_bfloat16([[maybe_unused]] Products products) {
 #if RESBLOCK_AMX
   if (products == Products::amx_bf16) return multiply_amx_bf16;
 #endif

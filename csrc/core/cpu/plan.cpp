@@ -101,8 +101,11 @@ Partition layerwise_partition(const Fill& fill, Products products, bool backward
   Partition p;
   p.products = products;
   p.far_weights = gates_of_cell * s.H * s.H * of_weight > second_level;
+  // Products in bfloat16 are so fast that it is the sums that must stay in the caches, and gradients of weights above
+  // all.
   const bool rounds = products != Products::full;
-  const int64_t most = p.far_weights ? 64 : backward && !rounds ? 16 : 32, rows = backward && !rounds ? 8 * most : 512;
+  const int64_t most = p.far_weights || (rounds && !backward) ? 64 : backward && !rounds ? 16 : 32;
+  const int64_t rows = rounds ? (backward ? 512 : 128) : backward ? 8 * most : 512;
   const int64_t least = rounds || p.far_weights ? most : s.H < 256 ? 4 : 16;
   p.packing = layerwise_packing(all_rows, s.H, backward);
   if (products != Products::full && p.packing == Packing::none) p.packing = Packing::by_layer;
