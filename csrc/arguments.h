@@ -305,16 +305,25 @@ struct Arguments {
 
   template <class Schedule, size_t count>
   Request<Schedule> request(const char* const (&schedule_names)[count]) const {
-    return {size, options.dropout > 0, find_schedule<Schedule>(schedule, schedule_names), lengths_in_order(),
-            options.first_step};
+    return {size,
+            options.dropout > 0,
+            find_schedule<Schedule>(schedule, schedule_names),
+            lengths_in_order(),
+            options.first_step,
+            has_matrices_in_bfloat16()};
   }
 
   ScalarType arithmetic_type() const {
     return input.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
   }
 
-  void convert_weights_and_states(ScalarType type) {
-    for (Tensor* t : {&weight_ih_first, &weight_ih, &weight_hh, &weight_peephole, &bias}) *t = converted(*t, type);
+  // Whether the matrices of weights were left so when all else was converted.
+  bool has_matrices_in_bfloat16() const { return weight_hh.scalar_type() != bias.scalar_type(); }
+
+  void convert_weights_and_states(ScalarType type, bool matrices) {
+    for (Tensor* t : {&weight_peephole, &bias}) *t = converted(*t, type);
+    for (Tensor* t : {&weight_ih_first, &weight_ih, &weight_hh})
+      if (matrices) *t = converted(*t, type);
     for (Tensor* t : {&h_0, &c_0}) *t = converted_state(*t, type);
   }
 };
@@ -342,14 +351,22 @@ S* write_if_any(const Tensor& t) {
 
 template <class S>
 Inputs<S> inputs(const Arguments& a) {
+  const bool rounded = a.has_matrices_in_bfloat16();
+  const auto matrices = [&](auto of, bool given) {
+    using T = decltype(of);
+    if (!given) return Weights<const T>{};
+    return Weights<const T>{read<T>(a.weight_ih_first), read<T>(a.weight_ih), read<T>(a.weight_hh), nullptr, nullptr};
+  };
   Inputs<S> p = {a.size,
                  a.options,
                  read<S>(a.input),
-                 {read<S>(a.weight_ih_first), read<S>(a.weight_ih), read<S>(a.weight_hh), read<S>(a.weight_peephole),
-                  read<S>(a.bias)},
+                 matrices(S(), !rounded),
                  read_state<S>(a.h_0),
                  read_state<S>(a.c_0),
-                 a.lengths_in_order()};
+                 a.lengths_in_order(),
+                 matrices(bfloat16(), rounded)};
+  p.weights.peephole = read<S>(a.weight_peephole);
+  p.weights.bias = read<S>(a.bias);
   if (a.ragged) a.ragged->apply(p);
   p.packed = a.batch_sizes.has_value();
   return p;

@@ -10,11 +10,11 @@ namespace resblock {
 
 // Chunk k has the steps from k T / count to (k + 1) T / count.
 struct Chunks {
-  Arguments whole;  // weights and states in the arithmetic type, the input in its own
+  Arguments whole;  // weights and states as the kernels take them, the input in its own type
   int64_t count;
 
   Chunks(const Arguments& a, int64_t wanted) : whole(a), count(std::max<int64_t>(std::min(wanted, a.size.T), 1)) {
-    whole.convert_weights_and_states(a.arithmetic_type());
+    whole.convert_weights_and_states(a.arithmetic_type(), !a.has_matrices_in_bfloat16());
   }
 
   int64_t first_step(int64_t chunk) const { return chunk * whole.size.T / count; }

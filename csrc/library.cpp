@@ -22,6 +22,12 @@ struct OnCpu {
 
   static cpu::Machine machine() { return {cpu::processor_isa(), int64_t(torch::stable::get_num_threads())}; }
 
+  // Whether the kernels take the matrices of these weights as they are.
+  static bool multiplies_bfloat16(const Arguments& a) {
+    return a.input.scalar_type() == ScalarType::BFloat16 &&
+           cpu::multiplies_bfloat16(machine(), a.request<cpu::Schedule>(cpu::schedule_names));
+  }
+
   template <class S>
   static cpu::Plan inference(const Arguments& a) {
     return cpu::plan_inference<S>(machine(), a.request<cpu::Schedule>(cpu::schedule_names));
@@ -113,10 +119,11 @@ struct OnCuda {
 // Into the type that is computed in, where that is the only one the device's kernels take.
 template <class Device>
 void convert_for(Arguments& a) {
-  if (Device::stores_halves) return;
-  const ScalarType type = a.arithmetic_type();
-  a.convert_weights_and_states(type);
-  a.input = converted(a.input, type);
+  if constexpr (!Device::stores_halves) {
+    const ScalarType type = a.arithmetic_type();
+    a.convert_weights_and_states(type, !Device::multiplies_bfloat16(a));
+    a.input = converted(a.input, type);
+  }
 }
 
 // Checked before it is copied: it may have been freed.
@@ -270,8 +277,9 @@ std::string cpu_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t 
   RESBLOCK_REQUIRE(instruction_set == cpu::name(cpu::isa_of(instruction_set.c_str())), "plan: instruction set ",
                    instruction_set, " is unknown");
   const cpu::Machine machine = {cpu::isa_of(instruction_set.c_str()), threads};
-  const cpu::Request request = {
+  cpu::Request request = {
       {steps, sequences, inputs, units, layers}, dropout, find_schedule<cpu::Schedule>(schedule, cpu::schedule_names)};
+  request.bfloat16 = type == ScalarType::BFloat16 && cpu::multiplies_bfloat16(machine, request);
   std::string text;
   dispatch<OnCpu::stores_halves>(type, [&](auto of) {
     using S = decltype(of);

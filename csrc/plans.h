@@ -25,9 +25,11 @@ class PlanText {
 
 inline void describe(const cpu::Partition& p, PlanText& to) {
   const char* packing[] = {"none", "ahead", "by_layer"};
+  const char* products[] = {"full", "avx512_bf16", "amx_bf16"};
   to.add("sequences", p.sequences).add("blocks", p.blocks).add("steps", p.steps).add("chunks", p.chunks);
   to.add("segments", p.segments).add("groups", p.groups).add("workers", p.workers);
-  to.add("packing", packing[int(p.packing)]).add("far_weights", p.far_weights);
+  to.add("packing", packing[int(p.packing)]).add("products", products[int(p.products)]);
+  to.add("far_weights", p.far_weights);
 }
 
 #ifdef RESBLOCK_CUDA

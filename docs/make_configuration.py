@@ -53,7 +53,8 @@ USE: Final[Sequence[Variable]] = (
     (
         "RESBLOCK_ISA",
         "the best the processor has",
-        "Instruction set of the CPU kernels: x86-64, x86-64-v3 or x86-64-v4; in place of one that the processor lacks "
+        "Instruction set of the CPU kernels: x86-64, x86-64-v3, x86-64-v4, or with products in bfloat16 x86-64-v4-bf16 "
+        "or x86-64-v4-bf16-amx; in place of one that the processor lacks "
         "the best it has, of an unknown name x86-64.",
     ),
 )

@@ -384,6 +384,7 @@ def test_wrong_words_are_named(options: dict[str, object], message: str) -> None
 
 
 def test_it_says_which_kernels_run() -> None:
-    assert resblock.ops.instruction_set() in ("x86-64", "x86-64-v3", "x86-64-v4", "portable")
+    sets = ("x86-64", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16", "x86-64-v4-bf16-amx", "portable")
+    assert resblock.ops.instruction_set() in sets
     assert resblock.ops.schedules("cpu") == ("batched", "layerwise", "wavefront")
     assert resblock.ops.has_cuda_kernels() == ("wavefront" in resblock.ops.schedules("cuda"))

@@ -21,6 +21,10 @@ FLOAT32_FLOOR = 5 * 2.0**-23
 # Storage rounds inputs, weights and outputs once each (2^-9 and 2^-12 relative); the arithmetic is float32.
 HALF = {torch.bfloat16: 4 * 2.0**-8, torch.float16: 4 * 2.0**-11}
 
+# What meets weights is rounded to bfloat16, and in the backward pass dz and what meets it, each by up to 2^-9 of
+# itself; sums over hundreds of units let most of that cancel, a recurrence of a dozen steps adds some of it up.
+BFLOAT16_PRODUCTS = 4 * 2.0**-8
+
 # onnxruntime's float32 LSTM uses its own approximations of tanh and the sigmoid.
 ONNXRUNTIME = 1e-5
 

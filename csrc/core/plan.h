@@ -31,6 +31,7 @@ struct Request {
   std::optional<Schedule> schedule;  // the one wanted; else the planner's choice by size
   const int64_t* lengths = nullptr;  // as Inputs has them; a GPU's planner knows the sizes alone
   int64_t first_step = 0;
+  bool bfloat16 = false;  // whether Inputs::bfloat16_weights are given
 };
 
 template <class Schedule, class Partition>

@@ -50,6 +50,10 @@ struct Inputs {
   const S* c_0;            // (L, B, H), likewise
   const int64_t* lengths;  // (B,): a sequence runs while first_step + t < its length; or null: all T steps
 
+  // The matrices in bfloat16 in place of those of `weights`, which are null then: on the CPU, for products of such
+  // numbers.
+  Weights<const bfloat16> bfloat16_weights = {};
+
   // The CPU's kernels take sequences in the order of their lengths, the longest first: `lengths` stand in that order,
   // and this says which sequence stands where. Null: they come so.
   const int64_t* order = nullptr;  // (B,)

@@ -58,6 +58,6 @@ struct CpuCall {
   resblock::cpu::Machine machine() const { return {resblock::cpu::processor_isa(), parallel.threads}; }
   template <class S>
   resblock::cpu::Request request(const resblock::Inputs<S>& p) const {
-    return {p.size, p.options.dropout > 0, schedule, p.lengths, p.options.first_step};
+    return {p.size, p.options.dropout > 0, schedule, p.lengths, p.options.first_step, p.bfloat16_weights.hh != nullptr};
   }
 };

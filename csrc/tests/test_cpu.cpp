@@ -1,34 +1,17 @@
 // The CPU core against the scalar reference, over the grid. RESBLOCK_ISA says which instruction set; the arguments may
 // name one schedule, and say how much is run: full, quick, or few, for sanitizers.
-#include <atomic>
 #include <random>
-#include <thread>
 
 #include "tests/check.h"
 #include "tests/cpu_call.h"
 #include "tests/grid.h"
 #include "tests/parts.h"
 #include "tests/scalar_reference.h"
+#include "tests/threads.h"
 
 namespace {
 
 using namespace resblock;
-
-// Threads that fetch tasks as they come: no two runs need be alike.
-struct Threads {
-  int count;
-
-  static void run(void* context, int64_t tasks, void (*task)(const void*, int64_t), const void* argument) {
-    std::atomic<int64_t> next{0};
-    auto work = [&] {
-      for (int64_t index = next++; index < tasks; index = next++) task(argument, index);
-    };
-    std::vector<std::thread> others;
-    for (int k = 1; k < static_cast<Threads*>(context)->count; ++k) others.emplace_back(work);
-    work();
-    for (std::thread& other : others) other.join();
-  }
-};
 
 // A schedule, or the planner's choice.
 using Wanted = std::optional<cpu::Schedule>;

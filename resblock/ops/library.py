@@ -27,7 +27,10 @@ _SCHEDULES = {
 
 
 def instruction_set() -> str:
-    """Name the CPU instruction set the kernels use: x86-64, x86-64-v3, x86-64-v4 or portable."""
+    """Name the CPU instruction set the kernels use: x86-64, x86-64-v3, x86-64-v4 or portable.
+
+    Those of x86-64-v4 with products of bfloat16 numbers are x86-64-v4-bf16 and x86-64-v4-bf16-amx.
+    """
     return str(torch.ops.resblock.instruction_set())
 
 

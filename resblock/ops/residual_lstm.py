@@ -43,7 +43,8 @@ def residual_lstm(
     ----------
     input : Tensor, shape (T, B, I), or (rows, I) with `batch_sizes`
         float32, float64, bfloat16 or float16; half types are stored so and computed in float32. (On CUDA, what
-        meets a matrix product in layers of more than 32 units is rounded to the type: inputs, h, z and dz.)
+        meets a matrix product in layers of more than 32 units is rounded to the type: inputs, h, z and dz. On a CPU
+        with AMX or AVX512_BF16, in bfloat16 layers of at least 128 units: inputs, h and dz.)
     weight_ih_first, weight_ih, weight_hh : Tensor, shapes (4H, I), (L-1, 4H, H), (L, 4H, H)
         Gates in the order i, f, g, o.
     weight_peephole, bias : Tensor, shapes (L, 3, H), (L, 4H)

@@ -7,7 +7,7 @@ void backward_batched(const Partition& partition, const Backward<A>& p, const Pa
   const BatchedKernels<A> kernels = batched_kernels<A>(partition);
   const BatchedBackwardArrays<A> arrays(p.size, partition, arena);
   const int64_t all = packed_size(p.size), groups = partition.groups, tiles = partition.blocks;
-  pack_layers<A>(parallel, p, all, kernels.pack_backward, arrays.packed);
+  pack_layers(parallel, p.size, all, [&](int64_t layer) { kernels.pack_backward(p, layer, arrays.packed); });
   const std::vector<int64_t> rows_before = rows_before_tiles(p, partition);
   // The first tile of a group, its longest, zeroes the group's gradients layer by layer, just before it adds to them.
   for (int64_t group = 0; group < groups; ++group)

@@ -6,7 +6,8 @@ template <class A>
 void forward_batched(const Partition& partition, const Forward<A>& p, const Parallel& parallel, Arena arena) {
   const BatchedKernels<A> kernels = batched_kernels<A>(partition);
   const BatchedForwardArrays<A> arrays(p.size, partition, arena);
-  pack_layers<A>(parallel, p, UnitPairs::of_all_layers(p.size), kernels.pack_forward, arrays.packed);
+  pack_layers(parallel, p.size, UnitPairs::of_all_layers(p.size),
+              [&](int64_t layer) { kernels.pack_forward(p, layer, arrays.packed); });
   const std::vector<int64_t> rows_before = rows_before_tiles(p, partition);
   const auto run = [&](int64_t tile, int64_t segment, int64_t chunk, void* scratch) {
     kernels.forward(p, partition, arrays.packed, {tile, segment, chunk, rows_before[size_t(tile)]}, scratch);

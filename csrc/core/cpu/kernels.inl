@@ -35,7 +35,7 @@ BatchedKernels<A> batched_kernels() {
 
 template <class A>
 LayerwiseKernels<A> layerwise_kernels() {
-  return {pack_forward<A>, pack_backward<A>, forward_block<A>, backward_group<A>};
+  return {pack_ahead<ForGates, A>, pack_ahead<ForInputs, A>, forward_block<A>, backward_group<A>};
 }
 
 }  // namespace

@@ -185,23 +185,42 @@ inline const A* dense_inputs(const Inputs<A>& p, const Window& w, int64_t layer,
   return x;
 }
 
+// A matrix of a layer's weights as its products want it: packed, or as the problem has it; or packed in bfloat16.
+template <class A>
+struct LayerMatrix {
+  Right<A> full;
+  const bfloat16* rounded;
+};
+
 template <class A>
 struct LayerWeights {
-  Right<A> ih, hh;  // packed, or as the problem has them
+  LayerMatrix<A> ih, hh;
   const A *bias, *peephole;
 };
 
 template <class A>
 RESBLOCK_INLINE LayerWeights<A> weights_in_place(const Inputs<A>& p, int64_t layer) {
   const LayerSource<A> w = layer_source(p, layer);
-  return {{w.ih, packed_layer(p.size, layer).inputs, false}, {w.hh, p.size.H, false}, w.bias, w.peephole};
+  return {{{w.ih, packed_layer(p.size, layer).inputs, false}, nullptr},
+          {{w.hh, p.size.H, false}, nullptr},
+          w.bias,
+          w.peephole};
 }
 
 // `packed` begins with the layer's weights.
 template <class A>
-RESBLOCK_INLINE LayerWeights<A> packed_weights(const Sizes& s, int64_t layer, const A* packed) {
-  const PackedLayer o = packed_layer(s, layer);
-  return {{packed, 0, true}, {packed + o.hh - o.ih, 0, true}, packed + o.bias - o.ih, packed + o.peephole - o.ih};
+RESBLOCK_INLINE LayerWeights<A> packed_weights(const Inputs<A>& p, Products products, int64_t layer, const A* packed) {
+  if (products != Products::full) {
+    const LayerSource<A> w = layer_source(p, layer);
+    const PackedLayer o = packed_bfloat16_layer(p.size, layer);
+    const auto* rounded = reinterpret_cast<const bfloat16*>(packed);
+    return {{{}, rounded}, {{}, rounded + o.hh - o.ih}, w.bias, w.peephole};
+  }
+  const PackedLayer o = packed_layer(p.size, layer);
+  return {{{packed, 0, true}, nullptr},
+          {{packed + o.hh - o.ih, 0, true}, nullptr},
+          packed + o.bias - o.ih,
+          packed + o.peephole - o.ih};
 }
 
 // For z = x W^T: the products run over the inputs, the columns are the gates.
@@ -209,6 +228,12 @@ struct ForGates {
   template <class A>
   void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const A* w, A* packed) const {
     pack_right_transposed(parallel, inputs, gates, w, packed);
+  }
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const bfloat16* w, bfloat16* packed) const {
+    in_parts(parallel, gates, bfloat16_columns, inputs * gates * multiply_adds_worth_packing,
+             [=](int64_t n, int64_t end) {
+               pack_bfloat16_transposed(inputs, end - n, w + n * inputs, packed + n * padded_depth(inputs));
+             });
   }
 };
 
@@ -218,36 +243,61 @@ struct ForInputs {
   void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const A* w, A* packed) const {
     pack_right(parallel, gates, inputs, w, packed);
   }
+  void operator()(const Parallel& parallel, int64_t gates, int64_t inputs, const bfloat16* w, bfloat16* packed) const {
+    in_parts(parallel, inputs, bfloat16_columns, inputs * gates * multiply_adds_worth_packing,
+             [=](int64_t n, int64_t end) {
+               pack_bfloat16(gates, end - n, w + n, inputs, packed + n * padded_depth(gates));
+             });
+  }
 };
 
 template <class Pack, class A>
-void pack_layer(const Parallel& parallel, const Inputs<A>& p, int64_t layer, A* packed) {
-  const int64_t H = p.size.H;
-  const PackedLayer o = packed_layer(p.size, layer);
+inline void pack_matrices(const Parallel& parallel, const Sizes& s, const PackedLayer& o, const A* ih, const A* hh,
+                          A* packed) {
+  Pack()(parallel, 4 * s.H, o.inputs, ih, packed);
+  Pack()(parallel, 4 * s.H, s.H, hh, packed + o.hh - o.ih);
+}
+
+template <class Pack, class A>
+void pack_layer(const Parallel& parallel, const Inputs<A>& p, Products products, int64_t layer, A* packed) {
+  if (products != Products::full) {
+    const LayerSource<bfloat16> w = layer_source(p.size, p.bfloat16_weights, layer);
+    return pack_matrices<Pack>(parallel, p.size, packed_bfloat16_layer(p.size, layer), w.ih, w.hh,
+                               reinterpret_cast<bfloat16*>(packed));
+  }
   const LayerSource<A> w = layer_source(p, layer);
-  Pack()(parallel, 4 * H, o.inputs, w.ih, packed);
-  Pack()(parallel, 4 * H, H, w.hh, packed + o.hh - o.ih);
+  const PackedLayer o = packed_layer(p.size, layer);
+  pack_matrices<Pack>(parallel, p.size, o, w.ih, w.hh, packed);
   load_small(p, layer, packed + o.bias - o.ih, packed + o.peephole - o.ih);
 }
 
-template <class A>
-void pack_forward(const Inputs<A>& p, int64_t layer, A* packed) {
-  pack_layer<ForGates>(serial, p, layer, packed + packed_layer(p.size, layer).ih);
-}
-
-template <class A>
-void pack_backward(const Inputs<A>& p, int64_t layer, A* packed) {
-  pack_layer<ForInputs>(serial, p, layer, packed + packed_layer(p.size, layer).ih);
+template <class Pack, class A>
+void pack_ahead(const Inputs<A>& p, const Partition& partition, int64_t layer, A* packed) {
+  pack_layer<Pack>(serial, p, partition.products, layer, packed + packed_before<A>(p.size, partition, layer));
 }
 
 // The weights of a layer as its products want them: packed ahead, or now, or in place.
 template <class Pack, class A>
-inline LayerWeights<A> layer_weights(const Parallel& parallel, const Inputs<A>& p, int64_t layer, const A* packed,
-                                     A* room) {
-  if (packed) return packed_weights(p.size, layer, packed + packed_layer(p.size, layer).ih);
+inline LayerWeights<A> layer_weights(const Parallel& parallel, const Inputs<A>& p, const Partition& partition,
+                                     int64_t layer, const A* packed, A* room) {
+  if (packed) return packed_weights(p, partition.products, layer, packed + packed_before<A>(p.size, partition, layer));
   if (!room) return weights_in_place(p, layer);
-  pack_layer<Pack>(parallel, p, layer, room);
-  return packed_weights(p.size, layer, static_cast<const A*>(room));
+  pack_layer<Pack>(parallel, p, partition.products, layer, room);
+  return packed_weights(p, partition.products, layer, static_cast<const A*>(room));
+}
+
+constexpr int64_t times_faster_rounded = 4;  // than products in full, about
+
+// to = init + x W, or x W^T, as the weights are packed.
+inline void multiply_rounded(const Parallel& parallel, bool back, int64_t rows, int64_t columns, int64_t depth,
+                             const float* x, const bfloat16* w, Rows<const float> init, Rows<float> to,
+                             const RoundedProducts& rounded) {
+  round_to_bfloat16(rows, depth, x, rounded.left);
+  in_parts(parallel, columns, 4 * bfloat16_columns, rows * columns * depth / times_faster_rounded,
+           [=](int64_t n, int64_t end) {
+             rounded.multiply({rows, end - n, depth, rounded.left, w + n * padded_depth(depth),
+                               init.data ? init.data + n : nullptr, init.row, to.data + n, to.row, back});
+           });
 }
 
 #include "core/cpu/layerwise_backward.inl"

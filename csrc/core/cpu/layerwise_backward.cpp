@@ -7,7 +7,9 @@ void backward_layerwise(const Partition& partition, const Backward<A>& p, const 
   const LayerwiseKernels<A> kernels = cpu::kernels<A>().layerwise;
   const LayerwiseBackwardArrays<A> arrays(p.size, partition, arena);
   const int64_t all = packed_size(p.size);
-  if (arrays.packed) pack_layers<A>(parallel, p, all, kernels.pack_backward, arrays.packed);
+  if (arrays.packed)
+    pack_layers(parallel, p.size, all,
+                [&](int64_t layer) { kernels.pack_backward(p, partition, layer, arrays.packed); });
   run_sharing(
       parallel, partition.workers, partition.groups, [&](int64_t group, int64_t worker, const Parallel& within) {
         A* gradients = arrays.gradients ? arrays.gradients + group * all : nullptr;

@@ -58,8 +58,13 @@ struct Activations {
 // to = dz W, its columns from the last to the first if `back`.
 template <class A>
 inline void through_weights(const Parallel& parallel, bool back, int64_t rows, int64_t inputs, int64_t gates,
-                            const A* dz, const Right<A>& w, A* to) {
+                            const A* dz, const LayerMatrix<A>& weights, A* to, const RoundedProducts& rounded) {
+  if constexpr (sizeof(A) == sizeof(float))
+    if (weights.rounded)
+      return multiply_rounded(parallel, back, rows, inputs, gates, dz, weights.rounded, {nullptr, 0}, {to, inputs},
+                              rounded);
   const Left<A> left = {dz, gates, 1};
+  const Right<A>& w = weights.full;
   in_parts(parallel, inputs, panel_columns<A>, rows * inputs * gates, [=](int64_t n, int64_t end) {
     if (w.packed)
       matmul_in_slices<A>(back, rows, end - n, gates, left, w.data + n * gates, {nullptr, 0}, {to + n, inputs});
@@ -99,7 +104,8 @@ inline void recur_backward(const Parallel& parallel, const Backward<A>& p, const
       step_backward<previous>(parallel, t, activations, weights.peephole, dy, dh, dc, scratch);
     });
     if (!p.grad_h_0 && w.t0 + t == 0) return;
-    through_weights<A>(parallel, t % 2, w.running(t), H, 4 * H, scratch.dz + w.first_row[t] * 4 * H, weights.hh, dh);
+    through_weights<A>(parallel, t % 2, w.running(t), H, 4 * H, scratch.dz + w.first_row[t] * 4 * H, weights.hh, dh,
+                       scratch.rounded);
   }
 }
 
@@ -130,18 +136,43 @@ struct Fed {
 
 // Rows as they stand, or packed as dz is.
 template <class A>
-inline Fed<A> fed(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const A* x,
-                  const BackwardBlockScratch<A>& scratch) {
+inline Fed<A> packed_fed(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const A* x,
+                         const BackwardBlockScratch<A>& scratch) {
   if (!scratch.packed_dz) return {{x, inputs, false}, {scratch.h_before, H, false}};
   pack_right(parallel, rows, inputs, x, scratch.packed_x);
   pack_right(parallel, rows, H, scratch.h_before, scratch.packed_h);
   return {{scratch.packed_x, 0, true}, {scratch.packed_h, 0, true}};
 }
 
+// sum (4H, columns) += dz^T x over the rows of the chunk, with dz rounded on the left.
+inline void add_rounded_gradient(const Parallel& parallel, int64_t rows, int64_t columns, int64_t H, const float* x,
+                                 const RoundedProducts& rounded, bool first, float* sum) {
+  if (!sum) return;
+  pack_bfloat16(rows, columns, x, columns, rounded.right);
+  in_parts(parallel, 4 * H, 2 * bfloat16_columns, 4 * H * columns * rows / times_faster_rounded,
+           [=](int64_t m, int64_t end) {
+             float* to = sum + m * columns;
+             rounded.multiply({end - m, columns, rows, rounded.left + m * left_row(rows), rounded.right,
+                               first ? nullptr : to, columns, to, columns, false});
+           });
+}
+
+inline void add_weight_gradients_rounded(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H,
+                                         const float* x, const BackwardBlockScratch<float>& scratch, bool first,
+                                         const LayerGradients<float>& sums) {
+  round_transposed_to_bfloat16(4 * H, rows, scratch.dz, 4 * H, scratch.rounded.left);
+  add_rounded_gradient(parallel, rows, inputs, H, x, scratch.rounded, first, sums.ih);
+  add_rounded_gradient(parallel, rows, H, H, scratch.h_before, scratch.rounded, first, sums.hh);
+}
+
 // gradients (4H, inputs) and (4H, H) += dz^T [x, h_before] over the rows of the chunk.
 template <class A>
-inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const Fed<A>& fed,
+inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t inputs, int64_t H, const A* x,
                                  const BackwardBlockScratch<A>& scratch, bool first, const LayerGradients<A>& sums) {
+  if constexpr (sizeof(A) == sizeof(float))
+    if (scratch.rounded.multiply)
+      return add_weight_gradients_rounded(parallel, rows, inputs, H, x, scratch, first, sums);
+  const Fed<A> fed = packed_fed(parallel, rows, inputs, H, x, scratch);
   in_parts(parallel, 4 * H, RESBLOCK_TILE_ROWS, 4 * H * (inputs + H) * rows, [&](int64_t m, int64_t end) {
     const A* dz = scratch.dz + m;
     const Left<A> left =
@@ -157,13 +188,14 @@ inline void add_weight_gradients(const Parallel& parallel, int64_t rows, int64_t
 }
 
 template <class A>
-void layer_backward(const Parallel& parallel, const Backward<A>& p, const Window& w, int64_t layer, const A* packed,
-                    const A* dy, A* dx, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
+void layer_backward(const Parallel& parallel, const Backward<A>& p, const Partition& partition, const Window& w,
+                    int64_t layer, const A* packed, const A* dy, A* dx, const BackwardBlockScratch<A>& scratch,
+                    bool first, A* gradients) {
   const int64_t H = p.size.H;
   const Activations<A> activations(p, w, layer);
   const LayerGradients<A> sums = gradient_sums(p, gradients, layer);
   const PackedLayer o = packed_layer(p.size, layer);
-  const LayerWeights<A> weights = layer_weights<ForInputs>(parallel, p, layer, packed, scratch.weights);
+  const LayerWeights<A> weights = layer_weights<ForInputs>(parallel, p, partition, layer, packed, scratch.weights);
   zero(scratch.dpeephole, 3 * H);
   recur_backward(parallel, p, w, layer, activations, weights, dy, scratch);
   if (sums.peephole) {
@@ -174,26 +206,25 @@ void layer_backward(const Parallel& parallel, const Backward<A>& p, const Window
     if (sums.hh) gather_h_before(activations, scratch.h_before);
     const Plane<const A> y_before = layer ? saved_planes(p.saved, p, w, layer - 1).y : Plane<const A>{};
     const A* x = dense_inputs<A>(p, w, layer, y_before, scratch.x);
-    add_weight_gradients(parallel, w.rows(), o.inputs, H, fed(parallel, w.rows(), o.inputs, H, x, scratch), scratch,
-                         first, sums);
+    add_weight_gradients(parallel, w.rows(), o.inputs, H, x, scratch, first, sums);
   }
   const A one = 1;
   if (sums.bias)
     matmul<A>(1, 4 * H, w.rows(), {&one, 0, 0}, {scratch.dz, 4 * H, false}, {first ? nullptr : sums.bias, 0},
               {sums.bias, 0});
   if (!layer && !p.grad_input) return;
-  through_weights<A>(parallel, false, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx);
+  through_weights<A>(parallel, false, w.rows(), o.inputs, 4 * H, scratch.dz, weights.ih, dx, scratch.rounded);
   drop(p, w, layer, dx);
 }
 
 template <class A>
-void backward_chunk(const Parallel& parallel, const Backward<A>& p, const Window& w, const A* packed,
-                    const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
+void backward_chunk(const Parallel& parallel, const Backward<A>& p, const Partition& partition, const Window& w,
+                    const A* packed, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   const int64_t L = p.size.L;
   gather_rows(p, w, p.grad_output, p.size.H, scratch.dy[(L - 1) % 3]);
   for (int64_t layer = L - 1; layer >= 0; --layer) {
     A* dx = layer ? scratch.dy[(layer - 1) % 3] : scratch.dx;
-    layer_backward(parallel, p, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
+    layer_backward(parallel, p, partition, w, layer, packed, scratch.dy[layer % 3], dx, scratch, first, gradients);
     if (shortcut_passes(p.size, p.options, layer)) add(scratch.dy[(layer + 1) % 3], w.rows() * p.size.H, dx);
   }
   if (p.grad_input) scatter_rows(p, w, dense(scratch.dx, w, p.size.I), p.grad_input);
@@ -207,7 +238,7 @@ void backward_block(const Parallel& parallel, const Backward<A>& p, const Partit
   load_states(p, p.grad_c_n, w, scratch.dc);
   w.t0 = running_steps(p, w.b0);
   for (; previous_chunk(p, partition, w); first = false)
-    backward_chunk(parallel, p, w, packed, scratch, first, gradients);
+    backward_chunk(parallel, p, partition, w, packed, scratch, first, gradients);
   if (!p.grad_h_0) return;
   store_states(p, scratch.dh, w, p.grad_h_0);
   store_states(p, scratch.dc, w, p.grad_c_0);

@@ -13,8 +13,12 @@ inline LayerPlanes<A> layer_planes(const Forward<A>& p, const Window& w, int64_t
 // z = start + x W^T, the gates from the last to the first if `back`.
 template <class A>
 inline void add_gates(const Parallel& parallel, bool back, int64_t rows, int64_t gates, int64_t inputs, const A* x,
-                      const Right<A>& w, Rows<const A> start, Rows<A> z) {
+                      const LayerMatrix<A>& weights, Rows<const A> start, Rows<A> z, const RoundedProducts& rounded) {
+  if constexpr (sizeof(A) == sizeof(float))
+    if (weights.rounded)
+      return multiply_rounded(parallel, back, rows, gates, inputs, x, weights.rounded, start, z, rounded);
   const Left<A> left = {x, inputs, 1};
+  const Right<A>& w = weights.full;
   in_parts(parallel, gates, panel_columns<A>, rows * gates * inputs, [=](int64_t n, int64_t end) {
     const Rows<const A> from = {start.data + n, start.row};
     const Rows<A> to = {z.data + n, z.row};
@@ -28,10 +32,10 @@ inline void add_gates(const Parallel& parallel, bool back, int64_t rows, int64_t
 // z = W x + b for all steps of the chunk.
 template <class A>
 inline void project(const Parallel& parallel, const Sizes& s, const Window& w, int64_t inputs, const A* x,
-                    const LayerWeights<A>& weights, Plane<A> z) {
+                    const LayerWeights<A>& weights, Plane<A> z, const RoundedProducts& rounded) {
   const auto steps = [&](int64_t t, int64_t rows) {
     add_gates<A>(parallel, false, rows, z.width, inputs, x + w.first_row[t] * inputs, weights.ih, {weights.bias, 0},
-                 {z.row(t, 0), z.width});
+                 {z.row(t, 0), z.width}, rounded);
   };
   if (is_dense(z, s, w)) return steps(0, w.rows());
   for (int64_t t = 0; t < w.steps; ++t) steps(t, w.running(t));
@@ -84,12 +88,13 @@ inline void step_forward(const Parallel& parallel, const Window& w, int64_t t, c
 // One layer over one chunk. h and c hold the layer's state of every sequence; those that have ended keep theirs.
 template <class A>
 inline void recur(const Parallel& parallel, const Forward<A>& p, const Window& w, const LayerWeights<A>& weights,
-                  const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c) {
+                  const LayerPlanes<A>& to, const Plane<A>* shortcut, A* h, A* c, const RoundedProducts& rounded) {
   const int64_t H = p.size.H;
   for (int64_t t = 0; t < w.steps; ++t) {
     A* z = to.gates.row(t, 0);
     const bool from_zeros = !p.h_0 && w.t0 + t == 0;
-    if (!from_zeros) add_gates<A>(parallel, t % 2, w.running(t), 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H});
+    if (!from_zeros)
+      add_gates<A>(parallel, t % 2, w.running(t), 4 * H, H, h, weights.hh, {z, 4 * H}, {z, 4 * H}, rounded);
     with_output_peephole(p.options, [&](auto previous) {
       step_forward<previous>(parallel, w, t, weights.peephole, to, shortcut, h, c);
     });
@@ -97,17 +102,17 @@ inline void recur(const Parallel& parallel, const Forward<A>& p, const Window& w
 }
 
 template <class A>
-void forward_chunk(const Parallel& parallel, const Forward<A>& p, const Window& w, const A* packed,
-                   const ForwardBlockScratch<A>& scratch) {
+void forward_chunk(const Parallel& parallel, const Forward<A>& p, const Partition& partition, const Window& w,
+                   const A* packed, const ForwardBlockScratch<A>& scratch) {
   const int64_t states = w.sequences * p.size.H;
   LayerPlanes<A> before = {}, two_before = {};
   for (int64_t layer = 0; layer < p.size.L; ++layer) {
-    const LayerWeights<A> weights = layer_weights<ForGates>(parallel, p, layer, packed, scratch.weights);
+    const LayerWeights<A> weights = layer_weights<ForGates>(parallel, p, partition, layer, packed, scratch.weights);
     const LayerPlanes<A> now = layer_planes(p, w, layer, scratch);
     const A* x = dense_inputs<A>(p, w, layer, before.y, scratch.x);
-    project(parallel, p.size, w, packed_layer(p.size, layer).inputs, x, weights, now.gates);
+    project(parallel, p.size, w, packed_layer(p.size, layer).inputs, x, weights, now.gates, scratch.rounded);
     recur(parallel, p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
-          scratch.h + layer * states, scratch.c + layer * states);
+          scratch.h + layer * states, scratch.c + layer * states, scratch.rounded);
     two_before = before;
     before = now;
   }
@@ -122,7 +127,7 @@ void forward_block(const Forward<A>& p, const Parallel& parallel, const Partitio
   Window w = block_window(p.size, partition, block, scratch.first_row);
   load_states(p, p.h_0, w, scratch.h);
   load_states(p, p.c_0, w, scratch.c);
-  while (next_chunk(p, partition, w)) forward_chunk(parallel, p, w, packed, scratch);
+  while (next_chunk(p, partition, w)) forward_chunk(parallel, p, partition, w, packed, scratch);
   store_states(p, scratch.h, w, p.h_n);
   store_states(p, scratch.c, w, p.c_n);
 }

@@ -63,10 +63,11 @@ inline Left<A> pack_left(int64_t M, int64_t K, const A* from, int64_t column, A*
   return {to, 0, 0, true};
 }
 
+constexpr int64_t multiply_adds_worth_packing = 8;  // what packing a value takes
+
 template <class A, class Pack>
 inline void pack_panels(const Parallel& parallel, int64_t K, int64_t N, const Pack& pack) {
-  const int64_t multiply_adds_worth = 8;  // what packing a value takes
-  in_parts(parallel, N, panel_columns<A>, K * N * multiply_adds_worth,
+  in_parts(parallel, N, panel_columns<A>, K * N * multiply_adds_worth_packing,
            [&](int64_t n, int64_t end) { panels<vector_lanes<A>, 2>(n, end, 1, pack); });
 }
 

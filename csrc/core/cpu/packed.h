@@ -1,5 +1,6 @@
 // Weights, and their gradients, in one array and in the type that is computed in.
 #pragma once
+#include "core/cpu/bfloat16.h"
 #include "core/problem.h"
 
 namespace resblock::cpu {
@@ -16,6 +17,13 @@ RESBLOCK_INLINE PackedLayer packed_layer(const Sizes& s, int64_t layer) {
   const int64_t inputs = layer ? s.H : s.I, ih = layer ? first + (layer - 1) * later : 0;
   const int64_t hh = ih + 4 * s.H * inputs, bias = hh + 4 * s.H * s.H;
   return {ih, hh, bias, bias + 4 * s.H, inputs};
+}
+
+// The same for products of bfloat16 numbers, in such numbers: of matrices alone.
+RESBLOCK_INLINE PackedLayer packed_bfloat16_layer(const Sizes& s, int64_t layer) {
+  const int64_t gates = gates_of_cell * s.H, first = packed_bfloat16(s.I, gates), later = packed_bfloat16(s.H, gates);
+  const int64_t ih = layer ? first + later + (layer - 1) * 2 * later : 0, hh = ih + (layer ? later : first);
+  return {ih, hh, hh + later, hh + later, layer ? s.H : s.I};
 }
 
 RESBLOCK_INLINE int64_t packed_size(const Sizes& s) { return packed_layer(s, s.L).ih; }

@@ -9,6 +9,10 @@ namespace resblock::cpu {
 // caches.
 enum class Packing { none, ahead, by_layer };
 
+// What the products of the layerwise schedule multiply: numbers of the type that is computed in, or numbers rounded to
+// bfloat16, with the instructions of that name. Sums are in the type that is computed in.
+enum class Products { full, avx512_bf16, amx_bf16 };
+
 // In the backward pass blocks and groups follow from the sizes and the instruction set alone, never from the number of
 // threads, as gradients are summed block by block. Segments and workers change no number: each cell is computed alike.
 struct Partition {
@@ -21,6 +25,7 @@ struct Partition {
   int64_t groups = 1;    // of blocks, whose weight gradients are summed apart and then added in order
   int64_t workers = 1;   // that share out the blocks, or the groups, and have a workspace each
   Packing packing = Packing::ahead;
+  Products products = Products::full;
   bool far_weights = false;  // a layer's recurrent weights are larger than the second-level cache
 };
 

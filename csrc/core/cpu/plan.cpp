@@ -77,6 +77,11 @@ Partition batched_partition(const Machine& machine, const Fill& fill) {
 
 // ---- layerwise
 
+Products layerwise_products(const Machine& machine, const Request& r) {
+  if (!r.bfloat16) return Products::full;
+  return machine.isa >= Isa::x86_64_v4_bf16_amx ? Products::amx_bf16 : Products::avx512_bf16;
+}
+
 Packing layerwise_packing(int64_t rows, int64_t H, bool backward) {
   const int64_t worth = std::min<int64_t>(48, backward ? 16 + H / 8 : H * H / 1024);
   if (rows < worth) return Packing::none;
@@ -89,14 +94,21 @@ Packing layerwise_packing(int64_t rows, int64_t H, bool backward) {
 // `parts` for threads, but not far in wide layers: few rows leave the processor waiting for weights. A group's
 // gradients cost a pass over an array as large as the weights, which its rows must be worth.
 template <class A>
-Partition layerwise_partition(const Fill& fill, bool backward, int64_t parts) {
+Partition layerwise_partition(const Fill& fill, Products products, bool backward, int64_t parts) {
   const Sizes& s = fill.size;
   const int64_t second_level = int64_t(1) << 21, worth_group = 256, longest = fill.longest(), all_rows = fill.rows();
+  const int64_t of_weight = products == Products::full ? sizeof(A) : sizeof(bfloat16);
   Partition p;
-  p.far_weights = gates_of_cell * s.H * s.H * int64_t(sizeof(A)) > second_level;
-  const int64_t most = p.far_weights ? 64 : backward ? 16 : 32, rows = backward ? 8 * most : 512;
-  const int64_t least = s.H < 256 ? 4 : p.far_weights ? most : 16;
+  p.products = products;
+  p.far_weights = gates_of_cell * s.H * s.H * of_weight > second_level;
+  // Products in bfloat16 are so fast that it is the sums that must stay in the caches, and gradients of weights above
+  // all.
+  const bool rounds = products != Products::full;
+  const int64_t most = p.far_weights || (rounds && !backward) ? 64 : backward && !rounds ? 16 : 32;
+  const int64_t rows = rounds ? (backward ? 512 : 128) : backward ? 8 * most : 512;
+  const int64_t least = rounds || p.far_weights ? most : s.H < 256 ? 4 : 16;
   p.packing = layerwise_packing(all_rows, s.H, backward);
+  if (products != Products::full && p.packing == Packing::none) p.packing = Packing::by_layer;
   if (p.packing == Packing::by_layer) {
     p.sequences = std::max<int64_t>(s.B, 1);
     p.steps = std::max<int64_t>(longest, 1);
@@ -157,8 +169,9 @@ Schedule training_schedule(const Request& r) {
 }
 
 template <class A>
-Plan plan_forward(const Machine& machine, const Fill& fill, Schedule schedule) {
-  const Sizes& s = fill.size;
+Plan plan_forward(const Machine& machine, const Request& r, Schedule schedule) {
+  const Fill fill(r);
+  const Sizes& s = r.size;
   Plan plan = {schedule, {}, 0, 0};
   Partition& p = plan.partition;
   if (schedule == Schedule::batched) {
@@ -167,7 +180,7 @@ Plan plan_forward(const Machine& machine, const Fill& fill, Schedule schedule) {
     p.groups = 1;
     plan.workspace = bytes_of<BatchedForwardArrays<A>>(s, p);
   } else if (schedule == Schedule::layerwise) {
-    p = layerwise_partition<A>(fill, false, machine.threads);
+    p = layerwise_partition<A>(fill, layerwise_products(machine, r), false, machine.threads);
     p.workers = layerwise_workers(p, machine.threads, p.blocks);
     p.groups = 1;
     plan.workspace = bytes_of<LayerwiseForwardArrays<A>>(s, p);
@@ -180,8 +193,9 @@ Plan plan_forward(const Machine& machine, const Fill& fill, Schedule schedule) {
 }
 
 template <class A>
-Plan plan_backward(const Machine& machine, const Fill& fill, Schedule schedule) {
-  const Sizes& s = fill.size;
+Plan plan_backward(const Machine& machine, const Request& r, Schedule schedule) {
+  const Fill fill(r);
+  const Sizes& s = r.size;
   Plan plan = {schedule, {}, 0, 0};
   Partition& p = plan.partition;
   if (schedule == Schedule::batched) {
@@ -190,7 +204,7 @@ Plan plan_backward(const Machine& machine, const Fill& fill, Schedule schedule) 
     plan.workspace = bytes_of<BatchedBackwardArrays<A>>(s, p);
   } else {
     const int64_t parts = 4;  // not the threads: what is summed apart rounds apart
-    p = layerwise_partition<A>(fill, true, parts);
+    p = layerwise_partition<A>(fill, layerwise_products(machine, r), true, parts);
     p.workers = layerwise_workers(p, machine.threads, p.groups);
     plan.workspace = bytes_of<LayerwiseBackwardArrays<A>>(s, p);
   }
@@ -199,16 +213,23 @@ Plan plan_backward(const Machine& machine, const Fill& fill, Schedule schedule) 
 
 }  // namespace
 
+// Where it pays was measured. Weights are packed, which the rows must be worth.
+bool multiplies_bfloat16(const Machine& machine, const Request& r) {
+  const int64_t worth_units = 128, worth_rows = 16;
+  return machine.isa >= Isa::x86_64_v4_bf16 && r.schedule.value_or(Schedule::layerwise) == Schedule::layerwise &&
+         r.size.H >= worth_units && Fill(r).rows() >= worth_rows;
+}
+
 template <class A>
 Plan plan_inference(const Machine& machine, const Request& r) {
-  return plan_forward<A>(machine, Fill(r), inference_schedule<A>(machine, r));
+  return plan_forward<A>(machine, r, inference_schedule<A>(machine, r));
 }
 
 template <class A>
 Training plan_training(const Machine& machine, const Request& r) {
   const Schedule schedule = training_schedule(r);
   const Fill fill(r);
-  Training training = {plan_forward<A>(machine, fill, schedule), plan_backward<A>(machine, fill, schedule)};
+  Training training = {plan_forward<A>(machine, r, schedule), plan_backward<A>(machine, r, schedule)};
   // The tiles of the batched schedule save what its idle lanes compute, but for those beyond the last sequence.
   const int64_t tile = schedule == Schedule::batched ? training.forward.partition.sequences : 1;
   const int64_t beyond = (tile - r.size.B % tile) % tile * (r.size.B ? fill.steps((r.size.B - 1) / tile * tile) : 0);

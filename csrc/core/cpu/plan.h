@@ -18,6 +18,9 @@ using Request = resblock::Request<Schedule>;
 using Plan = resblock::Plan<Schedule, Partition>;
 using Training = resblock::Training<Plan>;
 
+// Whether a call whose tensors are stored in bfloat16 gives its matrices of weights to the kernels so.
+bool multiplies_bfloat16(const Machine& machine, const Request& request);
+
 // Both throw std::invalid_argument where the schedule that is asked for does not take the request.
 template <class A>
 Plan plan_inference(const Machine& machine, const Request& request);

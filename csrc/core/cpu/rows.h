@@ -100,11 +100,15 @@ struct LayerSource {
 };
 
 template <class A>
-RESBLOCK_INLINE LayerSource<A> layer_source(const Inputs<A>& p, int64_t layer) {
-  const int64_t H = p.size.H;
-  const Weights<const A>& w = p.weights;
+RESBLOCK_INLINE LayerSource<A> layer_source(const Sizes& s, const Weights<const A>& w, int64_t layer) {
+  const int64_t H = s.H;
   return {layer ? w.ih + (layer - 1) * 4 * H * H : w.ih_first, w.hh + layer * 4 * H * H, w.bias + layer * 4 * H,
           w.peephole + layer * 3 * H};
+}
+
+template <class A>
+RESBLOCK_INLINE LayerSource<A> layer_source(const Inputs<A>& p, int64_t layer) {
+  return layer_source(p.size, p.weights, layer);
 }
 
 // Biases and peepholes.

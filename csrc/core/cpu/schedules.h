@@ -70,12 +70,10 @@ void run_diagonals(const Parallel& parallel, int64_t items, const Partition& par
 }
 
 // Packing is a few microseconds of work per layer: threads are woken for `size` values of wide layers only.
-template <class A>
-void pack_layers(const Parallel& parallel, const Inputs<A>& problem, int64_t size,
-                 void (*pack)(const Inputs<A>&, int64_t layer, A*), A* packed) {
+template <class Pack>
+void pack_layers(const Parallel& parallel, const Sizes& sizes, int64_t size, const Pack& pack) {
   const int64_t worth_threads = int64_t(1) << 18;
-  run_tasks(size < worth_threads ? serial : parallel, problem.size.L,
-            [&](int64_t layer) { pack(problem, layer, packed); });
+  run_tasks(size < worth_threads ? serial : parallel, sizes.L, pack);
 }
 
 // Adds up the gradients of the groups, and stores them as those of the problem.

@@ -58,7 +58,7 @@ struct LayerwiseForwardArrays {
   Scratch scratch;
 
   LayerwiseForwardArrays(const Sizes& s, const Partition& partition, Arena& arena)
-      : packed(partition.packing == Packing::ahead ? arena.take<A>(packed_size(s)) : nullptr),
+      : packed(partition.packing == Packing::ahead ? arena.take<A>(packed_before<A>(s, partition, s.L)) : nullptr),
         scratch(partition.workers, bytes_of<ForwardBlockScratch<A>>(s, partition), arena) {}
 };
 
@@ -69,7 +69,7 @@ struct LayerwiseBackwardArrays {
   Scratch scratch;
 
   LayerwiseBackwardArrays(const Sizes& s, const Partition& partition, Arena& arena)
-      : packed(partition.packing == Packing::ahead ? arena.take<A>(packed_size(s)) : nullptr),
+      : packed(partition.packing == Packing::ahead ? arena.take<A>(packed_before<A>(s, partition, s.L)) : nullptr),
         gradients(partition.groups == 1 && sizeof(A) == sizeof(A) ? nullptr
                                                                   : arena.take<A>(partition.groups * packed_size(s))),
         scratch(partition.workers, bytes_of<BackwardBlockScratch<A>>(s, partition), arena) {}
