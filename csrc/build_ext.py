@@ -80,6 +80,7 @@ class BuildExt(cpp_extension.BuildExtension):
         cxx = ["-std=c++20", "-O3", "-g0", "-fvisibility=hidden"]
         cxx += [f"-DTORCH_TARGET_VERSION={TORCH_TARGET}", "-DTORCH_STABLE_ONLY"]
         # torch's nvcc flags forbid conversions of half types; the kernels use them.
+        # The level is that of the host's part, which launches kernels and computes nothing; they are optimised anyhow.
         nvcc = ["-std=c++17", "-O1", "-Xcompiler=-fvisibility=hidden"]
         nvcc += [f"-U__CUDA_NO_{name}__" for name in ("HALF_OPERATORS", "HALF_CONVERSIONS", "HALF2_OPERATORS")]
         nvcc += ["-U__CUDA_NO_BFLOAT16_CONVERSIONS__"]
