@@ -60,7 +60,7 @@ def in_base_two(network: Network) -> Network:
     by_row = scale.repeat_interleave(network[-1].shape[1] // 4)
     scales = [by_row[:, None]] * 3 + [scale[:1], by_row]
     pairs = zip(weights, scales, strict=True)
-    return [x.double(), *((weight * by.float()).double() / by for weight, by in pairs)]
+    return [x.double(), *((weight.double() * by).float().double() / by for weight, by in pairs)]
 
 
 def kernel(network: Network, schedule: str | None = None) -> Tensor:

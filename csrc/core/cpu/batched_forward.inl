@@ -8,7 +8,7 @@ void pack_unit_pairs(const Inputs<A>& p, int64_t layer, A* packed) {
   for (int64_t pair = 0; pair < H; pair += UnitPairs::units) {
     const auto both = [&](const A* values, int64_t stride, double scale, int64_t row) {
       for (int64_t u = pair; u < pair + UnitPairs::units; ++u)
-        *out++ = u < H ? values[(row * H + u) * stride] * A(scale) : A(0);
+        *out++ = u < H ? A(values[(row * H + u) * stride] * scale) : A(0);
     };
     const auto gates = [&](const A* values, int64_t stride) {
       for (int gate = 0; gate < gates_of_cell; ++gate) both(values, stride, base_two_scale(gate), gate);

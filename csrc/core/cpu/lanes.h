@@ -330,14 +330,23 @@ RESBLOCK_INLINE Lanes<float, 8> rest(Lanes<float, 8> x) {
 template <Base base, int n, int degree, class V>
 RESBLOCK_INLINE SplitExp<V> exp_minus_by_table(V x, double bound) {
   constexpr double unit = base == Base::two ? 1 : n * sigmoid_scale;
+  // What a unit in float lacks of the exact one would shift all pre-activations the same way.
+#if defined(__AVX512DQ__)
+  constexpr float lost = float((unit - float(unit)) / unit);
+#else
+  constexpr float lost = float(unit - float(unit));
+#endif
   const V round(ExpTraits<float>::round / V::width);
 #if defined(__AVX512DQ__)
   x = x * V(float(unit));
   const V shifted = round - each([=](auto v) { return within(v, float(bound * unit)); }, x);
-  const V r = each([](auto v) { return rest(v); }, x);
+  V r = each([](auto v) { return rest(v); }, x);
+  if (base == Base::e) r += each([=](auto v) { return within(v, float(bound * unit)); }, x) * V(lost);
 #else
   x = clamp(x, V(float(-bound)), V(float(bound)));
-  const V shifted = round - x * V(float(unit)), r = x * V(float(unit)) + (shifted - round);
+  const V shifted = round - x * V(float(unit));
+  V r = x * V(float(unit)) + (shifted - round);
+  if (base == Base::e) r += x * V(lost);
 #endif
   V p = exp_coefficient<V>(degree, degree);
   RESBLOCK_UNROLL

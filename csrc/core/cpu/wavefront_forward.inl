@@ -11,14 +11,14 @@ void pack_wave_layer(const Inputs<A>& p, int64_t layer, typename Wave::Weights& 
     memset(&to.in_use[v][lane], 0xff, sizeof(A));
     for (int64_t gate = 0; gate < 4; ++gate) {
       const int64_t row = gate * H + u;
-      const A scale = A(base_two_scale(gate));
+      const double scale = base_two_scale(gate);
       for (int64_t k = 0; k < H; ++k) {
-        if (layer) to.x[k][gate][v][lane] = w.ih[row * H + k] * scale;
-        to.h[k][gate][v][lane] = w.hh[row * H + k] * scale;
+        if (layer) to.x[k][gate][v][lane] = A(w.ih[row * H + k] * scale);
+        to.h[k][gate][v][lane] = A(w.hh[row * H + k] * scale);
       }
-      to.bias[gate][v][lane] = w.bias[row] * scale;
+      to.bias[gate][v][lane] = A(w.bias[row] * scale);
     }
-    for (int64_t row = 0; row < 3; ++row) to.peephole[row][v][lane] = w.peephole[row * H + u] * A(sigmoid_scale);
+    for (int64_t row = 0; row < 3; ++row) to.peephole[row][v][lane] = A(w.peephole[row * H + u] * sigmoid_scale);
   }
   for (int64_t u = 0; u < U; ++u) to.shortcut[lane0 + u] = has_shortcut(p.options, layer);
 }
@@ -35,9 +35,9 @@ void pack_wave(const Inputs<A>& p, void* packed) {
   for (int64_t gate = 0; gate < 4; ++gate)
     for (int64_t u = 0; u < H; ++u) {
       const int64_t row = gate * H + u, column = gate * units + u;
-      const A scale = A(base_two_scale(gate));
-      to.first_bias[column] = p.weights.bias[row] * scale;
-      for (int64_t k = 0; k < I; ++k) to.first[k * columns + column] = p.weights.ih_first[row * I + k] * scale;
+      const double scale = base_two_scale(gate);
+      to.first_bias[column] = A(p.weights.bias[row] * scale);
+      for (int64_t k = 0; k < I; ++k) to.first[k * columns + column] = A(p.weights.ih_first[row * I + k] * scale);
     }
 }
 
