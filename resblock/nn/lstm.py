@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -141,11 +141,13 @@ class ResidualLSTM(nn.Module):
             self.bias = bias
         self._parts = parameters.parts_of(self, bias=bias, peephole=peephole)
         self._names = parameters.names_of(self)
+        self._blocks: dict[tuple[str, ...], Tensor] = {}  # the memory of several layers' parameters
         parameters.register(self, device, dtype)
         # 0.1.0 drew the backward direction first and then once more with the rest: so a seed gives what it gave there.
         for name in itertools.chain.from_iterable(self._names.get(parameters.REVERSE, [])):
             nn.init.uniform_(getattr(self, name))
         self.reset_parameters()
+        self.flatten_parameters()
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew (see the class's notes)."""
@@ -157,7 +159,25 @@ class ResidualLSTM(nn.Module):
                 nn.init.ones_(getattr(self, name)[..., units : 2 * units])
 
     def flatten_parameters(self) -> None:
-        """Do nothing: for code that calls it on a `torch.nn.LSTM`, where it rearranges weights for cuDNN."""
+        """Lay the parameters of all layers side by side in memory, as `torch.nn.LSTM` does for cuDNN.
+
+        Calls without gradients then take them as they are; others, and where they are apart, copy them first. A new
+        module, one that was moved, converted or copied, and one that was loaded into has them so. It is for parameters
+        that were given new memory by other means: by assigning to `.data` or `load_state_dict(assign=True)`.
+        """
+        parameters.lay_out(self)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ResidualLSTM:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.flatten_parameters()
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_blocks": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self.flatten_parameters()
 
     @property
     def all_weights(self) -> list[list[Tensor]]:

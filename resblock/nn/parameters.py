@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.utils import dlpack
 
 if TYPE_CHECKING:
     from resblock.nn.lstm import ResidualLSTM
@@ -99,25 +100,70 @@ def operator_weights(lstm: ResidualLSTM, direction: str) -> OperatorWeights:
     """Give the five weights as the operator takes them, with zeros for what is absent."""
     # `Module.__getattr__`, which alone knows what is parametrised, takes ten times as long: 240 parameters feel it.
     held: dict[str, Any] = lstm._parameters
-    first, later, recurrent, peepholes, biases = (
-        [held[name] if name in held else getattr(lstm, name) for name in names] for names in lstm._names[direction]
+    first, *groups = lstm._names[direction]
+    later, recurrent, peepholes, biases = (
+        _joined(lstm, names, [held[name] if name in held else getattr(lstm, name) for name in names]) if names else None
+        for names in groups
     )
-    stacked = lstm.stacked
-    weight_hh = _joined(recurrent, stacked)
+    assert recurrent is not None
     layers, gates, units = lstm.num_layers, 4 * lstm.hidden_size, lstm.hidden_size
     return (
-        first[0],
-        _joined(later, stacked) if later else weight_hh.new_empty(0, gates, units),
-        weight_hh,
-        _joined(peepholes, stacked) if peepholes else weight_hh.new_zeros(layers, 3, units),
-        _joined(biases, stacked) if biases else weight_hh.new_zeros(layers, gates),
+        held[first[0]] if first[0] in held else getattr(lstm, first[0]),
+        recurrent.new_empty(0, gates, units) if later is None else later,
+        recurrent,
+        recurrent.new_zeros(layers, 3, units) if peepholes is None else peepholes,
+        recurrent.new_zeros(layers, gates) if biases is None else biases,
     )
 
 
-def _joined(weights: list[Tensor], stacked: bool) -> Tensor:
-    if stacked:
+def lay_out(lstm: ResidualLSTM) -> None:
+    """Lay the parameters of layers that the operator takes together side by side in memory, where they are not yet."""
+    if lstm.stacked:
+        return
+    for groups in lstm._names.values():
+        for names in map(tuple, groups):
+            held = [lstm._parameters.get(name) for name in names]
+            if len(held) < 2 or not _can_move(held) or _in_block(held, lstm._blocks.get(names)):
+                continue
+            block = lstm._blocks[names] = torch.stack([parameter.detach() for parameter in held])
+            for parameter, place in zip(held, block, strict=True):
+                # Memory of a view would be the whole block to whoever saves or shares a parameter.
+                parameter.data = dlpack.from_dlpack(place)
+
+
+def _can_move(held: Sequence[Any]) -> TypeGuard[Sequence[nn.Parameter]]:
+    """Tell whether all are plain parameters of one type, with memory of this process alone."""
+    return (
+        all(type(p) is nn.Parameter and type(p.data) is Tensor for p in held)
+        and len({(p.dtype, p.device, p.shape) for p in held}) == 1
+        and held[0].device.type in ("cpu", "cuda")
+        and not any(p.device.type == "cpu" and p.is_shared() for p in held)
+    )
+
+
+def _in_block(held: Sequence[Tensor], block: Tensor | None) -> bool:
+    """Tell whether parameters still are the parts of a block, one after the other."""
+    if block is None:
+        return False
+    start, step = block.data_ptr(), block[0].numel() * block.element_size()
+    return all(
+        type(p) is nn.Parameter and p.data_ptr() == start + k * step and p.is_contiguous() for k, p in enumerate(held)
+    )
+
+
+def _joined(lstm: ResidualLSTM, names: tuple[str, ...], weights: list[Tensor]) -> Tensor:
+    if lstm.stacked:
         return weights[0]
-    return torch.stack(weights) if len(weights) > 1 else weights[0][None]  # a view takes half the time
+    if len(weights) == 1:
+        return weights[0][None]  # a view takes half the time
+    # Autograd wants each layer's gradient apart, and graphs no addresses; small weights are copied in less time than
+    # it takes to see where they are.
+    large = weights[0].numel() >= 1 << 12
+    if large and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        block = lstm._blocks.get(names)
+        if block is not None and _in_block(weights, block):
+            return block
+    return torch.stack(weights)
 
 
 def layer_weights(lstm: ResidualLSTM, layer: int, direction: str) -> LayerWeights:
