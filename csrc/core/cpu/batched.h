@@ -112,11 +112,8 @@ struct BackwardTileScratch {
   }
 };
 
-// Fewer sequences than these are not worth a lane each.
-constexpr int64_t least_batch = 6;
-
-// Whether few sequences go into half a vector: where a batch fits into half of one.
-RESBLOCK_INLINE constexpr bool has_half_tiles(int64_t lanes) { return lanes / 2 >= least_batch; }
+// Whether few sequences go into half a vector: shorter ones are not worth kernels of their own.
+RESBLOCK_INLINE constexpr bool has_half_tiles(int64_t lanes) { return lanes >= 16; }
 
 // `scratch` is that of the tile.
 template <class A>

@@ -24,8 +24,9 @@ struct Rows {  // (M, N), row m at data + m * row; a null init is zero, a row of
   int64_t row;
 };
 
-// Columns are taken in panels: pairs of full vectors first, then ever narrower ones. A packed right side stores
-// panel after panel, so the one that begins at column n begins at n * K. A tile is some rows of P neighbouring panels.
+// Columns are taken in panels: pairs of vectors first, then one vector, then what is left, in the first lanes of one. A
+// packed right side stores panel after panel, so the one that begins at column n begins at n * K. A tile is some rows
+// of P neighbouring panels.
 template <class A>
 struct Panels {
   const A* data;
@@ -42,10 +43,11 @@ RESBLOCK_INLINE void pin(T& value) {
   asm("" : "+r"(value));
 }
 
-template <class A, int M, int W, int V, int P>
-inline void tile(int64_t K, Left<A> a, Panels<A> b, Rows<const A> init, Rows<A> c) {
-  using Vec = Lanes<A, W>;
-  constexpr int N = V * P;
+template <class A, int M, int P, class Panel>
+inline void tile(int64_t K, Panel panel, Left<A> a, Panels<A> b, Rows<const A> init, Rows<A> c) {
+  const auto lanes = panel.lanes();
+  using Vec = typename decltype(panel.lanes())::Vec;
+  constexpr int V = Panel::vectors, W = Vec::width, N = V * P;
   Vec sum[M][N];
   const A* left[M];
   RESBLOCK_UNROLL
@@ -60,7 +62,7 @@ inline void tile(int64_t K, Left<A> a, Panels<A> b, Rows<const A> init, Rows<A> 
   for (int64_t k = 0, at = 0; k < K; ++k, at += a.column) {
     Vec row[N];
     RESBLOCK_UNROLL
-    for (int n = 0; n < N; ++n) row[n] = Vec::load(b.data + k * b.row + n / V * b.next + n % V * W);
+    for (int n = 0; n < N; ++n) row[n] = lanes.load(b.data + k * b.row + n / V * b.next + n % V * W);
     pin(at);
     RESBLOCK_UNROLL
     for (int m = 0; m < M; ++m) {
@@ -72,8 +74,8 @@ inline void tile(int64_t K, Left<A> a, Panels<A> b, Rows<const A> init, Rows<A> 
   }
   for (int m = 0; m < M; ++m)
     for (int n = 0; n < N; ++n) {
-      if (init.data) sum[m][n] += Vec::load(init.data + m * init.row + n * W);
-      sum[m][n].store(c.data + m * c.row + n * W);
+      if (init.data) sum[m][n] += lanes.load(init.data + m * init.row + n * W);
+      lanes.store(sum[m][n], c.data + m * c.row + n * W);
     }
 }
 
@@ -113,9 +115,10 @@ struct Depth {
   int64_t first, end;
 };
 
-template <class A, int W, int V>
+template <class A, class Panel>
 struct MultiplyTile {
   int64_t K, count;  // of neighbouring panels
+  Panel panel;
   Depth depth;
   Left<A> a;
   Panels<A> b;
@@ -127,34 +130,52 @@ struct MultiplyTile {
     Left<A> left = rows_from(a, m, height, K);
     left.data += depth.first * left.column;
     for (; k + P <= count; k += P)
-      tile<A, height, W, V, P>(depth.end - depth.first, left,
-                               {b.data + depth.first * b.row + k * b.next, b.row, b.next},
-                               {init.data ? init.data + m * init.row + k * W * V : nullptr, init.row},
-                               {c.data + m * c.row + k * W * V, c.row});
+      tile<A, height, P>(depth.end - depth.first, panel, left,
+                         {b.data + depth.first * b.row + k * b.next, b.row, b.next},
+                         {init.data ? init.data + m * init.row + k * panel.width() : nullptr, init.row},
+                         {c.data + m * c.row + k * panel.width(), c.row});
     return k;
   }
 
   template <int height>
   inline void operator()(int64_t m) const {
-    constexpr int P = panels_at_once<V>(height);
+    constexpr int P = panels_at_once<Panel::vectors>(height);
     int64_t k = tiles<height, P>(m, 0);
     if constexpr (P > 2) k = tiles<height, 2>(m, k);
     if constexpr (P > 1) tiles<height, 1>(m, k);
   }
 };
 
-// Calls visit(n, count, width of a panel as template arguments) for the `count` panels of one width from column n on.
-template <int W, int V, class Visit>
+// Some whole vectors, or the first lanes of one.
+template <class A, int W, int V>
+struct WholePanel {
+  static constexpr int vectors = V;
+  RESBLOCK_INLINE int64_t width() const { return V * W; }
+  RESBLOCK_INLINE Units<Lanes<A, W>, true> lanes() const { return {0, W}; }
+};
+template <class A>
+struct LastPanel {
+  static constexpr int vectors = 1;
+  int64_t columns;
+  RESBLOCK_INLINE int64_t width() const { return columns; }
+  RESBLOCK_INLINE Units<Lanes<A, vector_lanes<A>>, false> lanes() const { return {0, columns}; }
+};
+
+// Calls visit(n, count, panel) for `count` neighbouring panels of a kind from column n on.
+template <class A, class Visit>
 inline void panels(int64_t n, int64_t N, int64_t at_once, const Visit& visit) {
-  for (int64_t count; n + W * V <= N; n += count * W * V) {
-    count = (N - n) / (W * V);
+  constexpr int W = vector_lanes<A>;
+  for (int64_t count; n + 2 * W <= N; n += count * 2 * W) {
+    count = (N - n) / (2 * W);
     if (count > at_once) count = at_once;
-    visit.template operator()<W, V>(n, count);
+    visit(n, count, WholePanel<A, W, 2>());
   }
-  if constexpr (V == 2)
-    panels<W, 1>(n, N, at_once, visit);
-  else if constexpr (W > 1)
-    panels<W / 2, 1>(n, N, at_once, visit);
+  if (n + W <= N) {
+    visit(n, 1, WholePanel<A, W, 1>());
+    n += W;
+  }
+  if (n + W / 2 == N) return visit(n, 1, WholePanel<A, W / 2, 1>());
+  if (n < N) visit(n, 1, LastPanel<A>{N - n});
 }
 
 template <class A>
@@ -166,15 +187,17 @@ struct MultiplyPanels {
   Rows<A> c;
 
   // In parts of K that leave a panel of the widest kind in the first-level cache.
-  template <int W, int V>
-  inline void operator()(int64_t n, int64_t count) const {
+  template <class Panel>
+  inline void operator()(int64_t n, int64_t count, Panel panel) const {
     const int64_t bytes = int64_t(32) << 10, deepest = bytes / (panel_columns<A> * int64_t(sizeof(A)));
     const int64_t parts = K > deepest ? (K + deepest - 1) / deepest : 1;
-    const Panels<A> from = {b.data + (b.packed ? n * K : n), b.packed ? W * V : b.row, b.packed ? W * V * K : W * V};
+    const int64_t width = panel.width();
+    const Panels<A> from = {b.data + (b.packed ? n * K : n), b.packed ? width : b.row, b.packed ? width * K : width};
     const Rows<A> to = {c.data + n, c.row};
     Rows<const A> start = {init.data ? init.data + n : nullptr, init.row};
     for (int64_t part = 0; part < parts; ++part, start = {to.data, to.row})
-      row_tiles(M, MultiplyTile<A, W, V>{K, count, {part * K / parts, (part + 1) * K / parts}, a, from, start, to});
+      row_tiles(
+          M, MultiplyTile<A, Panel>{K, count, panel, {part * K / parts, (part + 1) * K / parts}, a, from, start, to});
   }
 };
 
@@ -183,7 +206,7 @@ struct MultiplyPanels {
 template <class A>
 inline void matmul(int64_t M, int64_t N, int64_t K, Left<A> a, Right<A> b, Rows<const A> init, Rows<A> c) {
   const int64_t at_once = M <= RESBLOCK_TILE_ROWS || K <= 8 ? N : 1;
-  panels<vector_lanes<A>, 2>(0, N, at_once, MultiplyPanels<A>{M, K, a, b, init, c});
+  panels<A>(0, N, at_once, MultiplyPanels<A>{M, K, a, b, init, c});
 }
 
 // The same in slices of columns, from the last to the first if `back`: of a right side that is used at every step and

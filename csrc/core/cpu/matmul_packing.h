@@ -9,9 +9,9 @@ struct PackPanel {
   const A* from;
   A* to;
 
-  template <int W, int V>
-  inline void operator()(int64_t n, int64_t) const {
-    constexpr int64_t width = W * V;
+  template <class Panel>
+  inline void operator()(int64_t n, int64_t, Panel panel) const {
+    const int64_t width = panel.width();
     for (int64_t k = 0; k < K; ++k) copy(from + k * N + n, width, to + n * K + k * width);
   }
 };
@@ -23,23 +23,25 @@ struct PackPanelTransposed {
   const A* from;
   A* to;
 
-  template <int W>
-  inline void columns(const A* source, int64_t width, A* out) const {
-    using Vec = Lanes<A, W>;
+  template <class Columns>
+  inline void columns(const A* source, const Columns& lanes, int64_t width, A* out) const {
+    using Vec = typename Columns::Vec;
+    constexpr int W = Vec::width;
     int64_t k = 0;
     for (; k + W <= K; k += W) {
       Vec v[W];
-      for (int j = 0; j < W; ++j) v[j] = Vec::load(source + j * K + k);
+      for (int j = 0; j < W; ++j) v[j] = j < lanes.count ? Vec::load(source + j * K + k) : Vec(A(0));
       rows_to_lanes<W>(v);
-      for (int j = 0; j < W; ++j) v[j].store(out + (k + j) * width);
+      for (int j = 0; j < W; ++j) lanes.store(v[j], out + (k + j) * width);
     }
     for (; k < K; ++k)
-      for (int j = 0; j < W; ++j) out[k * width + j] = source[j * K + k];
+      for (int j = 0; j < lanes.count; ++j) out[k * width + j] = source[j * K + k];
   }
 
-  template <int W, int V>
-  inline void operator()(int64_t n, int64_t) const {
-    for (int v = 0; v < V; ++v) columns<W>(from + (n + v * W) * K, W * V, to + n * K + v * W);
+  template <class Panel>
+  inline void operator()(int64_t n, int64_t, Panel panel) const {
+    for (int v = 0; v < Panel::vectors; ++v)
+      columns(from + (n + v * vector_lanes<A>)*K, panel.lanes(), panel.width(), to + n * K + v * vector_lanes<A>);
   }
 };
 
@@ -68,7 +70,7 @@ constexpr int64_t multiply_adds_worth_packing = 8;  // what packing a value take
 template <class A, class Pack>
 inline void pack_panels(const Parallel& parallel, int64_t K, int64_t N, const Pack& pack) {
   in_parts(parallel, N, panel_columns<A>, K * N * multiply_adds_worth_packing,
-           [&](int64_t n, int64_t end) { panels<vector_lanes<A>, 2>(n, end, 1, pack); });
+           [&](int64_t n, int64_t end) { panels<A>(n, end, 1, pack); });
 }
 
 // Packs a right side (K, N) that stands in dense rows, or whose transpose does.

@@ -1,5 +1,6 @@
 // Weights, and their gradients, in one array and in the type that is computed in.
 #pragma once
+#include "core/cpu/arena.h"
 #include "core/cpu/bfloat16.h"
 #include "core/problem.h"
 
@@ -12,11 +13,18 @@ struct PackedLayer {
   int64_t inputs;                  // I or H
 };
 
+// Values that a part takes: parts begin where cache lines do.
+RESBLOCK_INLINE int64_t packed_part(int64_t values) {
+  const int64_t line = cache_line / int64_t(sizeof(float));
+  return (values + line - 1) / line * line;
+}
+
 RESBLOCK_INLINE PackedLayer packed_layer(const Sizes& s, int64_t layer) {
-  const int64_t later = 4 * s.H * (2 * s.H + 1) + 3 * s.H, first = later + 4 * s.H * (s.I - s.H);
-  const int64_t inputs = layer ? s.H : s.I, ih = layer ? first + (layer - 1) * later : 0;
-  const int64_t hh = ih + 4 * s.H * inputs, bias = hh + 4 * s.H * s.H;
-  return {ih, hh, bias, bias + 4 * s.H, inputs};
+  const int64_t gates = gates_of_cell * s.H, square = packed_part(gates * s.H), from_inputs = packed_part(gates * s.I);
+  const int64_t beside = square + packed_part(gates) + packed_part(peepholes_of_cell * s.H);
+  const int64_t ih = layer ? from_inputs + beside + (layer - 1) * (square + beside) : 0;
+  const int64_t hh = ih + (layer ? square : from_inputs), bias = hh + square;
+  return {ih, hh, bias, bias + packed_part(gates), layer ? s.H : s.I};
 }
 
 // The same for products of bfloat16 numbers, in such numbers: of matrices alone.

@@ -1,6 +1,7 @@
 #include "core/cpu/plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/cpu/workspace.h"
 
@@ -33,15 +34,6 @@ struct Fill {
 };
 
 // ---- batched
-
-// Whether the batch goes into the lanes. Where it pays was measured: lanes must not idle, and in training the gradient
-// of every weight is summed over lanes once per chunk of time, which grows with the square of the units.
-bool pays_batched(const Fill& fill, bool training) {
-  const int64_t H = fill.size.H, B = fill.running(), lanes = 16, rows = fill.rows();
-  if (!training) return H <= 16 ? B >= least_batch : H <= 64 && B >= 8;
-  if (H <= 12) return B >= least_batch && fill.longest() > 1;
-  return H <= 64 && fill.longest() >= 16 && B >= (H <= 16 ? 16 : 32) && 8 * (fill.rows(lanes) - rows) <= rows;
-}
 
 // Groups of tasks whose gradients are summed apart, bounded in number and in memory.
 int64_t gradient_groups(const Sizes& s, int64_t tasks) {
@@ -145,27 +137,68 @@ Partition wavefront_partition(const Machine& machine, const WaveShape& shape, co
 
 // ---- the choice
 
+constexpr int64_t most_batched = 128;  // units: a layer's weights are to stay in the second-level cache
+
 template <class A>
 bool takes_wavefront(const Machine& machine, const Request& r) {
   return !r.dropout && wave_shape(lanes_of<A>(machine), r.size.H).lanes;
 }
 
+// How much longer a row is, in whole vectors.
+double padding(int64_t count, int64_t lanes) { return double(ceil_divide(count, lanes) * lanes) / double(count); }
+
+// What a call costs in each schedule, in steps of sequences that run in full tiles of the batched one: the constants
+// were fitted to some two thousand measured sizes. In tiles lanes idle where sequences are missing, and in training the
+// gradient of every weight is summed over the lanes once per chunk of time.
+double batched_cost(const Fill& fill, int64_t lanes, bool training) {
+  const bool half = has_half_tiles(lanes) && fill.size.B <= lanes / 2;
+  const double sums = training ? 1 + 1 / double(std::min<int64_t>(fill.longest(), 16)) : 1;
+  return double(fill.rows(half ? lanes / 2 : lanes)) * (half ? training ? 1.5 : 1.9 : 1) * sums;
+}
+
+// Lanes idle where units are missing, and the fewer rows a product has, the longer each takes.
+double layerwise_cost(const Fill& fill, int64_t lanes, bool training) {
+  const double units = double(fill.size.H);
+  const double per_row = training ? std::max(1.0, 1.45 - units / 150) : std::max(1.15, 1.5 - units / 100);
+  return double(fill.rows()) * per_row * padding(fill.size.H, lanes) * (1 + 1 / double(fill.running()));
+}
+
+// Lanes idle where units or layers are missing, and while the layers of a pair of groups begin and end. Weights take
+// long to pack.
+double wavefront_cost(const Fill& fill, const WaveShape& shape) {
+  const int64_t L = fill.size.L, together = shape.layers() * (shape.paired() ? 2 : 1);
+  const double alone = shape.paired() && L <= shape.layers() ? 1.5 : 1, step = shape.paired() ? 1.1 : 1.7;
+  const double begin_and_end = 1 + 1.2 * double(together) / double(fill.longest());
+  const double per_row = step * std::pow(padding(fill.size.H, shape.units()), 1.5) * padding(L, shape.layers()) * alone;
+  return double(fill.rows()) * per_row * begin_and_end + 1.4 * double(std::max<int64_t>(shape.units() - 8, 0));
+}
+
 template <class A>
 Schedule inference_schedule(const Machine& machine, const Request& r) {
   const bool can = takes_wavefront<A>(machine, r);
-  const Fill fill(r);
   if (r.schedule == Schedule::wavefront && !can)
     throw impossible_schedule("wavefront", "calls without dropout, of layers as narrow as its vectors allow");
   if (r.schedule) return *r.schedule;
-  if (can && fill.running() < least_batch) return Schedule::wavefront;
-  return pays_batched(fill, false) ? Schedule::batched : Schedule::layerwise;
+  const Fill fill(r);
+  if (fill.rows() == 0) return Schedule::layerwise;
+  const int64_t lanes = lanes_of<A>(machine);
+  const double layerwise = layerwise_cost(fill, lanes, false);
+  const double batched = r.size.H <= most_batched ? batched_cost(fill, lanes, false) : layerwise;
+  if (can && wavefront_cost(fill, wave_shape(lanes, r.size.H)) < std::min(batched, layerwise))
+    return Schedule::wavefront;
+  return batched < layerwise ? Schedule::batched : Schedule::layerwise;
 }
 
-Schedule training_schedule(const Request& r) {
+template <class A>
+Schedule training_schedule(const Machine& machine, const Request& r) {
   if (r.schedule == Schedule::wavefront)
     throw impossible_schedule("wavefront", "no training: it saves nothing for a backward pass");
   if (r.schedule) return *r.schedule;
-  return pays_batched(Fill(r), true) ? Schedule::batched : Schedule::layerwise;
+  const Fill fill(r);
+  if (fill.rows() == 0 || r.size.H > most_batched) return Schedule::layerwise;
+  const int64_t lanes = lanes_of<A>(machine);
+  const bool batched = batched_cost(fill, lanes, true) < layerwise_cost(fill, lanes, true);
+  return batched ? Schedule::batched : Schedule::layerwise;
 }
 
 template <class A>
@@ -227,7 +260,7 @@ Plan plan_inference(const Machine& machine, const Request& r) {
 
 template <class A>
 Training plan_training(const Machine& machine, const Request& r) {
-  const Schedule schedule = training_schedule(r);
+  const Schedule schedule = training_schedule<A>(machine, r);
   const Fill fill(r);
   Training training = {plan_forward<A>(machine, r, schedule), plan_backward<A>(machine, r, schedule)};
   // The tiles of the batched schedule save what its idle lanes compute, but for those beyond the last sequence.

@@ -42,6 +42,15 @@ inline void add(const A* from, int64_t n, A* to) {
   for (int64_t k = 0; k < n; ++k) to[k] += from[k];
 }
 
+#if defined(__AVX2__)
+RESBLOCK_INLINE __m256i first_lanes_32(int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(int(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+RESBLOCK_INLINE __m256i first_lanes_64(int64_t n) {
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+#endif
+
 // The rest of a row, shorter than a vector: lanes beyond it are zero, and are not stored.
 template <class V, class A>
 RESBLOCK_INLINE V load_rest(const A* from, int64_t n) {
@@ -49,8 +58,13 @@ RESBLOCK_INLINE V load_rest(const A* from, int64_t n) {
   if constexpr (sizeof(V) == 64 && sizeof(A) == 4) return V::of(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), from));
   if constexpr (sizeof(V) == 64 && sizeof(A) == 8) return V::of(_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), from));
 #endif
+#if defined(__AVX2__)
+  if constexpr (sizeof(V) == 32 && sizeof(A) == 4) return V::of(_mm256_maskload_ps(from, first_lanes_32(n)));
+  if constexpr (sizeof(V) == 32 && sizeof(A) == 8) return V::of(_mm256_maskload_pd(from, first_lanes_64(n)));
+#endif
   A lanes[V::width] = {};
-  memcpy(lanes, from, size_t(n) * sizeof(A));
+  for (int lane = 0; lane < V::width; ++lane)
+    if (lane < n) lanes[lane] = from[lane];
   return V::load(lanes);
 }
 
@@ -60,9 +74,14 @@ RESBLOCK_INLINE void store_rest(V v, A* to, int64_t n) {
   if constexpr (sizeof(V) == 64 && sizeof(A) == 4) return _mm512_mask_storeu_ps(to, __mmask16((1u << n) - 1), v.v);
   if constexpr (sizeof(V) == 64 && sizeof(A) == 8) return _mm512_mask_storeu_pd(to, __mmask8((1u << n) - 1), v.v);
 #endif
+#if defined(__AVX2__)
+  if constexpr (sizeof(V) == 32 && sizeof(A) == 4) return _mm256_maskstore_ps(to, first_lanes_32(n), v.v);
+  if constexpr (sizeof(V) == 32 && sizeof(A) == 8) return _mm256_maskstore_pd(to, first_lanes_64(n), v.v);
+#endif
   A lanes[V::width];
   v.store(lanes);
-  memcpy(to, lanes, size_t(n) * sizeof(A));
+  for (int lane = 0; lane < V::width; ++lane)
+    if (lane < n) to[lane] = lanes[lane];
 }
 
 // Some neighbouring units of a row: as many as a vector has lanes, or the last few of them.
