@@ -1,10 +1,10 @@
-// A call on the CPU as its caller makes it: the longest sequences first, plan, workspace, run. The workspace is full of
-// NaN, so that what is read before it is written shows.
+// A call on the CPU as its caller makes it: the longest sequences first, or their pieces, plan, workspace, run. The
+// workspace is full of NaN, so that what is read before it is written shows.
 #pragma once
 #include <string.h>
 
 #include "core/cpu/block_cache.h"
-#include "core/cpu/longest_first.h"
+#include "core/cpu/pieces.h"
 #include "core/cpu/run.h"
 
 struct CpuCall {
@@ -45,9 +45,16 @@ struct CpuCall {
  private:
   template <class S, class Run>
   static void in_order(resblock::Inputs<S>& p, const Run& run) {
-    if (!p.lengths) return run();
-    const auto sequences = resblock::cpu::LongestFirst::of_lengths(p.lengths, p.size.B, p.options.first_step, p.size.T);
-    sequences.apply(p);
+    std::optional<resblock::cpu::LongestFirst> sequences;
+    std::optional<resblock::cpu::ResetPieces> pieces;
+    if (p.lengths) {
+      sequences = resblock::cpu::LongestFirst::of_lengths(p.lengths, p.size.B, p.options.first_step, p.size.T);
+      sequences->apply(p);
+    }
+    if (p.resets) {
+      pieces.emplace(p, p.resets);
+      if (pieces->any()) pieces->apply(p);
+    }
     run();
   }
 
@@ -58,6 +65,12 @@ struct CpuCall {
   resblock::cpu::Machine machine() const { return {resblock::cpu::processor_isa(), parallel.threads}; }
   template <class S>
   resblock::cpu::Request request(const resblock::Inputs<S>& p) const {
-    return {p.size, p.options.dropout > 0, schedule, p.lengths, p.options.first_step, p.bfloat16_weights.hh != nullptr};
+    return {p.size,
+            p.options.dropout > 0,
+            schedule,
+            p.lengths,
+            p.options.first_step,
+            p.bfloat16_weights.hh != nullptr,
+            p.pieces != nullptr};
   }
 };

@@ -10,6 +10,7 @@
 
 struct Variant {
   bool previous, residual, dropout, lengths;
+  double resets = 0;  // the probability of one at each step of each sequence
 };
 
 // Which of the 16 variants: its bits.
@@ -19,7 +20,7 @@ inline std::string describe(const resblock::Sizes& s, const Variant& v) {
   auto number = [](const char* name, int64_t value) { return name + std::to_string(value) + " "; };
   return number("T", s.T) + number("B", s.B) + number("I", s.I) + number("H", s.H) + number("L", s.L) +
          (v.previous ? "previous " : "current ") + (v.residual ? "residual " : "") + (v.dropout ? "dropout " : "") +
-         (v.lengths ? "lengths " : "");
+         (v.lengths ? "lengths " : "") + (v.resets > 0 ? "resets " + std::to_string(v.resets) + " " : "");
 }
 
 // Every array a kernel writes. They start as NaN, so that what is not written shows.
@@ -77,6 +78,7 @@ struct ProblemData {
   resblock::Options options;
   std::vector<S> input, ih_first, ih, hh, peephole, bias, h_0, c_0;
   std::vector<int64_t> lengths;  // empty: none
+  std::vector<uint8_t> resets;   // (T, B), or empty: none
   std::vector<S> grad_output, grad_h_n, grad_c_n;
 
   // The padding of the input and of the output's gradient is NaN: no result may depend on it.
@@ -95,6 +97,8 @@ struct ProblemData {
     fill(random, grad_output, s.T * s.B * s.H, 1);
     fill(random, grad_h_n, s.L * s.B * s.H, 1);
     fill(random, grad_c_n, s.L * s.B * s.H, 1);
+    std::bernoulli_distribution is_reset(v.resets);
+    for (int64_t row = 0; v.resets > 0 && row < s.T * s.B; ++row) resets.push_back(is_reset(random));
     if (!v.lengths || s.T == 0) return;
     for (int64_t b = 0; b < s.B; ++b) {
       lengths.push_back(int64_t(random() % unsigned(s.T + 1)));
@@ -119,20 +123,24 @@ struct ProblemData {
         h_0(widened(from.h_0)),
         c_0(widened(from.c_0)),
         lengths(from.lengths),
+        resets(from.resets),
         grad_output(widened(from.grad_output)),
         grad_h_n(widened(from.grad_h_n)),
         grad_c_n(widened(from.grad_c_n)) {}
 
   int64_t steps(int64_t b) const { return lengths.empty() ? size.T : lengths[size_t(b)]; }
+  bool is_reset(int64_t t, int64_t b) const { return !resets.empty() && resets[size_t(t * size.B + b)]; }
 
   resblock::Inputs<S> inputs() const {
-    return {size,
-            options,
-            input.data(),
-            {ih_first.data(), ih.data(), hh.data(), peephole.data(), bias.data()},
-            h_0.data(),
-            c_0.data(),
-            lengths.empty() ? nullptr : lengths.data()};
+    resblock::Inputs<S> p = {size,
+                             options,
+                             input.data(),
+                             {ih_first.data(), ih.data(), hh.data(), peephole.data(), bias.data()},
+                             h_0.data(),
+                             c_0.data(),
+                             lengths.empty() ? nullptr : lengths.data()};
+    p.resets = resets.empty() ? nullptr : reinterpret_cast<const bool*>(resets.data());
+    return p;
   }
 
   resblock::Forward<S> forward(Results<S>& to, bool save = true) const {

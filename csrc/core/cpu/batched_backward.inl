@@ -193,7 +193,7 @@ inline const A* rows_before_chunk(const Backward<A>& p, const TileWindow& w, int
                                   A* copy) {
   if (w.t0) return saved.load(layer, w.t0 - 1, 1, copy);
   zero(copy, saved_of_cell * p.size.H * V::width);
-  load_lane_state<V>(state_at(p.c_0, layer * p.size.B * p.size.H), p.size, w, copy + saved_c * p.size.H * V::width);
+  load_lane_state<V>(p.c_0, p, w, layer, copy + saved_c * p.size.H * V::width, End::first);
   return copy;
 }
 
@@ -240,8 +240,7 @@ struct LayerFed {
       load_input();
     for (int64_t t = 0; t < w.steps; ++t) store_lanes<V>(h_before + t * H * W, W, H, LaneRows<A>{h + t * W * row}, row);
     if (w.t0) return;
-    for (int64_t n = 0; n < w.used; ++n)
-      load_state(state_at(p.h_0, (layer * p.size.B + sequence_at(p, w.b0 + n)) * H), H, h + n * row);
+    for (int64_t n = 0; n < w.used; ++n) load_state(state_of(p, p.h_0, layer, w.b0 + n, End::first), H, h + n * row);
   }
 };
 
@@ -329,14 +328,14 @@ void backward_tile(const Backward<A>& p, const Partition& partition, const A* pa
       zero(scratch.saved, partition.steps * saved_of_cell * p.size.H * V::width);
       zero(scratch.before, saved_of_cell * p.size.H * V::width);
     }
-    load_lane_states<V>(p.grad_h_n, p.size, w, layers, scratch.dh);
-    load_lane_states<V>(p.grad_c_n, p.size, w, layers, scratch.dc);
+    load_lane_states<V>(p.grad_h_n, p, w, layers, scratch.dh, End::last);
+    load_lane_states<V>(p.grad_c_n, p, w, layers, scratch.dc, End::last);
   }
   const BackwardPlanes<A> planes = {scratch, layers, part.segment > 0, part.segment + 1 < partition.segments,
                                     part.chunk % 2};
   if (w.steps) backward_tile_chunk<V, A>(p, w, packed, planes, first_tile && part.chunk == 0, gradients);
   if (part.chunk == chunks - 1 && p.grad_h_0) {
-    store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);
-    store_lane_states<V>(scratch.dc, p.size, w, layers, p.grad_c_0);
+    store_lane_states<V>(scratch.dh, p, w, layers, p.grad_h_0, End::first);
+    store_lane_states<V>(scratch.dc, p, w, layers, p.grad_c_0, End::first);
   }
 }

@@ -277,13 +277,13 @@ void forward_tile(const Forward<A>& p, const Partition& partition, const A* pack
   const Layers layers = layers_of(p.size, part.segment, partition.segments);
   const TileWindow w = tile_window(p, partition, part, part.chunk);
   if (part.chunk == 0) {
-    load_lane_states<V>(p.h_0, p.size, w, layers, scratch.h);
-    load_lane_states<V>(p.c_0, p.size, w, layers, scratch.c);
+    load_lane_states<V>(p.h_0, p, w, layers, scratch.h, End::first);
+    load_lane_states<V>(p.c_0, p, w, layers, scratch.c, End::first);
   }
   const ForwardPlanes<A> planes = {scratch, layers, part.segment + 1 < partition.segments, part.chunk % 2};
   if (w.steps) forward_tile_chunk<V, A>(p, w, packed, planes);
   if (part.chunk == chunks_of_tile(p, partition, part.tile) - 1) {
-    store_lane_states<V>(scratch.h, p.size, w, layers, p.h_n);
-    store_lane_states<V>(scratch.c, p.size, w, layers, p.c_n);
+    store_lane_states<V>(scratch.h, p, w, layers, p.h_n, End::last);
+    store_lane_states<V>(scratch.c, p, w, layers, p.c_n, End::last);
   }
 }

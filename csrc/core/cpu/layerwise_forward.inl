@@ -125,9 +125,9 @@ void forward_block(const Forward<A>& p, const Parallel& parallel, const Partitio
   Arena arena{workspace};
   const ForwardBlockScratch<A> scratch(p.size, partition, arena);
   Window w = block_window(p.size, partition, block, scratch.first_row);
-  load_states(p, p.h_0, w, scratch.h);
-  load_states(p, p.c_0, w, scratch.c);
+  load_states(p, p.h_0, w, scratch.h, End::first);
+  load_states(p, p.c_0, w, scratch.c, End::first);
   while (next_chunk(p, partition, w)) forward_chunk(parallel, p, partition, w, packed, scratch);
-  store_states(p, scratch.h, w, p.h_n);
-  store_states(p, scratch.c, w, p.c_n);
+  store_states(p, scratch.h, w, p.h_n, End::last);
+  store_states(p, scratch.c, w, p.c_n, End::last);
 }

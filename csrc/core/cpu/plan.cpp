@@ -14,8 +14,9 @@ struct Fill {
   Sizes size;
   const int64_t* lengths;
   int64_t first_step;
+  bool pieces;
 
-  explicit Fill(const Request& r) : size(r.size), lengths(r.lengths), first_step(r.first_step) {}
+  explicit Fill(const Request& r) : size(r.size), lengths(r.lengths), first_step(r.first_step), pieces(r.pieces) {}
 
   int64_t steps(int64_t place) const { return running_steps(size.T, lengths, first_step, place); }
   int64_t longest() const { return size.B ? steps(0) : size.T; }
@@ -27,6 +28,13 @@ struct Fill {
     for (int64_t place = 0; place < size.B; place += sequences) sum += steps(place) * sequences;
     return sum;
   }
+  // Of tiles, without the lanes beyond the last sequence: what they save.
+  int64_t tile_rows(int64_t tile) const {
+    const int64_t beyond = (tile - size.B % tile) % tile;
+    return rows(tile) - beyond * (size.B ? steps((size.B - 1) / tile * tile) : 0);
+  }
+  // Sequences end early in batches, which have room for what idle lanes save. Pieces are cut out of less.
+  bool fits_lanes(int64_t lanes) const { return !pieces || tile_rows(lanes) <= most_saved_of_pieces * rows(); }
 
   // Sequences that run at a step, on the average over the longest one's.
   int64_t running() const { return lengths && longest() ? ceil_divide(rows(), longest()) : size.B; }
@@ -39,6 +47,7 @@ struct Fill {
 bool pays_batched(const Fill& fill, bool training) {
   const int64_t H = fill.size.H, B = fill.running(), lanes = 16, rows = fill.rows();
   if (!training) return H <= 16 ? B >= least_batch : H <= 64 && B >= 8;
+  if (!fill.fits_lanes(lanes)) return false;
   if (H <= 12) return B >= least_batch && fill.longest() > 1;
   return H <= 64 && fill.longest() >= 16 && B >= (H <= 16 ? 16 : 32) && 8 * (fill.rows(lanes) - rows) <= rows;
 }
@@ -157,13 +166,18 @@ Schedule inference_schedule(const Machine& machine, const Request& r) {
   if (r.schedule == Schedule::wavefront && !can)
     throw impossible_schedule("wavefront", "calls without dropout, of layers as narrow as its vectors allow");
   if (r.schedule) return *r.schedule;
-  if (can && fill.running() < least_batch) return Schedule::wavefront;
+  // Each has memory for the steps of the longest.
+  const bool has_room = !r.pieces || r.size.B * fill.longest() <= 8 * fill.rows();
+  if (can && has_room && fill.running() < least_batch) return Schedule::wavefront;
   return pays_batched(fill, false) ? Schedule::batched : Schedule::layerwise;
 }
 
-Schedule training_schedule(const Request& r) {
+template <class A>
+Schedule training_schedule(const Machine& machine, const Request& r) {
   if (r.schedule == Schedule::wavefront)
     throw impossible_schedule("wavefront", "no training: it saves nothing for a backward pass");
+  if (r.schedule == Schedule::batched && !Fill(r).fits_lanes(lanes_of<A>(machine)))
+    throw impossible_schedule("batched", "in training no resets that leave half of its lanes idle");
   if (r.schedule) return *r.schedule;
   return pays_batched(Fill(r), true) ? Schedule::batched : Schedule::layerwise;
 }
@@ -227,14 +241,13 @@ Plan plan_inference(const Machine& machine, const Request& r) {
 
 template <class A>
 Training plan_training(const Machine& machine, const Request& r) {
-  const Schedule schedule = training_schedule(r);
+  const Schedule schedule = training_schedule<A>(machine, r);
   const Fill fill(r);
   Training training = {plan_forward<A>(machine, r, schedule), plan_backward<A>(machine, r, schedule)};
   // The tiles of the batched schedule save what its idle lanes compute, but for those beyond the last sequence.
   const int64_t tile = schedule == Schedule::batched ? training.forward.partition.sequences : 1;
-  const int64_t beyond = (tile - r.size.B % tile) % tile * (r.size.B ? fill.steps((r.size.B - 1) / tile * tile) : 0);
   training.forward.saved = training.backward.saved =
-      saved_of_cell * r.size.H * r.size.L * (fill.rows(tile) - beyond) * int64_t(sizeof(A));
+      saved_of_cell * r.size.H * r.size.L * fill.tile_rows(tile) * int64_t(sizeof(A));
   return training;
 }
 
