@@ -130,6 +130,12 @@ RESBLOCK_INLINE int64_t row_at(const Inputs<S>& p, int64_t t, int64_t place) {
   }
   return p.packed ? p.rows_before[t] + place : t * p.size.B + sequence_at(p, place);
 }
+// Of inputs and outputs in all.
+template <class S>
+RESBLOCK_INLINE int64_t row_count(const Inputs<S>& p) {
+  if (p.pieces) return p.pieces->first_row[p.pieces->T];
+  return p.packed ? p.rows_before[p.size.T] : p.size.T * p.size.B;
+}
 // Whether neighbouring places have neighbouring rows.
 template <class S>
 RESBLOCK_INLINE bool rows_are_neighbours(const Inputs<S>& p) {
@@ -182,18 +188,21 @@ struct Forward : Inputs<S> {
   S* h_n;                // (L, B, H)  h of every sequence's last step
   S* c_n;                // (L, B, H)
   Arithmetic<S>* saved;  // (L * saved_per_layer,) or null: no backward pass will follow
+  S* cells = nullptr;  // (L, T, B, H), or of packed rows (L, rows, H): c of every step, zero past a sequence's length;
+                       // null: not wanted
 };
 
 template <class S>
 struct Backward : Inputs<S> {
-  const S* grad_output;        // (T, B, H) or packed
-  const S* grad_h_n;           // (L, B, H), or null on the CPU: zeros
-  const S* grad_c_n;           // (L, B, H), likewise
-  const Arithmetic<S>* saved;  // as the forward pass left it
-  S* grad_input;               // (T, B, I) or packed, or null on the CPU: not wanted
-  Weights<S> grad_weights;     // as the weights; each may be null on the CPU: not wanted
-  S* grad_h_0;                 // (L, B, H), or null on the CPU: neither is wanted
-  S* grad_c_0;                 // (L, B, H)
+  const S* grad_output;           // (T, B, H) or packed
+  const S* grad_h_n;              // (L, B, H), or null on the CPU: zeros
+  const S* grad_c_n;              // (L, B, H), likewise
+  const Arithmetic<S>* saved;     // as the forward pass left it
+  S* grad_input;                  // (T, B, I) or packed, or null on the CPU: not wanted
+  Weights<S> grad_weights;        // as the weights; each may be null on the CPU: not wanted
+  S* grad_h_0;                    // (L, B, H), or null on the CPU: neither is wanted
+  S* grad_c_0;                    // (L, B, H)
+  const S* grad_cells = nullptr;  // (L, T, B, H), or of packed rows (L, rows, H), or null: zeros
 };
 
 // Layers are counted from 0 in the code: the paper's even layers from the fourth on have a residual connection.

@@ -12,12 +12,12 @@ struct CpuCall {
   resblock::cpu::Parallel parallel = resblock::cpu::serial;
 
   template <class S>
-  resblock::cpu::Plan inference(const resblock::Inputs<S>& p) const {
-    return resblock::cpu::plan_inference<S>(machine(), request(p));
+  resblock::cpu::Plan inference(const resblock::Inputs<S>& p, bool cells = false) const {
+    return resblock::cpu::plan_inference<S>(machine(), request(p, cells));
   }
   template <class S>
-  resblock::cpu::Training training(const resblock::Inputs<S>& p) const {
-    return resblock::cpu::plan_training<S>(machine(), request(p));
+  resblock::cpu::Training training(const resblock::Inputs<S>& p, bool cells = false) const {
+    return resblock::cpu::plan_training<S>(machine(), request(p, cells));
   }
 
   template <class S>
@@ -30,7 +30,8 @@ struct CpuCall {
   template <class S>
   void operator()(resblock::Forward<S> p) const {
     in_order(p, [&] {
-      const resblock::cpu::Plan plan = p.saved ? training<S>(p).forward : inference<S>(p);
+      const bool cells = p.cells;
+      const resblock::cpu::Plan plan = p.saved ? training<S>(p, cells).forward : inference<S>(p, cells);
       resblock::cpu::run(plan, p, parallel, Poisoned(plan.workspace).data());
     });
   }
@@ -64,13 +65,14 @@ struct CpuCall {
 
   resblock::cpu::Machine machine() const { return {resblock::cpu::processor_isa(), parallel.threads}; }
   template <class S>
-  resblock::cpu::Request request(const resblock::Inputs<S>& p) const {
+  resblock::cpu::Request request(const resblock::Inputs<S>& p, bool cells) const {
     return {p.size,
             p.options.dropout > 0,
             schedule,
             p.lengths,
             p.options.first_step,
             p.bfloat16_weights.hh != nullptr,
-            p.pieces != nullptr};
+            p.pieces != nullptr,
+            cells};
   }
 };

@@ -42,7 +42,7 @@ bool trains(const ProblemData<S>& data, const Wanted& schedule) {
 template <class S>
 bool infers(const ProblemData<S>& data, const Wanted& schedule) {
   try {
-    CpuCall{schedule}.inference(data.inputs());
+    CpuCall{schedule}.inference(data.inputs(), !data.grad_cells.empty());
     return true;
   } catch (const std::invalid_argument&) {
     return false;
@@ -149,6 +149,18 @@ std::vector<Number> packed(const std::vector<Number>& padded, const ProblemData<
   return rows;
 }
 
+// Of arrays that have such rows for each layer.
+template <class S>
+std::vector<S> packed_by_layer(const std::vector<S>& padded, const ProblemData<S>& data) {
+  std::vector<S> rows;
+  const auto each = std::ptrdiff_t(data.size.T * data.size.B * data.size.H);
+  for (auto layer = padded.begin(); layer != padded.end(); layer += each) {
+    const std::vector<S> of_layer = packed(std::vector<S>(layer, layer + each), data);
+    rows.insert(rows.end(), of_layer.begin(), of_layer.end());
+  }
+  return rows;
+}
+
 template <class S>
 void compare_packed(const Case& c, const Wanted& schedule) {
   const CpuCall call = {schedule};
@@ -158,6 +170,7 @@ void compare_packed(const Case& c, const Wanted& schedule) {
   if (!training && !infers(data, schedule)) return;
   Results<S> expected = training ? run(data, call) : run_inference(data, call), found(data.size);
   const std::vector<S> input = packed(data.input, data), grad_output = packed(data.grad_output, data);
+  const std::vector<S> grad_cells = packed_by_layer(data.grad_cells, data);
   const std::vector<uint8_t> resets = packed(data.resets, data);
   found.saved.resize(expected.saved.size());
   Forward<S> forward = data.forward(found, training);
@@ -167,10 +180,13 @@ void compare_packed(const Case& c, const Wanted& schedule) {
   call(forward);
   expected.output = packed(expected.output, data);
   found.output.resize(expected.output.size());
+  expected.cells = packed_by_layer(expected.cells, data);
+  found.cells.resize(expected.cells.size());
   if (training) {
     Backward<S> backward = data.backward(found);
     static_cast<Inputs<S>&>(backward) = forward;
     backward.grad_output = grad_output.data();
+    if (backward.grad_cells) backward.grad_cells = grad_cells.data();
     call(backward);
     expected.grad_input = packed(expected.grad_input, data);
     found.grad_input.resize(expected.grad_input.size());
@@ -204,4 +220,30 @@ void compare_with_frozen_weights(const Case& c, const Wanted& schedule) {
       if (frozen >> k & 1) *of[k] = *wanted[k];
     check_same_bits(found, expected, "frozen " + std::to_string(frozen) + " " + about(data, c.variant, schedule));
   }
+}
+
+// The reference itself, against central differences of its loss.
+inline void check_gradients_of_reference(const Variant& of) {
+  ProblemData<double> data({4, 3, 2, 3, 6}, of);
+  const Results<double> r = ScalarReference<double>(data).forward_and_backward();
+  auto check_gradient = [&](std::vector<double>& parameters, const std::vector<double>& gradient, size_t stride) {
+    for (size_t k = 0; k < parameters.size(); k += stride) {
+      const double step = 1e-5, before = parameters[k];
+      if (std::isnan(before)) continue;  // padding
+      parameters[k] = before + step;
+      const double above = ScalarReference<double>(data).loss();
+      parameters[k] = before - step;
+      const double below = ScalarReference<double>(data).loss();
+      parameters[k] = before;
+      CHECK(std::abs((above - below) / (2 * step) - gradient[k]) < 1e-7 * (1 + std::abs(gradient[k])));
+    }
+  };
+  check_gradient(data.input, r.grad_input, 3);
+  check_gradient(data.ih_first, r.grad_ih_first, 3);
+  check_gradient(data.ih, r.grad_ih, 17);
+  check_gradient(data.hh, r.grad_hh, 17);
+  check_gradient(data.peephole, r.grad_peephole, 3);
+  check_gradient(data.bias, r.grad_bias, 5);
+  check_gradient(data.h_0, r.grad_h_0, 5);
+  check_gradient(data.c_0, r.grad_c_0, 5);
 }

@@ -40,6 +40,7 @@ class ScalarReference {
     for (int64_t t = 0; t < s.T; ++t)
       for (int64_t b = 0; b < s.B; ++b)
         for (int64_t u = 0; u < s.H; ++u) r.output[row(t, b, s.H) + size_t(u)] = y_at(s.L - 1, t, b, u);
+    if (!d.grad_cells.empty()) cells();
     return r;
   }
 
@@ -53,6 +54,8 @@ class ScalarReference {
           const size_t k = row(t, b, s.H) + size_t(u);
           sum += r.output[k] * number(d.grad_output, k);
         }
+    for (size_t k = 0; k < r.cells.size(); ++k)
+      if (!std::isnan(number(d.grad_cells, k))) sum += r.cells[k] * number(d.grad_cells, k);
     for (size_t k = 0; k < r.h_n.size(); ++k)
       sum += r.h_n[k] * number(d.grad_h_n, k) + r.c_n[k] * number(d.grad_c_n, k);
     return sum;
@@ -125,6 +128,17 @@ class ScalarReference {
     y_at(l, t, b, u) = h_at(l, t, b, u) + (adds(l) ? y_at(l - 2, t, b, u) : 0);
   }
 
+  void cells() {
+    r.cells.assign(size_t(s.L * s.T * s.B * s.H), 0);
+    for (int64_t l = 0; l < s.L; ++l)
+      for (int64_t b = 0; b < s.B; ++b)
+        for (int64_t t = 0; t < d.steps(b); ++t)
+          for (int64_t u = 0; u < s.H; ++u) r.cells[cell_index(l, t, b, u)] = c_at(l, t, b, u);
+  }
+  size_t cell_index(int64_t l, int64_t t, int64_t b, int64_t u) const {
+    return size_t(((l * s.T + t) * s.B + b) * s.H + u);
+  }
+
   void backward() {
     for (auto* array : {&r.grad_input, &r.grad_ih_first, &r.grad_ih, &r.grad_hh, &r.grad_peephole, &r.grad_bias,
                         &r.grad_h_0, &r.grad_c_0})
@@ -154,6 +168,7 @@ class ScalarReference {
       for (int64_t u = 0; u < s.H; ++u) {
         const size_t k = size_t(l * s.H + u);
         if (adds(l)) dy[size_t((l - 2) * s.H + u)] += dy[k];
+        if (!d.grad_cells.empty()) dc[k] += number(d.grad_cells, cell_index(l, t, b, u));
         cell_backward(l, t, b, u, dy[k] + dh[k], dc[k], dz);
         dh[k] = 0;
       }

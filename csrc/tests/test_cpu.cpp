@@ -126,30 +126,7 @@ TEST(frozen_weights_change_no_other_gradient) {
 }
 
 TEST(the_reference_has_the_gradients_of_its_loss) {
-  for (unsigned bits = 0; bits < 16; ++bits) {
-    ProblemData<double> data({4, 3, 2, 3, 6}, variant(bits));
-    const Results<double> r = ScalarReference<double>(data).forward_and_backward();
-    auto check_gradient = [&](std::vector<double>& parameters, const std::vector<double>& gradient, size_t stride) {
-      for (size_t k = 0; k < parameters.size(); k += stride) {
-        const double step = 1e-5, before = parameters[k];
-        if (std::isnan(before)) continue;  // padding
-        parameters[k] = before + step;
-        const double above = ScalarReference<double>(data).loss();
-        parameters[k] = before - step;
-        const double below = ScalarReference<double>(data).loss();
-        parameters[k] = before;
-        CHECK(std::abs((above - below) / (2 * step) - gradient[k]) < 1e-7 * (1 + std::abs(gradient[k])));
-      }
-    };
-    check_gradient(data.input, r.grad_input, 3);
-    check_gradient(data.ih_first, r.grad_ih_first, 3);
-    check_gradient(data.ih, r.grad_ih, 17);
-    check_gradient(data.hh, r.grad_hh, 17);
-    check_gradient(data.peephole, r.grad_peephole, 3);
-    check_gradient(data.bias, r.grad_bias, 5);
-    check_gradient(data.h_0, r.grad_h_0, 5);
-    check_gradient(data.c_0, r.grad_c_0, 5);
-  }
+  for (unsigned bits = 0; bits < 16; ++bits) check_gradients_of_reference(variant(bits));
 }
 
 TEST_MAIN

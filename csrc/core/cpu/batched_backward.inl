@@ -77,6 +77,7 @@ struct TileLayerBackward {
   const A* below;               // rows of the layer below, which are read next
   const A *saved, *before;      // rows of SavedTile: of step 0 on, and of the step before
   const A* dy;
+  const A* grad_cells;    // (steps, H, lanes) or null
   A *dh, *dc, *dh_next;   // of the layer
   A *dz, *dx, *h_before;  // of the chunk
   A *tanh_c, *dpeephole;  // (H, lanes) of a step, (3H, lanes) summed over steps
@@ -183,7 +184,10 @@ struct TileLayerBackward {
   __attribute__((noinline)) void run() const {
     const A* last_c = saved + ((w.steps - 1) * saved_of_cell + saved_c) * H() * W;
     for (int64_t u = 0; u < H(); ++u) tanh(V::load(last_c + u * W)).store(tanh_c + u * W);
-    for (int64_t t = w.steps - 1; t >= 0; --t) step(t);
+    for (int64_t t = w.steps - 1; t >= 0; --t) {
+      if (grad_cells) add(grad_cells + t * H() * W, H() * W, dc);
+      step(t);
+    }
   }
 };
 
@@ -263,6 +267,11 @@ void tile_layer_backward(const Backward<A>& p, const TileWindow& w, const Runnin
   zero(scratch.dpeephole, 3 * H * W);
   const A *now = saved.load(layer, w.t0, w.steps, scratch.saved),
           *before = rows_before_chunk(p, w, layer, saved, scratch.before);
+  A* grad_cells = nullptr;
+  if (p.grad_cells) {
+    grad_cells = scratch.xh;  // which is filled later
+    gather_lanes<V>(p.grad_cells + layer * row_count(p) * H, p, w, running, H, grad_cells);
+  }
   const auto recur = [&](auto previous, auto units) {
     TileLayerBackward<previous, units, V>{w,
                                           running,
@@ -275,6 +284,7 @@ void tile_layer_backward(const Backward<A>& p, const TileWindow& w, const Runnin
                                           now,
                                           before,
                                           dy,
+                                          grad_cells,
                                           scratch.dh + layer * H * W,
                                           scratch.dc + layer * H * W,
                                           scratch.dh_next,

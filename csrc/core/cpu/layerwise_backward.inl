@@ -95,7 +95,10 @@ inline void recur_backward(const Parallel& parallel, const Backward<A>& p, const
                            const BackwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H, states = w.sequences * H;
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
+  const A* grad_cells = p.grad_cells ? p.grad_cells + layer * row_count(p) * H : nullptr;
   for (int64_t t = w.steps - 1; t >= 0; --t) {
+    for (int64_t b = 0; grad_cells && b < w.running(t); ++b)
+      add(grad_cells + row_at(p, w.t0 + t, w.b0 + b) * H, H, dc + b * H);
     with_output_peephole(p.options, [&](auto previous) {
       step_backward<previous>(parallel, t, activations, weights.peephole, dy, dh, dc, scratch);
     });

@@ -61,6 +61,8 @@ void run(const Plan& plan, const Forward<A>& problem, const Parallel& parallel, 
                                                                : forward_wavefront<A>;
   schedule(plan.partition, problem, parallel, {workspace});
   zero_past_ends(problem, parallel, problem.size.H, problem.output);
+  for (int64_t layer = 0; problem.cells && layer < problem.size.L; ++layer)
+    zero_past_ends(problem, parallel, problem.size.H, problem.cells + layer * row_count(problem) * problem.size.H);
 }
 
 template <class A>
