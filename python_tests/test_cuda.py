@@ -173,8 +173,8 @@ def test_gradcheck_and_opcheck() -> None:
 
     assert torch.autograd.gradcheck(run, tensors)
     operator = torch.ops.resblock.residual_lstm.default
-    options = Options(lengths, None, None, 0.3, case.dropout_seed, True, False, None)
-    torch.library.opcheck(operator, (*tensors, *options, 0, True))
+    options = Options(lengths, None, None, None, 0.3, case.dropout_seed, True, False, None)
+    torch.library.opcheck(operator, (*tensors, *options, 0, True, False))
 
 
 def test_a_seed_on_the_device_draws_the_same_mask() -> None:

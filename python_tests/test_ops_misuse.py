@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import ALL_GRADIENTS, NAMES, Case
+from networks import NAMES, Case, backward_arguments
 from torch import Tensor
 
 import resblock.ops
@@ -114,7 +114,7 @@ def backward_with(change: Callable[[Tensor], Tensor]) -> None:
     with torch.no_grad():
         *outputs, saved = torch.ops.resblock.residual_lstm_training(*arguments)
         grads = map(torch.ones_like, outputs)
-        torch.ops.resblock.residual_lstm_backward(*grads, *arguments[:-2], change(saved), ALL_GRADIENTS)
+        torch.ops.resblock.residual_lstm_backward(*backward_arguments(arguments, list(grads), change(saved)))
 
 
 @pytest.mark.parametrize(
