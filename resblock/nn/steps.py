@@ -60,7 +60,7 @@ class PaddedSteps(NamedTuple):
     """Steps of a batch (T, B, .), of which sequences may have fewer than T."""
 
     lengths: Tensor | None
-    resets: Tensor | None
+    resets: Tensor | None = None
 
     def sequences(self, input: Tensor) -> int:
         """Count them."""
@@ -87,10 +87,10 @@ class PackedSteps(NamedTuple):
 
     batch_sizes: Tensor
     order: Tensor | None
-    resets: Tensor | None
+    resets: Tensor | None = None
 
     @classmethod
-    def of(cls, packed: PackedSequence, resets: PackedSequence | None) -> PackedSteps:
+    def of(cls, packed: PackedSequence, resets: PackedSequence | None = None) -> PackedSteps:
         """Give those of a PackedSequence.
 
         Raises
