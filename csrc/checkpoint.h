@@ -88,12 +88,12 @@ void forward_in_chunks(const Chunks& chunks, const ForwardResults& results, cons
     h = last ? a.empty(shape_of(h)) : state_after(states, k, 0);
     c = last ? a.empty(shape_of(c)) : state_after(states, k, 1);
     const Tensor output = chunks.part(results.output, k);
-    const Tensor cells = a.empty(a.wants_cells ? a.cells_shape() : Shape{0});
+    const std::optional<Tensor> cells = empty_cells(a);
     inference_pass<Device>(a, {output, h, c, cells});
     chunks.put(output, results.output, k);
-    if (!a.wants_cells) continue;
-    Tensor to = chunks.view(results.cells, k, 1);
-    torch::stable::copy_(to, cells);
+    if (!cells) continue;
+    Tensor to = chunks.view(*results.cells, k, 1);
+    torch::stable::copy_(to, *cells);
   }
   Tensor h_n = results.h_n, c_n = results.c_n;
   torch::stable::copy_(h_n, h);

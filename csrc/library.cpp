@@ -146,7 +146,7 @@ void check_chunks(int64_t checkpoint_chunks) {
 
 // No backward pass follows, whatever checkpoint_chunks and full_saved say: they are there for residual_lstm_training.
 template <class Device>
-std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(
+std::tuple<Tensor, Tensor, Tensor, std::optional<Tensor>> residual_lstm(
     Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias,
     Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, std::optional<Tensor> batch_sizes,
     std::optional<Tensor> order, std::optional<Tensor> resets, double dropout_p, std::optional<Tensor> dropout_seed,
@@ -161,14 +161,14 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm(
   const ForwardResults results = empty_results(a);
   inference_pass<Device>(a, results);
   return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given),
-          converted(results.cells, given)};
+          converted_if_any(results.cells, given)};
 }
 
 // What `saved` is follows from checkpoint_chunks. 0: all that the backward pass needs, in one dimension: with lengths
 // on a CPU less than without, but for `full_saved`, for graphs whose shapes must not follow from values. n: the states
 // between n chunks of time, (n - 1, 2, L, B, H), n at most T.
 template <class Device>
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> residual_lstm_training(
+std::tuple<Tensor, Tensor, Tensor, std::optional<Tensor>, Tensor> residual_lstm_training(
     Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias,
     Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, std::optional<Tensor> batch_sizes,
     std::optional<Tensor> order, std::optional<Tensor> resets, double dropout_p, std::optional<Tensor> dropout_seed,
@@ -190,7 +190,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> residual_lstm_training(
     saved = training_pass<Device>(a, results, full_saved);
   }
   return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given),
-          converted(results.cells, given), saved};
+          converted_if_any(results.cells, given), saved};
 }
 
 // Gradients that are not wanted are empty.
@@ -210,8 +210,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> resid
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
   const ScalarType type = a.input.scalar_type();
-  of = {converted(of.output, type), converted_state(of.h_n, type), converted_state(of.c_n, type), of.cells};
-  if (of.cells) of.cells = converted(*of.cells, type);
+  of = {converted(of.output, type), converted_state(of.h_n, type), converted_state(of.c_n, type),
+        converted_if_any(of.cells, type)};
   InputGradients to;
   const Wanted wanted = {wanted_bits}, made = {Device::omits_unwanted ? wanted_bits : -1};
   if (saved.dim() == 5) {
@@ -329,7 +329,7 @@ STABLE_TORCH_LIBRARY(resblock, m) {
       "bool residual, bool output_peephole_previous, str? schedule";
   const std::string forward = "(" + tensors + ", " + options +
                               ", int checkpoint_chunks, bool full_saved, bool cells) "
-                              "-> (Tensor output, Tensor h_n, Tensor c_n, Tensor cells";
+                              "-> (Tensor output, Tensor h_n, Tensor c_n, Tensor? cells";
   m.def(("residual_lstm" + forward + ")").c_str());
   m.def(("residual_lstm_training" + forward + ", Tensor saved)").c_str());
   m.def(("residual_lstm_backward(Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor? grad_cells, " + tensors +

@@ -10,7 +10,8 @@
 namespace resblock {
 
 struct ForwardResults {
-  Tensor output, h_n, c_n, cells;  // cells: empty where they are not wanted
+  Tensor output, h_n, c_n;
+  std::optional<Tensor> cells;
 };
 
 // The gradients of the weights, in the order of Weights.
@@ -37,10 +38,14 @@ struct InputGradients {
   Tensor h_0, c_0;
 };
 
+inline std::optional<Tensor> empty_cells(const Arguments& a) {
+  if (!a.wants_cells) return std::nullopt;
+  return a.empty(a.cells_shape());
+}
+
 inline ForwardResults empty_results(const Arguments& a) {
   const auto [T, B, I, H, L] = a.size;
-  return {a.empty(a.shape_over_time(H)), a.empty({L, B, H}), a.empty({L, B, H}),
-          a.empty(a.wants_cells ? a.cells_shape() : Shape{0})};
+  return {a.empty(a.shape_over_time(H)), a.empty({L, B, H}), a.empty({L, B, H}), empty_cells(a)};
 }
 
 inline Tensor empty_if(bool wanted, const Arguments& a, const Shape& shape) {
@@ -78,8 +83,12 @@ int64_t saved_size(const Arguments& a) {
 
 template <class S>
 Forward<S> forward_problem(const Arguments& a, const ForwardResults& results, Arithmetic<S>* saved) {
-  return {inputs<S>(a), write<S>(results.output),      write<S>(results.h_n), write<S>(results.c_n),
-          saved,        write_if_any<S>(results.cells)};
+  return {inputs<S>(a),
+          write<S>(results.output),
+          write<S>(results.h_n),
+          write<S>(results.c_n),
+          saved,
+          results.cells ? write_if_any<S>(*results.cells) : nullptr};
 }
 
 // No backward pass can follow.

@@ -6,6 +6,7 @@
 #include <torch/headeronly/core/ScalarType.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,10 @@ inline bool is_one_zero(const Tensor& t) {
 // A tensor in another type: itself where it has that type.
 inline Tensor converted(const Tensor& t, ScalarType type) {
   return t.scalar_type() == type ? t : torch::stable::to(t, type);
+}
+
+inline std::optional<Tensor> converted_if_any(const std::optional<Tensor>& t, ScalarType type) {
+  return t ? std::optional<Tensor>(converted(*t, type)) : std::nullopt;
 }
 
 // Sizes count elements and bytes in 64 bits, also those of tensors that are expanded views of a few numbers.

@@ -139,8 +139,8 @@ def backward_arguments(
     arguments: Sequence[object], grads: Sequence[Tensor], saved: Tensor, wanted: int = ALL_GRADIENTS
 ) -> tuple[object, ...]:
     """Give those of the backward operator, from the forward operators' and the gradients of their results."""
-    *_, cells = arguments
-    return (*grads[:3], grads[3] if cells else None, *arguments[:-3], saved, wanted)
+    output, h_n, c_n, *cells = grads
+    return (output, h_n, c_n, cells[0] if cells else None, *arguments[:-3], saved, wanted)
 
 
 def gradients(outputs: tuple[Tensor, ...], tensors: list[Tensor], seed: int = 7) -> tuple[Tensor, ...]:

@@ -302,7 +302,7 @@ class ResidualLSTM(nn.Module):
             input,
             *weights,
             *state,
-            **steps._asdict(),
+            **steps.options,
             dropout_p=self.dropout if drops else 0.0,
             dropout_seed=torch.randint(2**63 - 1, (1,), device=input.device) if drops else None,
             residual=self.residual,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,6 +62,11 @@ class PaddedSteps(NamedTuple):
     lengths: Tensor | None
     resets: Tensor | None = None
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the operator."""
+        return {"lengths": self.lengths, "resets": self.resets}
+
     def sequences(self, input: Tensor) -> int:
         """Count them."""
         return input.shape[1]
@@ -108,6 +113,11 @@ class PackedSteps(NamedTuple):
                 raise ValueError("resets are packed otherwise than the input; pack them with the same lengths")
             flags = as_resets(resets.data, 1, packed.data.device)
         return cls(packed.batch_sizes, None if order is None else order.cpu(), flags)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the operator."""
+        return {"batch_sizes": self.batch_sizes, "order": self.order, "resets": self.resets}
 
     def sequences(self, input: Tensor) -> int:
         """Count them."""

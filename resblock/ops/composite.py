@@ -47,21 +47,20 @@ class Layer(NamedTuple):
 
 def residual_lstm_composite(
     tensors: Sequence[Tensor], options: Options, wants_cells: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Compute what `resblock::residual_lstm` computes, its eight tensors given as one."""
     if options.batch_sizes is not None:
         packing = Packing(options.batch_sizes, options.order, tensors[6].shape[1])
-        output, h_n, c_n, cells = residual_lstm_composite(*packing.padded(tensors, options), wants_cells)
-        return packing.pack(output), h_n, c_n, packing.pack_layers(cells) if wants_cells else cells
+        return packing.pack_results(residual_lstm_composite(*packing.padded(tensors, options), wants_cells))
     dtype = tensors[0].dtype
     tensors = [t.to(arithmetic_type(dtype)) for t in tensors]
     layers = run_layers(tensors, options, dropout_mask(tensors, options))
     output, h_n, c_n = layers[-1].y, torch.stack([a.h for a in layers]), torch.stack([a.c for a in layers])
-    cells = output.new_empty(0)
+    cells: Tensor | None = None
     if wants_cells:
         valid = valid_rows(tensors[0], options.lengths)
-        cells = torch.stack([zero_beyond(over_time([at.c for at in a.cells], a.c), valid) for a in layers])
-    return output.to(dtype), h_n.to(dtype), c_n.to(dtype), cells.to(dtype)
+        cells = torch.stack([zero_beyond(over_time([at.c for at in a.cells], a.c), valid) for a in layers]).to(dtype)
+    return output.to(dtype), h_n.to(dtype), c_n.to(dtype), cells
 
 
 def valid_steps(lengths: Tensor, steps: int) -> Tensor:

@@ -155,7 +155,7 @@ def residual_lstm_backward_composite(
     """Compute what `resblock::residual_lstm_backward` computes, all eight gradients, from the forward pass anew."""
     if options.batch_sizes is not None:
         packing = Packing(options.batch_sizes, options.order, tensors[6].shape[1])
-        grads = packing.pad_grads(grads)
+        grads = packing.pad_results(grads)
         grad_input, *others = residual_lstm_backward_composite(grads, *packing.padded(tensors, options))
         return packing.pack(grad_input), *others
     dtype = tensors[0].dtype

@@ -56,9 +56,9 @@ def residual_lstm_double_backward_composite(
         packing = Packing(options.batch_sizes, options.order, tensors[6].shape[1])
         cotangents = (None if cotangents[0] is None else packing.pad(cotangents[0]), *cotangents[1:])
         found = residual_lstm_double_backward_composite(
-            cotangents, packing.pad_grads(grads), *packing.padded(tensors, options)
+            cotangents, packing.pad_results(grads), *packing.padded(tensors, options)
         )
-        return *packing.pack_grads(found[:GRADS]), packing.pack(found[GRADS]), *found[GRADS + 1 :]
+        return *packing.pack_results(found[:GRADS]), packing.pack(found[GRADS]), *found[GRADS + 1 :]
     dtype = tensors[0].dtype
     tensors = [t.to(arithmetic_type(dtype)) for t in tensors]
     cotangents = [None if t is None else t.to(arithmetic_type(dtype)) for t in cotangents]

@@ -23,13 +23,12 @@ from resblock.ops.composite_double_backward import residual_lstm_double_backward
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    call = ForwardCall.of(inputs)
-    *_, cells, saved = output
+    call, saved = ForwardCall.of(inputs), output[GRADS]
     ctx.save_for_backward(*call.tensors, *call.options.tensors, saved)
     # Those above are where autograd looks after them.
     ctx.options = call.options.with_tensors([None] * len(call.options.tensors))
     ctx.set_materialize_grads(False)  # else a zero gradient as large as `saved` is made
-    ctx.mark_non_differentiable(*((saved,) if call.cells else (cells, saved)))
+    ctx.mark_non_differentiable(saved)
 
 
 def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -55,14 +54,14 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
     return (*given, *[None] * len(Options._fields), None, None, None)
 
 
-def forward_composite(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def forward_composite(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Compute `resblock::residual_lstm` in plain torch operations."""
     call = ForwardCall.of(arguments)
     check(call)
     return residual_lstm_composite(call.tensors, call.options, call.cells)
 
 
-def training_composite(*arguments: Any) -> tuple[Tensor, ...]:
+def training_composite(*arguments: Any) -> tuple[Any, ...]:
     """Compute `resblock::residual_lstm_training` in plain torch operations, saving nothing.
 
     The composite's backward pass computes everything anew; a kernel refuses what is empty.

@@ -33,7 +33,7 @@ def refuse_tracing() -> None:
         )
 
 
-def stack(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def stack(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, None]:
     """Stand for `resblock::residual_lstm`: its results have shapes and types, but no values.
 
     Raises
@@ -91,12 +91,11 @@ def stack(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         y.append(h + y[layer - 2] if call.options.residual and has_shortcut(layer) else h)
         ends.append((h_n, c_n))
     h_n, c_n = (torch.cat(of_layers) for of_layers in zip(*ends, strict=True))
-    cells = input.new_empty(0)
     if lengths is None:
-        return y[-1], h_n, c_n, cells
+        return y[-1], h_n, c_n, None
     # Of a sequence of no steps, onnxruntime gives other states than the initial ones.
     none = (lengths == 0).unsqueeze(1)
-    return y[-1], torch.where(none, h_0, h_n), torch.where(none, c_0, c_n), cells
+    return y[-1], torch.where(none, h_0, h_n), torch.where(none, c_0, c_n), None
 
 
 def check_output_peephole(output_peephole: str) -> None:

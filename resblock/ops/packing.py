@@ -46,14 +46,14 @@ class Packing:
         """(L, T, B, F) to (L, rows, F)."""
         return padded.flatten(1, 2).index_select(1, self._rows.to(padded.device))
 
-    def pad_grads(self, grads: Sequence[Any]) -> tuple[Any, ...]:
-        """Pad the gradients of output, h_n, c_n and the cells, as far as they are over time."""
-        output, h_n, c_n, cells = grads
+    def pad_results(self, results: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
+        """Pad output, h_n, c_n and cells, or their gradients, as far as they are over time; None stays None."""
+        output, h_n, c_n, cells = results
         return self.pad(output), h_n, c_n, None if cells is None else self.pad_layers(cells)
 
-    def pack_grads(self, grads: Sequence[Any]) -> tuple[Any, ...]:
-        """Undo `pad_grads`."""
-        output, h_n, c_n, cells = grads
+    def pack_results(self, results: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
+        """Undo `pad_results`."""
+        output, h_n, c_n, cells = results
         return self.pack(output), h_n, c_n, None if cells is None else self.pack_layers(cells)
 
     def padded(self, tensors: Sequence[Tensor], options: Options) -> tuple[tuple[Tensor, ...], Options]:

@@ -142,18 +142,17 @@ def residual_lstm(
     )
     if batch_sizes is not None and input.is_cuda:  # its kernels take no packed rows
         packing = Packing(batch_sizes, order, h_0.shape[1])
-        output, h_n, c_n, cells = _call(*packing.padded(tensors, options), checkpoint_chunks, return_cells)
-        output, cells = packing.pack(output), packing.pack_layers(cells) if return_cells else cells
+        results = packing.pack_results(_call(*packing.padded(tensors, options), checkpoint_chunks, return_cells))
     else:
-        output, h_n, c_n, cells = _call(tensors, options, checkpoint_chunks, return_cells)
-    return (output, h_n, c_n, cells) if return_cells else (output, h_n, c_n)
+        results = _call(tensors, options, checkpoint_chunks, return_cells)
+    return results if return_cells else results[:3]
 
 
-def _call(tensors: tuple[Tensor, ...], options: Options, checkpoint_chunks: int, cells: bool) -> tuple[Tensor, ...]:
-    transforms = torch._C._are_functorch_transforms_active()
+def _call(tensors: tuple[Tensor, ...], options: Options, checkpoint_chunks: int, cells: bool) -> Any:
+    compiling, transforms = torch.compiler.is_compiling(), torch._C._are_functorch_transforms_active()
     # Shapes must not follow from values in a graph, nor differ from sample to sample of a vmap.
-    arguments = (*tensors, *options, checkpoint_chunks, torch.compiler.is_compiling() or transforms, cells)
-    if torch.compiler.is_compiling():
+    arguments = (*tensors, *options, checkpoint_chunks, compiling or transforms, cells)
+    if compiling:
         # A compiled graph enters a level of forward mode where the operator's kernels cannot see it.
         if forward_ad._current_level >= 0 and not transforms:
             return derivatives.forward_composite(*arguments)
@@ -161,22 +160,21 @@ def _call(tensors: tuple[Tensor, ...], options: Options, checkpoint_chunks: int,
         onnx_nodes.refuse_tracing()
         if forward_ad._current_level >= 0 or transforms:
             check_layouts(tensors, options)  # transforms look into tensors before the operator does
-    results: tuple[Tensor, ...] = torch.ops.resblock.residual_lstm.default(*arguments)
-    return results
+    return torch.ops.resblock.residual_lstm.default(*arguments)
 
 
 @torch.library.register_fake("resblock::residual_lstm", lib=LIBRARY)  # type: ignore[untyped-decorator]
-def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     call = ForwardCall.of(arguments)
     check(call)
     input, state = call.tensors[0], call.tensors[6].shape
     output = input.new_empty(*input.shape[:-1], state[2])
-    cells = input.new_empty(state[0], *output.shape) if call.cells else input.new_empty(0)
+    cells = input.new_empty(state[0], *output.shape) if call.cells else None
     return output, input.new_empty(state), input.new_empty(state), cells
 
 
 @torch.library.register_fake("resblock::residual_lstm_training", lib=LIBRARY)  # type: ignore[untyped-decorator]
-def _training_fake(*arguments: Any) -> tuple[Tensor, ...]:
+def _training_fake(*arguments: Any) -> tuple[Any, ...]:
     output, h_n, c_n, cells = _forward_fake(*arguments)
     call, (layers, batch, units) = ForwardCall.of(arguments), h_n.shape
     steps = call.steps
