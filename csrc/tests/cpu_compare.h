@@ -42,7 +42,7 @@ bool trains(const ProblemData<S>& data, const Wanted& schedule) {
 template <class S>
 bool infers(const ProblemData<S>& data, const Wanted& schedule) {
   try {
-    CpuCall{schedule}.inference(data.inputs(), !data.grad_cells.empty());
+    CpuCall{schedule}.inference(data.inputs());
     return true;
   } catch (const std::invalid_argument&) {
     return false;

@@ -156,7 +156,7 @@ Partition wavefront_partition(const Machine& machine, const WaveShape& shape, co
 
 template <class A>
 bool takes_wavefront(const Machine& machine, const Request& r) {
-  return !r.dropout && !r.cells && wave_shape(lanes_of<A>(machine), r.size.H).lanes;
+  return !r.dropout && wave_shape(lanes_of<A>(machine), r.size.H).lanes;
 }
 
 template <class A>
@@ -164,7 +164,7 @@ Schedule inference_schedule(const Machine& machine, const Request& r) {
   const bool can = takes_wavefront<A>(machine, r);
   const Fill fill(r);
   if (r.schedule == Schedule::wavefront && !can)
-    throw impossible_schedule("wavefront", "calls without dropout and cells, of layers as narrow as its vectors allow");
+    throw impossible_schedule("wavefront", "calls without dropout, of layers as narrow as its vectors allow");
   if (r.schedule) return *r.schedule;
   // Each has memory for the steps of the longest.
   const bool has_room = !r.pieces || r.size.B * fill.longest() <= 8 * fill.rows();

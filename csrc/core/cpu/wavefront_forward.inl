@@ -123,6 +123,28 @@ struct WaveSegment {
       copy(scratch.outputs[(pairs.count - 1) % 2] + t * Wave::units, p.size.H, p.output + row(t) * p.size.H);
   }
 
+  // c of the layers of a group, each at the time where step d finds it.
+  void store_cells(int64_t group, int64_t d) const {
+    const typename Wave::State& state = *group_state(group);
+    for (int64_t layer = group * Wave::G, lane = 0; lane < W && layer < p.size.L; ++layer, lane += U) {
+      const int64_t t = d - int64_t(state.position[lane]);
+      if (t < 0 || t >= T) continue;
+      A* to = p.cells + (layer * row_count(p) + row(t)) * p.size.H;
+      for (int64_t u = 0; u < p.size.H; ++u) to[u] = state.c[u / U][lane + u % U];
+    }
+  }
+
+  // The groups of a pair that runs.
+  struct Running {
+    const WaveSegment& segment;
+    int64_t first_group;
+
+    static void after_step(const void* of, int64_t group, int64_t d) {
+      const auto* running = static_cast<const Running*>(of);
+      running->segment.store_cells(running->first_group + group, d);
+    }
+  };
+
   template <bool previous>
   void advance(const typename Wave::Together& together, int64_t pair, int64_t d0, int64_t d1) const {
     if constexpr (!Wave::looks_ahead)
@@ -149,6 +171,11 @@ struct WaveSegment {
                                         Wave::units,
                                         scratch.outputs[pair % 2],
                                         pair_sums(pair)};
+    const Running running = {*this, group};
+    if (p.cells) {
+      together.after_step = Running::after_step;
+      together.of = &running;
+    }
     if (pair == 0) {
       project(d0, d1);
       together.start = scratch.start - d0 * Wave::start_row;
