@@ -129,3 +129,30 @@ def test_exported_with_free_time_and_batch() -> None:
     x, resets = torch.randn(4, 9, 5).double(), torch.rand(4, 9) < 0.3
     found = program(input=x, resets=resets, return_cells=True)
     torch.testing.assert_close(found, lstm(x, resets=resets, return_cells=True))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_traced() -> None:
+    lstm, x, resets = made(bidirectional=True)
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = lstm
+
+        def forward(self, x: Tensor, resets: Tensor) -> tuple[Tensor, Tensor]:
+            output, _, cells = self.lstm(x, resets=resets, return_cells=True)
+            return output, cells
+
+    traced = torch.jit.trace(Network(), (x, resets))
+    x, resets = torch.randn(9, 4, 5).double(), torch.rand(9, 4) < 0.3
+    output, cells = traced(x, resets)
+    expected, _, expected_cells = lstm(x, resets=resets, return_cells=True)
+    assert torch.equal(output, expected)
+    assert torch.equal(cells, expected_cells)
+    pairs = zip(
+        torch.autograd.grad(cells.sum() + output.sum(), list(lstm.parameters())),
+        torch.autograd.grad(expected_cells.sum() + expected.sum(), list(lstm.parameters())),
+        strict=True,
+    )
+    assert all(torch.equal(a, e) for a, e in pairs)

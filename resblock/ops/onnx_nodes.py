@@ -27,7 +27,7 @@ def refuse_tracing() -> None:
     ------
     RuntimeError
     """
-    if torch._C._is_tracing() and torch.onnx.is_in_onnx_export():
+    if torch.onnx.is_in_onnx_export():
         raise RuntimeError(
             "torch.onnx.export(dynamo=False) does not know the operator of ResidualLSTM; export with dynamo=True"
         )

@@ -157,10 +157,22 @@ def _call(tensors: tuple[Tensor, ...], options: Options, checkpoint_chunks: int,
         if forward_ad._current_level >= 0 and not transforms:
             return derivatives.forward_composite(*arguments)
     else:
-        onnx_nodes.refuse_tracing()
+        if torch._C._is_tracing():
+            onnx_nodes.refuse_tracing()
+            return tuple(torch.ops.resblock.residual_lstm_traced.default(*arguments))
         if forward_ad._current_level >= 0 or transforms:
             check_layouts(tensors, options)  # transforms look into tensors before the operator does
     return torch.ops.resblock.residual_lstm.default(*arguments)
+
+
+# `torch.jit.trace` records no operator of which a result may be None, but one that gives a list.
+_ARGUMENTS = str(torch.ops.resblock.residual_lstm.default._schema).partition("(")[2].partition(") ->")[0]
+LIBRARY.define(f"residual_lstm_traced({_ARGUMENTS}) -> Tensor[]")  # type: ignore[no-untyped-call]
+LIBRARY.impl(  # type: ignore[no-untyped-call]
+    "residual_lstm_traced",
+    lambda *arguments: [t for t in torch.ops.resblock.residual_lstm.default(*arguments) if t is not None],
+    "CompositeImplicitAutograd",
+)
 
 
 @torch.library.register_fake("resblock::residual_lstm", lib=LIBRARY)  # type: ignore[untyped-decorator]
