@@ -51,6 +51,18 @@ Forward, backward to the input, and the gradient of that gradient's square: a gr
 
 {penalty}
 
+## Sequences that begin anew, and cells of every step
+
+`resets=`, at each step of each sequence with the probability that is given, beside ours without, a loop over the steps
+of torch.nn.LSTM, calls of it from reset to reset of any sequence, and one call of it on a PackedSequence of the parts
+between resets.
+
+{resets}
+
+`return_cells=True`, beside ours without and the loop over steps.
+
+{cells}
+
 ## What a call costs
 
 L 2, H 8, B 1, T 1.
@@ -83,6 +95,8 @@ def page(record: Record) -> str:
         grid=tables.grid_table(record),
         halves=tables.half_table(record),
         penalty=tables.penalty_table(record),
+        resets=tables.reset_table(record),
+        cells=tables.cell_table(record),
         overhead=tables.overhead_table(record),
         memory=tables.memory_table(record),
         growth=PLOTS if record.of_suite("growth") else "Not measured.",

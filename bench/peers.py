@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+import episodes
 import torch
 from torch import Tensor, nn
 from workloads import INPUTS, ONNX, OURS, TORCH, Participant, Size
@@ -19,10 +20,16 @@ def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
     """Give what is timed: one call of the participant's network on an input of this size.
 
     The mode is "inference" (no gradient), "graph" (forward with a graph for the gradients), "training" (forward and
-    backward) or "penalty" (the gradient by the input differentiated once more); by default what the size says.
+    backward) or "penalty" (the gradient by the input differentiated once more); by default what the size says. With
+    "resets" and their probability sequences begin anew, with "cells" c of every step is wanted, too.
     """
     if participant.peer == ONNX:
         return _onnxruntime_call(size, participant.threads)
+    kind = "training" if size.training else "inference"
+    if mode.startswith(("resets", "cells")):
+        x, sizes = input_of(size), (INPUTS, size.units, size.layers)
+        resets = episodes.resets_of(x, float(mode.split()[1])) if mode != "cells" else None
+        return torch_call(episodes.module_of(participant.peer, sizes, size.layers > 8, resets), x, kind)
     # torch.nn.LSTM has neither peepholes nor residual connections: it does less.
     # Deep stacks as docs/lstm.md advises them, the others as they come.
     stacked = size.layers > 8 or bool(participant.schedule)
@@ -31,9 +38,7 @@ def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
     dtype: torch.dtype = getattr(torch, participant.dtype)
     if participant.schedule:
         module = _OnSchedule(module, participant.schedule)
-    return torch_call(
-        module.to(dtype), input_of(size).to(dtype), mode or ("training" if size.training else "inference")
-    )
+    return torch_call(module.to(dtype), input_of(size).to(dtype), mode or kind)
 
 
 class _OnSchedule(nn.Module):

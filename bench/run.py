@@ -51,7 +51,7 @@ def all_parts(quick: bool) -> list[Part]:
     parts = [Part(f"workloads {row}", "workloads", row) for row in dict.fromkeys(w.row for w in WORKLOADS)]
     for schedule in ("", *resblock.ops.schedules("cpu")):
         parts.append(Part(f"schedule {schedule or 'by size'}", "schedules", schedule))
-    parts += [Part(suite, suite) for suite in ("halves", "penalty", "overhead", "memory")]
+    parts += [Part(suite, suite) for suite in ("halves", "penalty", "resets", "cells", "overhead", "memory")]
     if quick:  # every part starts a process
         return [*parts, Part("growth", "growth"), Part("grid", "grid")]
     parts += [Part(f"growth {letter}", "growth", letter) for letter in "TLHB"]
@@ -64,7 +64,7 @@ def fingerprint(options: list[str]) -> str:
     """Change with the kernels, the module around them, and how and on what they are measured."""
     files = [*(ROOT / "resblock").glob("_C.*"), *sorted((ROOT / "resblock" / "ops").glob("*.py"))]
     files.append(ROOT / "resblock" / "nn" / "lstm.py")
-    files += [HERE / name for name in ("workloads.py", "peers.py", "conftest.py")]
+    files += [HERE / name for name in ("workloads.py", "peers.py", "episodes.py", "conftest.py")]
     cores = str(len(os.sched_getaffinity(0)))
     digest = hashlib.sha256(" ".join([*options, cores, resblock.ops.instruction_set()]).encode())
     for path in files:

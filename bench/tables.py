@@ -14,6 +14,10 @@ from workloads import (
     OURS,
     OVERHEAD_LIMIT,
     PENALTY_LIMIT,
+    PIECES,
+    PLAIN,
+    SPLIT,
+    STEP_BY_STEP,
     TORCH,
     TRAINING_MEMORY_LIMIT,
     WORKLOADS,
@@ -199,6 +203,31 @@ def penalty_table(record: Record) -> str:
                 [name, f"{ours * 1e3:,.1f}", f"{peer * 1e3:,.1f}", f"{ours / peer:.2f}", f"{PENALTY_LIMIT}", met]
             )
     return markdown(["size, 1 thread", "ours, ms", "torch.nn.LSTM, ms", "ours / torch", "at most", ""], rows)
+
+
+def reset_table(record: Record) -> str:
+    """Sequences that begin anew within a call."""
+    found = [m for m, _ in record.of_suite("resets")]
+    times = {(m.size, m.about["probability"], m.participant.peer): m.median for m in found}
+    peers = (PLAIN, STEP_BY_STEP, SPLIT, PIECES)
+    rows = []
+    for size, p in dict.fromkeys((size, p) for size, p, _ in times):
+        ours = times.get((size, p, OURS))
+        if ours:
+            ratios = [f"{times[size, p, peer] / ours:.2f}" if (size, p, peer) in times else "" for peer in peers]
+            rows.append([str(size), f"{p:g}", f"{ours * 1e3:,.2f}", *ratios])
+    return markdown(["size, 1 thread", "probability", "ours, ms", *(f"{peer} / ours" for peer in peers)], rows)
+
+
+def cell_table(record: Record) -> str:
+    """What cell states of every step cost."""
+    times = {(m.size, m.participant.peer): m.median for m, _ in record.of_suite("cells")}
+    rows = []
+    for size in dict.fromkeys(size for size, _ in times):
+        if {(size, OURS), (size, PLAIN), (size, STEP_BY_STEP)} <= set(times):
+            ours, plain, steps = (times[size, peer] for peer in (OURS, PLAIN, STEP_BY_STEP))
+            rows.append([str(size), f"{ours * 1e3:,.2f}", f"{ours / plain:.2f}", f"{steps / ours:.2f}"])
+    return markdown(["size, 1 thread", "ours, ms", f"ours / {PLAIN}", f"{STEP_BY_STEP} / ours"], rows)
 
 
 def memory_table(record: Record) -> str:

@@ -130,6 +130,29 @@ PENALTY_SIZES = tuple(
 )
 PENALTY_LIMIT = 1.2  # our time over torch.nn.LSTM's
 
+# Sequences that begin anew within a call, at each step with this probability. The first is the LSTM of CleanRL's PPO:
+# 8 environments of 128 steps.
+RESET_SIZES = (
+    *((Size(1, 128, 8, 128, True), p) for p in (0.005, 0.02, 0.2)),
+    (Size(1, 128, 8, 128), 0.02),
+    (Size(1, 128, 64, 128, True), 0.02),
+    (Size(2, 256, 16, 64, True), 0.02),
+    (Size(4, 8, 32, 100, True), 0.02),
+    (Size(1, 64, 1, 10_000, True), 0.05),
+    (Size(8, 8, 1, 10_000), 0.05),
+)
+CELL_SIZES = (
+    Size(1, 128, 8, 128),
+    Size(1, 128, 8, 128, True),
+    Size(60, 8, 128, 9, True),
+    Size(2, 256, 64, 32, True),
+    Size(8, 8, 1, 2_000),
+)
+#: Ours without resets or cells, on the same input.
+PLAIN = "resblock, without"
+#: How torch.nn.LSTM is run where sequences begin anew: see episodes.py.
+STEP_BY_STEP, SPLIT, PIECES = "nn.LSTM step by step", "nn.LSTM split at resets", "nn.LSTM on packed pieces"
+
 GRID_LAYERS = (1, 2, 8, 60)
 GRID_UNITS = (1, 3, 8, 16, 32, 64, 128, 512)
 GRID_BATCHES = (1, 4, 16, 64, 512)

@@ -1,113 +1,28 @@
 // The operators' arguments as the kernels take them: checked, contiguous, and behind plain pointers.
 #pragma once
 #include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/stableivalue_conversions.h>
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
 
-#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "core/cpu/block_cache.h"
-#include "core/cpu/longest_first.h"
+#include "core/cpu/pieces.h"
 #include "core/plan.h"
-#include "require.h"
+#include "tensors.h"
 
 namespace resblock {
-
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
-using Shape = std::vector<int64_t>;
-
-inline std::string text(const Shape& shape) {
-  std::string out = "(";
-  for (size_t k = 0; k < shape.size(); ++k) out += (k ? ", " : "") + std::to_string(shape[k]);
-  return out + (shape.size() == 1 ? ",)" : ")");
-}
-
-inline Shape shape_of(const Tensor& t) {
-  const auto sizes = t.sizes();
-  return {sizes.begin(), sizes.end()};
-}
-
-// Torch's own goes through the dispatcher even where there is nothing to do, which small networks would notice.
-inline Tensor made_contiguous(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
-
-inline Shape dense_strides(const Shape& shape) {
-  Shape strides(shape.size(), 1);
-  for (size_t d = shape.size(); d-- > 1;) strides[d - 1] = strides[d] * std::max<int64_t>(shape[d], 1);
-  return strides;
-}
-
-// Whether one zero stands for all places, as in zeros(()).expand(shape): large zeros cost more to lay out and read than
-// the kernels take. A GPU's values stay unread: looking at them would wait for the device.
-inline bool is_one_zero(const Tensor& t) {
-  if (!t.is_cpu() || t.numel() < 2) return false;
-  for (const int64_t stride : t.strides())
-    if (stride) return false;
-  const auto* bytes = static_cast<const char*>(t.const_data_ptr());
-  return std::all_of(bytes, bytes + t.element_size(), [](char byte) { return byte == 0; });
-}
-
-// A tensor in another type: itself where it has that type.
-inline Tensor converted(const Tensor& t, ScalarType type) {
-  return t.scalar_type() == type ? t : torch::stable::to(t, type);
-}
-
-// Sizes count elements and bytes in 64 bits, also those of tensors that are expanded views of a few numbers.
-inline void check_sizes(const Sizes& s) {
-  for (const int64_t size : {s.T, s.B, s.I, s.H, s.L})
-    RESBLOCK_REQUIRE(size >= 0, "residual_lstm: a size is ", size, ", expected none below zero");
-  const double H = double(s.H), L = double(s.L), rows = double(s.T) * double(s.B);
-  const double numbers = rows * (double(s.I) + saved_of_cell * L * H) + 4 * L * H * (double(s.I) + H + double(s.B));
-  RESBLOCK_REQUIRE(numbers * sizeof(double) < double(int64_t(1) << 60), "residual_lstm: time ", s.T, ", batch ", s.B,
-                   ", features ", s.I, ", units ", s.H, " and layers ", s.L, " make arrays of more than 2^60 bytes");
-}
-
-// A seed or length tensor, or one of parameters that a framework has freed (FSDP), may be smaller than its shape says.
-inline void check_storage(const char* name, const Tensor& t) {
-  int64_t end = t.storage_offset() + 1, bytes;
-  for (int64_t d = 0; d < t.dim(); ++d) {
-    if (t.size(d) == 0) return;
-    end += (t.size(d) - 1) * t.stride(d);
-  }
-  aoti_torch_get_storage_size(t.get(), &bytes);
-  RESBLOCK_REQUIRE(end * int64_t(t.element_size()) <= bytes, "residual_lstm: ", name, " of shape ", text(shape_of(t)),
-                   " has a storage of ", bytes, " bytes, which is too small; was it freed?");
-}
-
-// The key of the dropout mask.
-inline void check_seed(const Tensor& seed) {
-  RESBLOCK_REQUIRE(seed.scalar_type() == ScalarType::Long && seed.numel() == 1,
-                   "residual_lstm: dropout_seed must be one int64, got ",
-                   torch::headeronly::toString(seed.scalar_type()), " of shape ", text(shape_of(seed)));
-  check_storage("dropout_seed", seed);
-}
-
-inline void check_probability(double dropout_p) {
-  RESBLOCK_REQUIRE(dropout_p >= 0 && dropout_p <= 1, "residual_lstm: dropout_p is ", dropout_p, ", expected 0 to 1");
-}
-
-inline Tensor converted_state(const Tensor& t, ScalarType type) { return is_one_zero(t) ? t : converted(t, type); }
-
-inline bool is_floating(ScalarType type) {
-  return type == ScalarType::Float || type == ScalarType::Double || type == ScalarType::BFloat16 ||
-         type == ScalarType::Half;
-}
 
 // The arguments that forward and backward share, checked and made contiguous, but for states of one zero.
 struct Arguments {
   Tensor input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0;
-  std::optional<Tensor> lengths, batch_sizes, order, dropout_seed;
+  std::optional<Tensor> lengths, batch_sizes, order, resets, dropout_seed;
   std::optional<std::string> schedule;
   Sizes size;
   Options options;
   std::shared_ptr<const cpu::LongestFirst> ragged;  // where, on a CPU, some sequence ends early, or rows are packed
+  std::shared_ptr<const cpu::ResetPieces> pieces;   // where, on a CPU, some sequence begins anew
+  bool wants_cells = false;                         // from the forward pass
 
   void check(const char* name, const Tensor& t, const Shape& shape) const {
     RESBLOCK_REQUIRE(shape_of(t) == shape, "residual_lstm: ", name, " has shape ", text(shape_of(t)), ", expected ",
@@ -221,6 +136,17 @@ struct Arguments {
     }
   }
 
+  void check_resets() {
+    if (!resets) return;
+    const Shape shape = batch_sizes ? Shape{input.size(0)} : Shape{size.T, size.B};
+    RESBLOCK_REQUIRE(resets->scalar_type() == ScalarType::Bool && shape_of(*resets) == shape,
+                     "residual_lstm: resets must be bool of shape ", text(shape), ", got ",
+                     torch::headeronly::toString(resets->scalar_type()), " of shape ", text(shape_of(*resets)));
+    RESBLOCK_REQUIRE(is_beside_input(*resets), "residual_lstm: resets and input are on different devices");
+    check_storage("resets", *resets);
+    resets = made_contiguous(*resets);
+  }
+
   void check_options(double dropout_p, bool residual, bool output_peephole_previous) {
     check_probability(dropout_p);
     uint64_t seed = 0;
@@ -247,6 +173,22 @@ struct Arguments {
     }
   }
 
+  // On a CPU; a GPU's kernels read the flags.
+  void cut_sequences() {
+    pieces = nullptr;
+    if (!resets || !input.is_cpu()) return;
+    const auto all = std::make_shared<const cpu::ResetPieces>(steps(), resets->const_data_ptr<bool>());
+    if (all->any()) pieces = all;
+  }
+
+  // The problem as far as its sizes go.
+  Inputs<float> steps() const {
+    Inputs<float> p = {size, options, nullptr, {}, nullptr, nullptr, nullptr};
+    if (ragged) ragged->apply(p);
+    p.packed = batch_sizes.has_value();
+    return p;
+  }
+
   const int64_t* lengths_in_order() const {
     if (!lengths || !lengths->is_cuda()) return ragged ? ragged->lengths() : nullptr;
     return lengths->const_data_ptr<int64_t>();
@@ -254,8 +196,9 @@ struct Arguments {
 
   Arguments(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole,
             Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, std::optional<Tensor> batch_sizes,
-            std::optional<Tensor> order, double dropout_p, std::optional<Tensor> dropout_seed, bool residual,
-            bool output_peephole_previous, std::optional<std::string> schedule)
+            std::optional<Tensor> order, std::optional<Tensor> resets, double dropout_p,
+            std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
+            std::optional<std::string> schedule)
       : input(input),
         weight_ih_first(weight_ih_first),
         weight_ih(weight_ih),
@@ -267,19 +210,26 @@ struct Arguments {
         lengths(lengths),
         batch_sizes(batch_sizes),
         order(order),
+        resets(resets),
         dropout_seed(dropout_seed),
         schedule(schedule) {
     check_shapes();
     check_tensors();
     check_lengths();
     check_packed();
+    check_resets();
     check_options(dropout_p, residual, output_peephole_previous);
     order_sequences();
+    cut_sequences();
   }
 
   // Of inputs and outputs with so many features.
   Shape shape_over_time(int64_t features) const {
     return batch_sizes ? Shape{input.size(0), features} : Shape{size.T, size.B, features};
+  }
+  // Of c of every step.
+  Shape cells_shape() const {
+    return batch_sizes ? Shape{size.L, input.size(0), size.H} : Shape{size.L, size.T, size.B, size.H};
   }
 
   // Memory on the input's device. What is large on a CPU comes from the block cache, and is given back when the tensor
@@ -305,12 +255,14 @@ struct Arguments {
 
   template <class Schedule, size_t count>
   Request<Schedule> request(const char* const (&schedule_names)[count]) const {
-    return {size,
+    return {pieces ? pieces->size_of(size) : size,
             options.dropout > 0,
             find_schedule<Schedule>(schedule, schedule_names),
-            lengths_in_order(),
+            pieces ? pieces->lengths() : lengths_in_order(),
             options.first_step,
-            has_matrices_in_bfloat16()};
+            has_matrices_in_bfloat16(),
+            pieces != nullptr,
+            wants_cells};
   }
 
   ScalarType arithmetic_type() const {
@@ -369,6 +321,8 @@ Inputs<S> inputs(const Arguments& a) {
   p.weights.bias = read<S>(a.bias);
   if (a.ragged) a.ragged->apply(p);
   p.packed = a.batch_sizes.has_value();
+  if (a.pieces) a.pieces->apply(p);
+  if (a.resets && a.input.is_cuda()) p.resets = read<bool>(*a.resets);
   return p;
 }
 

@@ -23,10 +23,10 @@ struct Chunks {
   // h and c of all layers after each chunk but the last.
   Shape states_shape() const { return {count - 1, 2, whole.size.L, whole.size.B, whole.size.H}; }
 
-  Tensor view(Tensor over_time, int64_t chunk) const {
+  Tensor view(Tensor over_time, int64_t chunk, int64_t dimension = 0) const {
     const auto row = [&](int64_t step) { return whole.batch_sizes ? whole.ragged->rows_before(step) : step; };
     const int64_t first = row(first_step(chunk));
-    return torch::stable::narrow(over_time, 0, first, row(first_step(chunk + 1)) - first);
+    return torch::stable::narrow(over_time, dimension, first, row(first_step(chunk + 1)) - first);
   }
 
   // The chunk's part of an array over time in the arithmetic type: a view where that is the array's own, else a copy,
@@ -49,7 +49,16 @@ struct Chunks {
     a.c_0 = c_0;
     if (a.ragged)
       a.ragged = std::make_shared<const cpu::LongestFirst>(whole.ragged->part(a.options.first_step, a.size.T));
+    if (a.resets) {
+      a.resets = view(*whole.resets, chunk);
+      a.cut_sequences();
+    }
     return a;
+  }
+
+  // The chunk's part of c of every step, in the arithmetic type and dense.
+  Tensor cells(const Tensor& whole_cells, int64_t chunk) const {
+    return made_contiguous(converted(view(whole_cells, chunk, 1), whole.arithmetic_type()));
   }
 };
 
@@ -60,9 +69,11 @@ inline Tensor state_after(const Tensor& states, int64_t chunk, int64_t h_or_c) {
 // Refuses a schedule that the backward pass could not run each chunk on.
 template <class Device>
 void check_schedule(const Chunks& chunks) {
-  const Arguments a = chunks.arguments(0, chunks.whole.h_0, chunks.whole.c_0);
-  dispatch<Device::stores_halves>(a.input.scalar_type(),
-                                  [&](auto type) { Device::template training<decltype(type)>(a); });
+  for (int64_t k = 0; k < chunks.count; ++k) {
+    const Arguments a = chunks.arguments(k, chunks.whole.h_0, chunks.whole.c_0);
+    dispatch<Device::stores_halves>(a.input.scalar_type(),
+                                    [&](auto type) { Device::template training<decltype(type)>(a); });
+  }
 }
 
 // Fills `states`; gives h_n and c_n in the arithmetic type, as new tensors.
@@ -77,8 +88,12 @@ void forward_in_chunks(const Chunks& chunks, const ForwardResults& results, cons
     h = last ? a.empty(shape_of(h)) : state_after(states, k, 0);
     c = last ? a.empty(shape_of(c)) : state_after(states, k, 1);
     const Tensor output = chunks.part(results.output, k);
-    inference_pass<Device>(a, {output, h, c});
+    const std::optional<Tensor> cells = empty_cells(a);
+    inference_pass<Device>(a, {output, h, c, cells});
     chunks.put(output, results.output, k);
+    if (!cells) continue;
+    Tensor to = chunks.view(*results.cells, k, 1);
+    torch::stable::copy_(to, *cells);
   }
   Tensor h_n = results.h_n, c_n = results.c_n;
   torch::stable::copy_(h_n, h);
@@ -104,7 +119,9 @@ InputGradients backward_in_chunks(const Chunks& chunks, const OutputGradients& o
     const Tensor saved = training_pass<Device>(a, empty_results(a));
     const InputGradients to = {chunks.part(grad_input, k), empty_weights(a, wanted), a.empty(shape_of(a.h_0)),
                                a.empty(shape_of(a.c_0))};
-    backward_pass<Device>(a, {chunks.part(of.output, k), grad_h, grad_c}, saved, to);
+    OutputGradients of_chunk = {chunks.part(of.output, k), grad_h, grad_c, std::nullopt};
+    if (of.cells) of_chunk.cells = chunks.cells(*of.cells, k);
+    backward_pass<Device>(a, of_chunk, saved, to);
     chunks.put(to.input, grad_input, k);
     if (k + 1 == chunks.count)
       total = to.weights;

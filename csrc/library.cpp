@@ -146,34 +146,37 @@ void check_chunks(int64_t checkpoint_chunks) {
 
 // No backward pass follows, whatever checkpoint_chunks and full_saved say: they are there for residual_lstm_training.
 template <class Device>
-std::tuple<Tensor, Tensor, Tensor> residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih,
-                                                 Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0,
-                                                 Tensor c_0, std::optional<Tensor> lengths,
-                                                 std::optional<Tensor> batch_sizes, std::optional<Tensor> order,
-                                                 double dropout_p, std::optional<Tensor> dropout_seed, bool residual,
-                                                 bool output_peephole_previous, std::optional<std::string> schedule,
-                                                 int64_t checkpoint_chunks, bool) {
+std::tuple<Tensor, Tensor, Tensor, std::optional<Tensor>> residual_lstm(
+    Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias,
+    Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, std::optional<Tensor> batch_sizes,
+    std::optional<Tensor> order, std::optional<Tensor> resets, double dropout_p, std::optional<Tensor> dropout_seed,
+    bool residual, bool output_peephole_previous, std::optional<std::string> schedule, int64_t checkpoint_chunks, bool,
+    bool cells) {
   Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, batch_sizes,
-              order, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
+              order, resets, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
+  a.wants_cells = cells;
   check_chunks(checkpoint_chunks);
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
   const ForwardResults results = empty_results(a);
   inference_pass<Device>(a, results);
-  return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given)};
+  return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given),
+          converted_if_any(results.cells, given)};
 }
 
 // What `saved` is follows from checkpoint_chunks. 0: all that the backward pass needs, in one dimension: with lengths
 // on a CPU less than without, but for `full_saved`, for graphs whose shapes must not follow from values. n: the states
 // between n chunks of time, (n - 1, 2, L, B, H), n at most T.
 template <class Device>
-std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm_training(
+std::tuple<Tensor, Tensor, Tensor, std::optional<Tensor>, Tensor> residual_lstm_training(
     Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias,
     Tensor h_0, Tensor c_0, std::optional<Tensor> lengths, std::optional<Tensor> batch_sizes,
-    std::optional<Tensor> order, double dropout_p, std::optional<Tensor> dropout_seed, bool residual,
-    bool output_peephole_previous, std::optional<std::string> schedule, int64_t checkpoint_chunks, bool full_saved) {
+    std::optional<Tensor> order, std::optional<Tensor> resets, double dropout_p, std::optional<Tensor> dropout_seed,
+    bool residual, bool output_peephole_previous, std::optional<std::string> schedule, int64_t checkpoint_chunks,
+    bool full_saved, bool cells) {
   Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, batch_sizes,
-              order, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
+              order, resets, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
+  a.wants_cells = cells;
   check_chunks(checkpoint_chunks);
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
@@ -186,33 +189,36 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> residual_lstm_training(
   } else {
     saved = training_pass<Device>(a, results, full_saved);
   }
-  return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given), saved};
+  return {converted(results.output, given), converted(results.h_n, given), converted(results.c_n, given),
+          converted_if_any(results.cells, given), saved};
 }
 
 // Gradients that are not wanted are empty.
 template <class Device>
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> residual_lstm_backward(
-    Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, Tensor weight_ih_first, Tensor weight_ih,
-    Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, std::optional<Tensor> lengths,
-    std::optional<Tensor> batch_sizes, std::optional<Tensor> order, double dropout_p,
-    std::optional<Tensor> dropout_seed, bool residual, bool output_peephole_previous,
-    std::optional<std::string> schedule, Tensor saved, int64_t wanted_bits) {
+    Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, std::optional<Tensor> grad_cells, Tensor input,
+    Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0,
+    Tensor c_0, std::optional<Tensor> lengths, std::optional<Tensor> batch_sizes, std::optional<Tensor> order,
+    std::optional<Tensor> resets, double dropout_p, std::optional<Tensor> dropout_seed, bool residual,
+    bool output_peephole_previous, std::optional<std::string> schedule, Tensor saved, int64_t wanted_bits) {
   Arguments a(input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0, lengths, batch_sizes,
-              order, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
+              order, resets, dropout_p, dropout_seed, residual, output_peephole_previous, schedule);
   const auto [T, B, I, H, L] = a.size;
   OutputGradients of = {a.checked("grad_output", grad_output, a.shape_over_time(H)),
-                        a.checked_state("grad_h_n", grad_h_n), a.checked_state("grad_c_n", grad_c_n)};
+                        a.checked_state("grad_h_n", grad_h_n), a.checked_state("grad_c_n", grad_c_n), std::nullopt};
+  if (grad_cells) of.cells = a.checked("grad_cells", *grad_cells, a.cells_shape());
   const ScalarType given = a.input.scalar_type();
   convert_for<Device>(a);
   const ScalarType type = a.input.scalar_type();
-  of = {converted(of.output, type), converted_state(of.h_n, type), converted_state(of.c_n, type)};
+  of = {converted(of.output, type), converted_state(of.h_n, type), converted_state(of.c_n, type),
+        converted_if_any(of.cells, type)};
   InputGradients to;
   const Wanted wanted = {wanted_bits}, made = {Device::omits_unwanted ? wanted_bits : -1};
   if (saved.dim() == 5) {
     const Chunks chunks(a, saved.size(0) + 1);
     to = backward_in_chunks<Device>(chunks, of, checked_saved(a, saved, chunks.states_shape(), {}), made);
   } else {
-    saved = checked_saved(a, saved, {saved_size<Device>(a)}, {full_saved_size(a.size)});
+    saved = checked_saved(a, saved, {saved_size<Device>(a)}, {full_saved_size(a)});
     to = empty_gradients(a, made);
     backward_pass<Device>(a, of, saved, to);
   }
@@ -315,27 +321,22 @@ std::string cuda_plan(ScalarType type, int64_t steps, int64_t sequences, int64_t
 #define RESBLOCK_BOX(function) TORCH_BOX(&resblock::Told<&resblock::function>::call)
 
 STABLE_TORCH_LIBRARY(resblock, m) {
-  m.def(
-      "residual_lstm(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, "
-      "Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, Tensor? batch_sizes, Tensor? order, float dropout_p, "
-      "Tensor? dropout_seed, bool residual, "
-      "bool output_peephole_previous, str? schedule, int checkpoint_chunks, bool full_saved) "
-      "-> (Tensor output, Tensor h_n, Tensor c_n)");
-  m.def(
-      "residual_lstm_training(Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, "
-      "Tensor weight_peephole, Tensor bias, Tensor h_0, Tensor c_0, Tensor? lengths, Tensor? batch_sizes, Tensor? "
-      "order, float dropout_p, "
-      "Tensor? dropout_seed, bool residual, bool output_peephole_previous, str? schedule, int checkpoint_chunks, "
-      "bool full_saved) -> (Tensor output, Tensor h_n, Tensor c_n, Tensor saved)");
-  m.def(
-      "residual_lstm_backward(Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor input, "
-      "Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias, Tensor h_0, "
-      "Tensor c_0, Tensor? lengths, Tensor? batch_sizes, Tensor? order, float dropout_p, Tensor? dropout_seed, bool "
-      "residual, "
-      "bool output_peephole_previous, str? schedule, Tensor saved, int wanted) "
-      "-> (Tensor grad_input, Tensor grad_weight_ih_first, "
-      "Tensor grad_weight_ih, Tensor grad_weight_hh, Tensor grad_weight_peephole, Tensor grad_bias, Tensor grad_h_0, "
-      "Tensor grad_c_0)");
+  const std::string tensors =
+      "Tensor input, Tensor weight_ih_first, Tensor weight_ih, Tensor weight_hh, Tensor weight_peephole, Tensor bias, "
+      "Tensor h_0, Tensor c_0";
+  const std::string options =
+      "Tensor? lengths, Tensor? batch_sizes, Tensor? order, Tensor? resets, float dropout_p, Tensor? dropout_seed, "
+      "bool residual, bool output_peephole_previous, str? schedule";
+  const std::string forward = "(" + tensors + ", " + options +
+                              ", int checkpoint_chunks, bool full_saved, bool cells) "
+                              "-> (Tensor output, Tensor h_n, Tensor c_n, Tensor? cells";
+  m.def(("residual_lstm" + forward + ")").c_str());
+  m.def(("residual_lstm_training" + forward + ", Tensor saved)").c_str());
+  m.def(("residual_lstm_backward(Tensor grad_output, Tensor grad_h_n, Tensor grad_c_n, Tensor? grad_cells, " + tensors +
+         ", " + options +
+         ", Tensor saved, int wanted) -> (Tensor grad_input, Tensor grad_weight_ih_first, Tensor grad_weight_ih, "
+         "Tensor grad_weight_hh, Tensor grad_weight_peephole, Tensor grad_bias, Tensor grad_h_0, Tensor grad_c_0)")
+            .c_str());
   m.def(
       "residual_lstm_dropout_mask(Tensor dropout_seed, SymInt layers, SymInt steps, SymInt sequences, SymInt units, "
       "float dropout_p) -> Tensor");

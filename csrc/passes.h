@@ -5,11 +5,13 @@
 //     run(arguments, plan, problem), which runs one with the problem's pass.
 #pragma once
 #include "arguments.h"
+#include "core/cpu/plan.h"
 
 namespace resblock {
 
 struct ForwardResults {
   Tensor output, h_n, c_n;
+  std::optional<Tensor> cells;
 };
 
 // The gradients of the weights, in the order of Weights.
@@ -17,6 +19,7 @@ using WeightGradients = std::array<Tensor, 5>;
 
 struct OutputGradients {
   Tensor output, h_n, c_n;
+  std::optional<Tensor> cells;
 };
 
 // Which gradients are wanted, a bit for each of the eight tensors in the operator's order: training seldom asks for
@@ -35,9 +38,14 @@ struct InputGradients {
   Tensor h_0, c_0;
 };
 
+inline std::optional<Tensor> empty_cells(const Arguments& a) {
+  if (!a.wants_cells) return std::nullopt;
+  return a.empty(a.cells_shape());
+}
+
 inline ForwardResults empty_results(const Arguments& a) {
   const auto [T, B, I, H, L] = a.size;
-  return {a.empty(a.shape_over_time(H)), a.empty({L, B, H}), a.empty({L, B, H})};
+  return {a.empty(a.shape_over_time(H)), a.empty({L, B, H}), a.empty({L, B, H}), empty_cells(a)};
 }
 
 inline Tensor empty_if(bool wanted, const Arguments& a, const Shape& shape) {
@@ -57,8 +65,10 @@ inline InputGradients empty_gradients(const Arguments& a, Wanted wanted) {
           empty_if(wanted.states(), a, shape_of(a.h_0)), empty_if(wanted.states(), a, shape_of(a.c_0))};
 }
 
-// Saved activations of a batch without lengths: no other needs more.
-inline int64_t full_saved_size(const Sizes& size) { return size.L * saved_per_layer(size); }
+// Saved activations of a batch without lengths: no other needs more, but for what lies idle beside pieces.
+inline int64_t full_saved_size(const Arguments& a) {
+  return a.size.L * saved_per_layer(a.size) * (a.resets && a.input.is_cpu() ? cpu::most_saved_of_pieces : 1);
+}
 
 // What the backward pass needs of its forward pass.
 template <class Device>
@@ -73,7 +83,12 @@ int64_t saved_size(const Arguments& a) {
 
 template <class S>
 Forward<S> forward_problem(const Arguments& a, const ForwardResults& results, Arithmetic<S>* saved) {
-  return {inputs<S>(a), write<S>(results.output), write<S>(results.h_n), write<S>(results.c_n), saved};
+  return {inputs<S>(a),
+          write<S>(results.output),
+          write<S>(results.h_n),
+          write<S>(results.c_n),
+          saved,
+          results.cells ? write_if_any<S>(*results.cells) : nullptr};
 }
 
 // No backward pass can follow.
@@ -93,7 +108,7 @@ Tensor training_pass(const Arguments& a, const ForwardResults& results, bool ful
     using S = decltype(type);
     const auto plan = Device::template training<S>(a).forward;
     const int64_t needed = plan.saved / int64_t(sizeof(Arithmetic<S>));
-    const int64_t size = full_saved ? full_saved_size(a.size) : needed;
+    const int64_t size = full_saved ? full_saved_size(a) : needed;
     saved = a.empty({size}, a.arithmetic_type());
     // What a graph returns is to be the same every time.
     if (size > needed) std::fill_n(write<Arithmetic<S>>(saved) + needed, size_t(size - needed), Arithmetic<S>(0));
@@ -117,7 +132,8 @@ void backward_pass(const Arguments& a, const OutputGradients& of, const Tensor& 
                             {write_if_any<S>(ih_first), write_if_any<S>(ih), write_if_any<S>(hh),
                              write_if_any<S>(peephole), write_if_any<S>(bias)},
                             write_if_any<S>(to.h_0),
-                            write_if_any<S>(to.c_0)});
+                            write_if_any<S>(to.c_0),
+                            of.cells ? read<S>(*of.cells) : nullptr});
   });
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import reference
 import tolerances
@@ -33,12 +34,16 @@ class Case:
     dropout_p: float = 0.0
     seed: int = 0
     schedule: str | None = None
+    resets_p: float = 0.0
+    cells: bool = False
 
     def __str__(self) -> str:
         options = [self.output_peephole, "residual" if self.residual else "plain"]
         options += ["lengths"] if self.with_lengths else []
         options += [f"p{self.dropout_p}"] if self.dropout_p else []
         options += [self.schedule] if self.schedule else []
+        options += [f"resets{self.resets_p}"] if self.resets_p else []
+        options += ["cells"] if self.cells else []
         return f"T{self.steps}-B{self.batch}-H{self.units}-L{self.layers}-" + "-".join(options)
 
     def tensors(self, dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -76,21 +81,38 @@ class Case:
         return torch.tensor([987654321987 + self.seed]) if self.dropout_p else None
 
     @property
+    def resets(self) -> Tensor | None:
+        """Where sequences begin anew, also past their lengths."""
+        if not self.resets_p:
+            return None
+        generator = torch.Generator().manual_seed(self.seed + 2)
+        return torch.rand(self.steps, self.batch, generator=generator) < self.resets_p
+
+    @property
     def options(self) -> Options:
         """What the registered operators take besides tensors."""
         previous = self.output_peephole == "previous"
         return Options(
-            self.lengths, None, None, self.dropout_p, self.dropout_seed, self.residual, previous, self.schedule
+            lengths=self.lengths,
+            batch_sizes=None,
+            order=None,
+            resets=self.resets,
+            dropout_p=self.dropout_p,
+            dropout_seed=self.dropout_seed,
+            residual=self.residual,
+            output_peephole_previous=previous,
+            schedule=self.schedule,
         )
 
     def run(self, tensors: list[Tensor], checkpoint_chunks: int = 0) -> tuple[Tensor, ...]:
         """Call the operator."""
         options = self.lengths, self.dropout_p, self.dropout_seed, self.residual, self.output_peephole
-        return residual_lstm(*tensors, *options, checkpoint_chunks, self.schedule)
+        more = {"resets": self.resets, "return_cells": self.cells}
+        return residual_lstm(*tensors, *options, checkpoint_chunks, self.schedule, **more)
 
     def operator_arguments(self, tensors: list[Tensor], checkpoint_chunks: int = 0) -> tuple[object, ...]:
         """As the registered operators take them, with saved activations of the size that shapes tell."""
-        return (*tensors, *self.options, checkpoint_chunks, True)
+        return (*tensors, *self.options, checkpoint_chunks, True, self.cells)
 
     def is_taken_by(self, schedule: str, dtype: torch.dtype = torch.float64) -> bool:
         """Whether inference can be run on this schedule of the CPU."""
@@ -108,7 +130,17 @@ class Case:
             sizes = self.layers, self.steps, self.batch, self.units
             mask = torch.ops.resblock.residual_lstm_dropout_mask(self.dropout_seed, *sizes, self.dropout_p)
             mask = mask.to(tensors[0].dtype)
-        return reference.residual_lstm(*tensors, self.lengths, mask, self.residual, self.output_peephole)
+        options = self.lengths, mask, self.residual, self.output_peephole, self.resets
+        results = reference.residual_lstm(*tensors, *options)
+        return results if self.cells else results[:3]
+
+
+def backward_arguments(
+    arguments: Sequence[object], grads: Sequence[Tensor], saved: Tensor, wanted: int = ALL_GRADIENTS
+) -> tuple[object, ...]:
+    """Give those of the backward operator, from the forward operators' and the gradients of their results."""
+    output, h_n, c_n, *cells = grads
+    return (output, h_n, c_n, cells[0] if cells else None, *arguments[:-3], saved, wanted)
 
 
 def gradients(outputs: tuple[Tensor, ...], tensors: list[Tensor], seed: int = 7) -> tuple[Tensor, ...]:

@@ -59,8 +59,9 @@ def residual_lstm(
     dropout_mask: Tensor | None = None,
     residual: bool = True,
     output_peephole: str = "current",
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute the stack; arguments and results as in `resblock.ops.residual_lstm`.
+    resets: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compute the stack; arguments and results as in `resblock.ops.residual_lstm`, with the cell states of every step.
 
     `dropout_mask`, shape (L-1, T, B, H), holds the factors of the inputs of layers 2..L.
     """
@@ -69,10 +70,13 @@ def residual_lstm(
     if lengths is None:
         lengths = torch.full((batch,), steps, device=input.device)
     y: list[list[Tensor]] = [[] for _ in range(layers)]
+    states: list[list[Tensor]] = [[] for _ in range(layers)]
     b, s = list(h_0), list(c_0)
     for t in range(steps):
         running = (t < lengths)[:, None]
+        begins_anew = running & resets[t][:, None] if resets is not None else torch.zeros_like(running)
         for layer in range(layers):
+            b_before, s_before = (torch.where(begins_anew, 0, state) for state in (b[layer], s[layer]))
             if layer == 0:
                 x, weight = torch.where(running, input[t], 0), weight_ih_first
             else:
@@ -81,8 +85,8 @@ def residual_lstm(
                     x = x * dropout_mask[layer - 1, t]
             state = cell(
                 x,
-                b[layer],
-                s[layer],
+                b_before,
+                s_before,
                 weight,
                 weight_hh[layer],
                 weight_peephole[layer],
@@ -95,5 +99,13 @@ def residual_lstm(
             shortcut = residual and number >= 4 and number % 2 == 0
             out = b[layer] + y[layer - 2][t] if shortcut else b[layer]
             y[layer].append(torch.where(running, out, 0))
-    output = torch.stack(y[-1]) if steps else input.new_empty(0, batch, units)
-    return output, torch.stack(b), torch.stack(s)
+            states[layer].append(torch.where(running, s[layer], 0))
+    if not steps:
+        return (
+            input.new_empty(0, batch, units),
+            torch.stack(b),
+            torch.stack(s),
+            input.new_empty(layers, 0, batch, units),
+        )
+    cells = torch.stack([torch.stack(of_layer) for of_layer in states])
+    return torch.stack(y[-1]), torch.stack(b), torch.stack(s), cells

@@ -7,9 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+
+from resblock import ResidualLSTM
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
-MODULES = ("workloads", "limits", "record", "tables", "page")
+MODULES = ("workloads", "limits", "episodes", "record", "tables", "page")
 
 
 @pytest.fixture
@@ -40,9 +43,9 @@ def report(entries):
 def record(bench):
     """Row R on one and on two threads, the medians 10, 6 and 90 ms; and two sizes of the grid, one of them slow."""
     w = bench.workloads
-    ours, two, torch = w.Participant(w.OURS), w.Participant(w.OURS, 2), w.Participant(w.TORCH)
+    ours, two, theirs = w.Participant(w.OURS), w.Participant(w.OURS, 2), w.Participant(w.TORCH)
     (work,) = [work for work in w.WORKLOADS if work.name == "R"]
-    times = {ours: [0.010, 0.011, 0.009], two: [0.006], torch: [0.090]}
+    times = {ours: [0.010, 0.011, 0.009], two: [0.006], theirs: [0.090]}
     turns = [
         entry(work.size, who, [seconds], "workloads", workload="R")
         for turn in range(3)
@@ -51,9 +54,9 @@ def record(bench):
     ]
     grid = [
         entry(w.Size(1, 8, 1, 64), ours, [2e-3], "grid"),
-        entry(w.Size(1, 8, 1, 64), torch, [1e-3], "grid"),
+        entry(w.Size(1, 8, 1, 64), theirs, [1e-3], "grid"),
         entry(w.Size(2, 8, 1, 64, True), ours, [1e-3], "grid"),
-        entry(w.Size(2, 8, 1, 64, True), torch, [5e-3], "grid"),
+        entry(w.Size(2, 8, 1, 64, True), theirs, [5e-3], "grid"),
     ]
     growth = [entry(w.Size(2, 8, 1, t), who, [t * 1e-4], "growth", series="T") for t in (10, 100) for who in times]
     found = bench.record.Record({})
@@ -96,10 +99,38 @@ def test_losses_on_gradients_beside_torch(bench):
     assert row == ["L 1, H 128, B 4, T 20", "5.0", "4.0", "1.25", "1.2", "not met"]
 
 
+def test_resets_and_cells_beside_the_ways_of_torch(bench):
+    w, found = bench.workloads, bench.record.Record({})
+    (size, p), of_cells = w.RESET_SIZES[0], w.CELL_SIZES[0]
+    times = {w.OURS: 0.004, w.PLAIN: 0.006, w.STEP_BY_STEP: 0.04, w.SPLIT: 0.01, w.PIECES: 0.02}
+    entries = [entry(size, w.Participant(who), [t], "resets", probability=p) for who, t in times.items()]
+    found.add("resets", "b", report(entries))
+    few = (w.OURS, w.PLAIN, w.STEP_BY_STEP)
+    found.add("cells", "b", report([entry(of_cells, w.Participant(who), [times[who]], "cells") for who in few]))
+    (row,) = cells(bench.tables.reset_table(found), "| training step")
+    assert row[1:] == ["0.005", "4.00", "1.50", "10.00", "2.50", "5.00"]
+    (row,) = cells(bench.tables.cell_table(found), "| forward")
+    assert row[1:] == ["4.00", "0.67", "10.00"]
+
+
+def test_networks_that_begin_anew_give_the_same_numbers(bench):
+    w, episodes = bench.workloads, bench.episodes
+    x = torch.randn(20, 3, w.INPUTS)
+    resets = episodes.resets_of(x, 0.2)
+    for given in (resets, None):
+        peers = (w.STEP_BY_STEP, w.SPLIT, w.PIECES) if given is not None else (w.STEP_BY_STEP,)
+        theirs = [episodes.module_of(peer, (w.INPUTS, 5, 2), False, given) for peer in peers]
+        ours = episodes.module_of(w.OURS, (w.INPUTS, 5, 2), False, given)
+        ours.lstm = ResidualLSTM.from_torch(theirs[0].lstm)
+        for other in theirs:
+            other.lstm = theirs[0].lstm
+            torch.testing.assert_close(other(x)[0], ours(x)[0], rtol=0, atol=1e-5)
+
+
 def test_what_was_not_measured_is_called_so(bench):
     empty = bench.record.Record({})
     text = bench.page.page(empty)
-    assert text.count("Not measured.") == 8
+    assert text.count("Not measured.") == 10
     assert ".svg" not in text
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tolerances
 import torch
-from networks import ALL_GRADIENTS, NAMES, Case, check_float64, gradients
+from networks import NAMES, Case, backward_arguments, check_float64, gradients
 from tolerances import error
 from torch import Tensor
 
@@ -107,8 +107,8 @@ def test_opcheck(chunks: int, dtype: torch.dtype) -> None:
     with torch.no_grad():
         *outputs, states = torch.ops.resblock.residual_lstm_training(*arguments)
     assert states.shape == (min(chunks, case.steps) - 1, 2, case.layers, case.batch, case.units)
-    grads = [torch.randn_like(o).requires_grad_() for o in outputs]
-    call = (*grads, *arguments[:-2], states, ALL_GRADIENTS)
+    grads = [torch.randn_like(o).requires_grad_() for o in outputs if o is not None]
+    call = backward_arguments(arguments, grads, states)
     torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, call)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -34,7 +36,8 @@ def on_gpu(
     moved = [t.detach().cuda().requires_grad_() for t in tensors]
     lengths = None if case.lengths is None else case.lengths.cuda()
     options = lengths, case.dropout_p, case.dropout_seed, case.residual, case.output_peephole
-    return moved, residual_lstm(*moved, *options, checkpoint_chunks, schedule)
+    more = {"resets": None if case.resets is None else case.resets.cuda(), "return_cells": case.cells}
+    return moved, residual_lstm(*moved, *options, checkpoint_chunks, schedule, **more)
 
 
 @pytest.mark.parametrize("case", odd_sizes(), ids=str)
@@ -53,6 +56,15 @@ def test_float64_agrees_with_the_reference(case: Case) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_odd_sizes_agree_with_the_cpu(case: Case, dtype: torch.dtype) -> None:
     check_with_cpu(case, dtype, 4 * tolerances.FLOAT32_FLOOR)
+
+
+@pytest.mark.parametrize("schedule", [None, *resblock.ops.schedules("cuda")])
+@pytest.mark.parametrize("case", odd_sizes()[::2], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_resets_and_cells_agree_with_the_cpu(case: Case, dtype: torch.dtype, schedule: str | None) -> None:
+    case = dataclasses.replace(case, resets_p=0.2, cells=True)
+    with contextlib.suppress(ValueError):  # a schedule that does not take the size
+        check_with_cpu(case, dtype, 4 * tolerances.FLOAT32_FLOOR, schedule)
 
 
 def check_with_cpu(case: Case, dtype: torch.dtype, of_float32: float, schedule: str | None = None) -> None:
@@ -173,8 +185,8 @@ def test_gradcheck_and_opcheck() -> None:
 
     assert torch.autograd.gradcheck(run, tensors)
     operator = torch.ops.resblock.residual_lstm.default
-    options = Options(lengths, None, None, 0.3, case.dropout_seed, True, False, None)
-    torch.library.opcheck(operator, (*tensors, *options, 0, True))
+    options = Options(lengths, None, None, None, 0.3, case.dropout_seed, True, False, None)
+    torch.library.opcheck(operator, (*tensors, *options, 0, True, False))
 
 
 def test_a_seed_on_the_device_draws_the_same_mask() -> None:

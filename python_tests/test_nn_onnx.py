@@ -163,3 +163,20 @@ def test_refuses_what_onnx_cannot_say() -> None:
         to_onnx(ResidualLSTM(3, 4, output_peephole="previous"))
     with pytest.raises(ValueError, match=r"torch\.float64"):
         to_onnx(ResidualLSTM(3, 4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resets": torch.ones(5, 2) > 0}, "resets were given, and ONNX's LSTM carries its states through all steps"),
+        ({"return_cells": True}, "return_cells is True, and ONNX's LSTM gives c of the last step only"),
+    ],
+)
+def test_what_no_node_computes_is_refused(options: dict[str, Any], message: str) -> None:
+    lstm = ResidualLSTM(3, 4, 2).eval()
+    with pytest.raises(Exception, match="ONNX") as refusal:
+        torch.onnx.export(lstm, (torch.randn(5, 2, 3),), kwargs=options, dynamo=True, verbose=False)
+    causes = [refusal.value]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    assert any(message in str(cause) for cause in causes)

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import tolerances
 import torch
-from networks import ALL_GRADIENTS, NAMES, Case, check_float64, gradients, odd_sizes
+from networks import ALL_GRADIENTS, NAMES, Case, backward_arguments, check_float64, gradients, odd_sizes
 from tolerances import error
 from torch import Tensor
 
@@ -99,14 +99,17 @@ def test_half_types_store_in_half_and_compute_in_float32(case: Case, dtype: torc
         assert error(a, e) < tolerances.HALF[dtype]
 
 
-@pytest.mark.parametrize("case", [Case(4, 3, 3, 4, 5), Case(4, 3, 3, 4, 5, "previous", True, True, 0.4)], ids=str)
+WITH_ALL = Case(4, 3, 3, 4, 5, "previous", True, True, 0.4, resets_p=0.4, cells=True)
+
+
+@pytest.mark.parametrize("case", [Case(4, 3, 3, 4, 5), dataclasses.replace(WITH_ALL, cells=False), WITH_ALL], ids=str)
 def test_composite_agrees_with_the_operator(case: Case) -> None:
     tensors, options = case.tensors(), case.options
     expected = case.run(tensors)
-    for a, e in zip(residual_lstm_composite(tensors, options), expected, strict=True):
+    for a, e in zip(residual_lstm_composite(tensors, options, case.cells)[: len(expected)], expected, strict=True):
         assert error(a, e) < tolerances.DOUBLE
     grads = [torch.randn_like(e) for e in expected]
-    backward = residual_lstm_backward_composite(grads, tensors, options)
+    backward = residual_lstm_backward_composite(grads if case.cells else [*grads, None], tensors, options)
     for a, e in zip(backward, torch.autograd.grad(expected, tensors, grads), strict=True):
         assert error(a, e) < tolerances.DOUBLE_GRADIENT
 
@@ -116,6 +119,8 @@ CHECKED = [
     Case(3, 2, 2, 2, 4, "previous", False),
     Case(3, 2, 2, 2, 4, with_lengths=True, dropout_p=0.3),
     Case(2, 1, 2, 1, 1),
+    Case(3, 2, 2, 2, 4, "previous", with_lengths=True, dropout_p=0.3, resets_p=0.5, cells=True),
+    Case(4, 2, 2, 2, 4, resets_p=0.3),
 ]
 
 
@@ -136,6 +141,7 @@ def test_gradgradcheck(case: Case) -> None:
     [
         (Case(2, 2, 2, 2, 4, with_lengths=True, dropout_p=0.3), torch.float32),
         (Case(2, 1, 2, 2, 1, schedule="batched"), torch.bfloat16),
+        (Case(3, 2, 2, 2, 4, with_lengths=True, dropout_p=0.3, resets_p=0.5, cells=True), torch.float32),
     ],
 )
 @pytest.mark.parametrize("wanted", [ALL_GRADIENTS, 0b00111110, 0b01001001])
@@ -145,8 +151,9 @@ def test_opcheck(case: Case, dtype: torch.dtype, wanted: int) -> None:
     torch.library.opcheck(torch.ops.resblock.residual_lstm_training.default, arguments)
     with torch.no_grad():
         *outputs, saved = torch.ops.resblock.residual_lstm_training(*arguments)
-    grads = [torch.randn_like(o).requires_grad_() for o in outputs]
-    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, (*grads, *arguments[:-2], saved, wanted))
+    grads = [torch.randn_like(o).requires_grad_() for o in outputs if o is not None]
+    call = backward_arguments(arguments, grads, saved, wanted)
+    torch.library.opcheck(torch.ops.resblock.residual_lstm_backward.default, call)
 
 
 INPUT, WEIGHTS, STATES = [0], [1, 2, 3, 4, 5], [6, 7]
@@ -311,7 +318,7 @@ def test_the_memory_of_large_results_serves_the_next_call_when_they_end() -> Non
 
 def test_without_gradients_nothing_is_saved() -> None:
     case = Case(7, 3, 5, 8, 4)
-    saved = torch.ops.resblock.residual_lstm_training(*case.operator_arguments(case.tensors()))[3]
+    *_, saved = torch.ops.resblock.residual_lstm_training(*case.operator_arguments(case.tensors()))
     assert saved.numel() == 4 * 7 * 3 * 6 * 8
     with torch.profiler.profile(profile_memory=True) as profile, torch.no_grad():
         case.run(case.tensors())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import ALL_GRADIENTS, NAMES, Case
+from networks import NAMES, Case, backward_arguments
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
@@ -27,9 +27,9 @@ Wrong = dict[str, tuple[str, Change | Options, str]]
 
 def operator_arguments(tensors: list[Tensor], options: Options) -> list[Any]:
     """As the registered operators take them."""
-    defaults = {"lengths": None, "batch_sizes": None, "order": None, "dropout_p": 0.0, "dropout_seed": None}
-    defaults |= {"residual": True, "previous": False, "schedule": None, "checkpoint_chunks": 0}
-    return [*tensors, *{**defaults, **options}.values(), True]
+    defaults = {"lengths": None, "batch_sizes": None, "order": None, "resets": None, "dropout_p": 0.0}
+    defaults |= {"dropout_seed": None, "residual": True, "previous": False, "schedule": None, "checkpoint_chunks": 0}
+    return [*tensors, *{**defaults, **options}.values(), True, False]
 
 
 def with_tangent(tensors: list[Tensor], options: Options, *, by_level: bool) -> object:
@@ -131,6 +131,9 @@ WRONG: Wrong = {
         {"dropout_p": 0.5, "dropout_seed": torch.ones(1)},
         "dropout_seed must be one",
     ),
+    "resets that are numbers": ("", {"resets": torch.ones(3, 2)}, r"resets must be bool of shape \(3, 2\), got "),
+    "resets of one sequence": ("", {"resets": TWO > 1}, r"resets must be bool of shape .*, got .* of shape \(2,\)"),
+    "resets of the other order": ("", {"resets": torch.ones(2, 3) > 0}, r"resets must be bool of shape \(3, 2\), got"),
     "negative chunks": ("", {"checkpoint_chunks": -3}, "checkpoint_chunks is -3, expected 0"),
     "an unknown schedule": ("", {"schedule": "fast"}, "schedule is 'fast', expected one of: batched, layerwise"),
 }
@@ -228,13 +231,14 @@ BACKWARD: dict[str, Callable[[list[Any]], object]] = {
         (0, lambda t: t[:2], r"grad_output has shape \(2, 2, 5\), expected \(3, 2, 5\)"),
         (1, lambda t: t[:1], r"grad_h_n has shape \(1, 2, 5\), expected \(3, 2, 5\)"),
         (2, lambda t: t.double(), "grad_c_n is .* but input is"),
-        (8, lambda t: t[:1], r"bias has shape \(1, 20\), expected \(3, 20\)"),
+        (3, lambda t: t[:2], r"grad_cells has shape \(2, 3, 2, 5\), expected \(3, 3, 2, 5\)"),
+        (9, lambda t: t[:1], r"bias has shape \(1, 20\), expected \(3, 20\)"),
     ],
 )
 def test_wrong_calls_of_the_backward_pass(path: str, place: int, change: Change, message: str) -> None:
-    arguments = operator_arguments([t.detach() for t in CASE.tensors(torch.float32)], {})
+    arguments = [*operator_arguments([t.detach() for t in CASE.tensors(torch.float32)], {})[:-1], True]
     *results, saved = torch.ops.resblock.residual_lstm_training(*arguments)
-    call = [*results, *arguments[:-2], saved, ALL_GRADIENTS]
+    call = list(backward_arguments(arguments, results, saved))
     call[place] = change(call[place])
     with pytest.raises(RuntimeError, match=message):
         BACKWARD[path](call)

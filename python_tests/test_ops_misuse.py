@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import ALL_GRADIENTS, NAMES, Case
+from networks import NAMES, Case, backward_arguments
 from torch import Tensor
 
 import resblock.ops
@@ -113,8 +113,8 @@ def backward_with(change: Callable[[Tensor], Tensor]) -> None:
     arguments = CASE.operator_arguments(CASE.tensors(torch.float32))
     with torch.no_grad():
         *outputs, saved = torch.ops.resblock.residual_lstm_training(*arguments)
-        grads = map(torch.ones_like, outputs)
-        torch.ops.resblock.residual_lstm_backward(*grads, *arguments[:-2], change(saved), ALL_GRADIENTS)
+        grads = [torch.ones_like(o) for o in outputs if o is not None]
+        torch.ops.resblock.residual_lstm_backward(*backward_arguments(arguments, grads, change(saved)))
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,9 @@ def test_saved_activations_follow_the_lengths() -> None:
     lengths[40] = 100
     with torch.no_grad():
         of_rows = {
-            full: torch.ops.resblock.residual_lstm_training(*arguments[:8], lengths, *arguments[9:-1], full)[3].numel()
+            full: torch.ops.resblock.residual_lstm_training(*arguments[:8], lengths, *arguments[9:-2], full, False)[
+                4
+            ].numel()
             for full in (False, True)
         }
     row = 6 * 2 * 33

@@ -20,31 +20,31 @@ from resblock.ops import residual_lstm
 
 Function = Callable[[Tensor], Tensor]
 
-CASE = Case(3, 2, 3, 2, 4, "previous", with_lengths=True, dropout_p=0.3, seed=5)
+CASE = Case(3, 2, 3, 2, 4, "previous", with_lengths=True, dropout_p=0.3, seed=5, resets_p=0.4, cells=True)
 X, *OTHERS = [t.detach() for t in CASE.tensors()]
 V = torch.linspace(-1, 1, X.numel(), dtype=X.dtype).view_as(X)
 
 
-LENGTHS, SEED = CASE.lengths, CASE.dropout_seed
+LENGTHS, SEED, RESETS = CASE.lengths, CASE.dropout_seed, CASE.resets
 MASK = torch.ops.resblock.residual_lstm_dropout_mask(SEED, CASE.layers, CASE.steps, CASE.batch, CASE.units, 0.3)
 
 
 def run(*tensors: Tensor) -> tuple[Tensor, ...]:
-    return residual_lstm(*tensors, LENGTHS, 0.3, SEED, True, "previous")
+    return residual_lstm(*tensors, LENGTHS, 0.3, SEED, True, "previous", resets=RESETS, return_cells=True)
 
 
 def run_reference(*tensors: Tensor) -> tuple[Tensor, ...]:
-    return reference.residual_lstm(*tensors, LENGTHS, MASK, True, "previous")
+    return reference.residual_lstm(*tensors, LENGTHS, MASK, True, "previous", RESETS)
 
 
 def ours(x: Tensor) -> Tensor:
-    output, h_n, c_n = run(x, *OTHERS)
-    return output.square().sum() + (h_n * c_n).sum()
+    output, h_n, c_n, cells = run(x, *OTHERS)
+    return output.square().sum() + (h_n * c_n).sum() + cells.square().sum()
 
 
 def expected(x: Tensor) -> Tensor:
-    output, h_n, c_n = run_reference(x, *OTHERS)
-    return output.square().sum() + (h_n * c_n).sum()
+    output, h_n, c_n, cells = run_reference(x, *OTHERS)
+    return output.square().sum() + (h_n * c_n).sum() + cells.square().sum()
 
 
 def squared(f: Function) -> Function:

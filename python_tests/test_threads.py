@@ -19,6 +19,7 @@ CASES = [
     Case(600, 2, 18, 8, 9),
     Case(2_000, 1, 18, 24, 20),
     Case(20, 5, 18, 70, 3, "previous"),
+    Case(600, 2, 18, 8, 6, dropout_p=0.2, resets_p=0.05, cells=True),
 ]
 
 

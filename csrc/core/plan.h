@@ -32,6 +32,8 @@ struct Request {
   const int64_t* lengths = nullptr;  // as Inputs has them; a GPU's planner knows the sizes alone
   int64_t first_step = 0;
   bool bfloat16 = false;  // whether Inputs::bfloat16_weights are given
+  bool pieces = false;    // whether Inputs::pieces are: sizes and lengths are theirs
+  bool cells = false;     // whether Forward::cells are wanted
 };
 
 template <class Schedule, class Partition>

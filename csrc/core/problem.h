@@ -39,6 +39,21 @@ struct Weights {
   S* bias;      // (L, 4H)
 };
 
+// On the CPU a sequence whose states are reset within it is taken for several, one after the other: its pieces.
+struct Piece {
+  int64_t sequence;    // whose it is
+  int64_t first_step;  // where it begins within the problem
+  int64_t column;      // where its rows stand within their steps'
+  bool from_state;     // it begins with the sequence's states; else with zeros
+  bool is_last;        // of its sequence
+};
+
+struct Pieces {
+  const Piece* at;           // (B,), the longest first
+  int64_t T, sequences;      // the caller's
+  const int64_t* first_row;  // (T + 1,) of the caller's steps
+};
+
 // What forward and backward both read.
 template <class S>
 struct Inputs {
@@ -62,6 +77,13 @@ struct Inputs {
   // Whether inputs, outputs and their gradients are rows of running sequences only, step after step in that order, in
   // place of T B rows.
   bool packed = false;
+
+  // On a GPU: (T, B), at which steps sequences begin anew, from states of zero. Null: nowhere.
+  const bool* resets = nullptr;
+  // On the CPU, where sequences begin anew: their pieces. T and B are then the longest one's and their number,
+  // `lengths` and `rows_before` are theirs, and `order` is null. Inputs, outputs, states and dropout are the
+  // sequences'.
+  const Pieces* pieces = nullptr;
 };
 
 // How many of the problem's T steps a sequence runs: the one at that place of `lengths`.
@@ -81,20 +103,58 @@ RESBLOCK_INLINE int64_t rows_before(const Inputs<S>& p, int64_t t) {
   return p.rows_before ? p.rows_before[t] : t * p.size.B;
 }
 
+// Of the states.
+template <class S>
+RESBLOCK_INLINE int64_t sequence_count(const Inputs<S>& p) {
+  return p.pieces ? p.pieces->sequences : p.size.B;
+}
+
 template <class S>
 RESBLOCK_INLINE int64_t sequence_at(const Inputs<S>& p, int64_t place) {
+  if (p.pieces) return p.pieces->at[place].sequence;
   return p.order ? p.order[place] : place;
+}
+
+// Of step t there, as dropout counts.
+template <class S>
+RESBLOCK_INLINE int64_t time_at(const Inputs<S>& p, int64_t t, int64_t place) {
+  return p.options.first_step + t + (p.pieces ? p.pieces->at[place].first_step : 0);
 }
 
 // The row of the inputs and outputs that the sequence at that place has at step t.
 template <class S>
 RESBLOCK_INLINE int64_t row_at(const Inputs<S>& p, int64_t t, int64_t place) {
+  if (p.pieces) {
+    const Piece& piece = p.pieces->at[place];
+    return p.pieces->first_row[piece.first_step + t] + piece.column;
+  }
   return p.packed ? p.rows_before[t] + place : t * p.size.B + sequence_at(p, place);
+}
+// Of inputs and outputs in all.
+template <class S>
+RESBLOCK_INLINE int64_t row_count(const Inputs<S>& p) {
+  if (p.pieces) return p.pieces->first_row[p.pieces->T];
+  return p.packed ? p.rows_before[p.size.T] : p.size.T * p.size.B;
 }
 // Whether neighbouring places have neighbouring rows.
 template <class S>
 RESBLOCK_INLINE bool rows_are_neighbours(const Inputs<S>& p) {
-  return p.packed || !p.order;
+  return !p.pieces && (p.packed || !p.order);
+}
+// Whether neighbouring places have neighbouring states.
+template <class S>
+RESBLOCK_INLINE bool states_are_neighbours(const Inputs<S>& p) {
+  return !p.pieces && !p.order;
+}
+
+// The state of one layer with which the steps at a place begin or end, in (L, sequences, H). Null for zeros, and where
+// a piece's last state goes nowhere.
+enum class End { first, last };
+template <class A, class S>
+RESBLOCK_INLINE A* state_of(const Inputs<S>& p, A* states, int64_t layer, int64_t place, End end) {
+  if (!states) return nullptr;
+  if (p.pieces && !(end == End::first ? p.pieces->at[place].from_state : p.pieces->at[place].is_last)) return nullptr;
+  return states + (layer * sequence_count(p) + sequence_at(p, place)) * p.size.H;
 }
 
 // The saved activations of a cell, which the backward pass reads: its gates after their nonlinearity, c and y. The
@@ -128,18 +188,21 @@ struct Forward : Inputs<S> {
   S* h_n;                // (L, B, H)  h of every sequence's last step
   S* c_n;                // (L, B, H)
   Arithmetic<S>* saved;  // (L * saved_per_layer,) or null: no backward pass will follow
+  S* cells = nullptr;  // (L, T, B, H), or of packed rows (L, rows, H): c of every step, zero past a sequence's length;
+                       // null: not wanted
 };
 
 template <class S>
 struct Backward : Inputs<S> {
-  const S* grad_output;        // (T, B, H) or packed
-  const S* grad_h_n;           // (L, B, H), or null on the CPU: zeros
-  const S* grad_c_n;           // (L, B, H), likewise
-  const Arithmetic<S>* saved;  // as the forward pass left it
-  S* grad_input;               // (T, B, I) or packed, or null on the CPU: not wanted
-  Weights<S> grad_weights;     // as the weights; each may be null on the CPU: not wanted
-  S* grad_h_0;                 // (L, B, H), or null on the CPU: neither is wanted
-  S* grad_c_0;                 // (L, B, H)
+  const S* grad_output;           // (T, B, H) or packed
+  const S* grad_h_n;              // (L, B, H), or null on the CPU: zeros
+  const S* grad_c_n;              // (L, B, H), likewise
+  const Arithmetic<S>* saved;     // as the forward pass left it
+  S* grad_input;                  // (T, B, I) or packed, or null on the CPU: not wanted
+  Weights<S> grad_weights;        // as the weights; each may be null on the CPU: not wanted
+  S* grad_h_0;                    // (L, B, H), or null on the CPU: neither is wanted
+  S* grad_c_0;                    // (L, B, H)
+  const S* grad_cells = nullptr;  // (L, T, B, H), or of packed rows (L, rows, H), or null: zeros
 };
 
 // Layers are counted from 0 in the code: the paper's even layers from the fourth on have a residual connection.

@@ -1,4 +1,4 @@
-"""Compile CUDA sources with nvcc for sm_80 and sm_90, warnings being errors, and refuse spilled registers.
+"""Compile CUDA sources with nvcc for sm_80, sm_90 and sm_100, warnings being errors, and refuse spilled registers.
 
 Prints registers, stack and spilled bytes of every kernel. Exits 1 if one spills or nvcc is not content.
 """
@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FLAGS = ["-std=c++17", "-O3", "-Icsrc", "-Werror", "all-warnings", "-Xptxas", "-v", "-c"]
-FLAGS += ["-gencode=arch=compute_80,code=[sm_80,sm_90]"]  # one set of PTX for both, as csrc/build_ext.py
+FLAGS += ["-gencode=arch=compute_80,code=[sm_80,sm_90,sm_100]"]  # one set of PTX for all, as csrc/build_ext.py
 KERNEL = re.compile(
     r"Compiling entry function '(\w+)' for '(\w+)'\n.*\n"
     r"\s+(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads\n.*Used (\d+) registers"

@@ -13,6 +13,7 @@ void check_parts(const ProblemData<S>& data, int64_t cut, const RunForward& run_
   first.T = cut;
   second.T = s.T - cut;
   Results<S> whole(s), early(first), late(second);
+  for (Results<S>* of : {&whole, &early, &late}) of->saved.resize(2 * of->saved.size());  // pieces may save so much
   run_forward(data.forward(whole));
   run_backward(data.backward(whole));
 
@@ -23,6 +24,7 @@ void check_parts(const ProblemData<S>& data, int64_t cut, const RunForward& run_
   q.size = second;
   q.options.first_step = cut;
   q.input += cut * s.B * s.I;
+  if (q.resets) q.resets += cut * s.B;
   q.h_0 = early.h_n.data();
   q.c_0 = early.c_n.data();
   run_forward(q);

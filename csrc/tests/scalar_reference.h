@@ -30,16 +30,17 @@ class ScalarReference {
             if (t < d.steps(b))
               cell(l, t, b, u);
             else
-              c_at(l, t, b, u) = c_before(l, t, b, u);
+              c_at(l, t, b, u) = c_after(l, t - 1, b, u);
       for (int64_t l = 0; l < s.L; ++l)
         for (int64_t u = 0; u < s.H; ++u) {
           r.h_n[state(l, b, u)] = h_at(l, d.steps(b) - 1, b, u);
-          r.c_n[state(l, b, u)] = c_before(l, d.steps(b), b, u);
+          r.c_n[state(l, b, u)] = c_after(l, d.steps(b) - 1, b, u);
         }
     }
     for (int64_t t = 0; t < s.T; ++t)
       for (int64_t b = 0; b < s.B; ++b)
         for (int64_t u = 0; u < s.H; ++u) r.output[row(t, b, s.H) + size_t(u)] = y_at(s.L - 1, t, b, u);
+    if (!d.grad_cells.empty()) cells();
     return r;
   }
 
@@ -53,6 +54,8 @@ class ScalarReference {
           const size_t k = row(t, b, s.H) + size_t(u);
           sum += r.output[k] * number(d.grad_output, k);
         }
+    for (size_t k = 0; k < r.cells.size(); ++k)
+      if (!std::isnan(number(d.grad_cells, k))) sum += r.cells[k] * number(d.grad_cells, k);
     for (size_t k = 0; k < r.h_n.size(); ++k)
       sum += r.h_n[k] * number(d.grad_h_n, k) + r.c_n[k] * number(d.grad_c_n, k);
     return sum;
@@ -79,9 +82,11 @@ class ScalarReference {
   double& y_at(int64_t l, int64_t t, int64_t b, int64_t u) {
     return resblock::saved_layer(r.saved.data(), s, l).y[row(t, b, s.H) + size_t(u)];
   }
-  double c_before(int64_t l, int64_t t, int64_t b, int64_t u) {
-    return t > 0 ? c_at(l, t - 1, b, u) : number(d.c_0, state(l, b, u));
+  double c_after(int64_t l, int64_t t, int64_t b, int64_t u) {
+    return t >= 0 ? c_at(l, t, b, u) : number(d.c_0, state(l, b, u));
   }
+  double c_before(int64_t l, int64_t t, int64_t b, int64_t u) { return d.is_reset(t, b) ? 0 : c_after(l, t - 1, b, u); }
+  double h_before(int64_t l, int64_t t, int64_t b, int64_t u) { return d.is_reset(t, b) ? 0 : h_at(l, t - 1, b, u); }
 
   int64_t inputs(int64_t l) const { return l > 0 ? s.H : s.I; }
   double W(int64_t l, Gate gate, int64_t u, int64_t k) const {
@@ -107,7 +112,7 @@ class ScalarReference {
   double z(int64_t l, Gate gate, int64_t t, int64_t b, int64_t u) {
     double sum = number(d.bias, size_t((l * 4 + gate) * s.H + u));
     for (int64_t k = 0; k < inputs(l); ++k) sum += W(l, gate, u, k) * x(l, t, b, k);
-    for (int64_t k = 0; k < s.H; ++k) sum += number(d.hh, U_index(l, gate, u, k)) * h_at(l, t - 1, b, k);
+    for (int64_t k = 0; k < s.H; ++k) sum += number(d.hh, U_index(l, gate, u, k)) * h_before(l, t, b, k);
     return sum;
   }
 
@@ -121,6 +126,17 @@ class ScalarReference {
     const double gate_o = gate_at(o, l, t, b, u) = sigmoid(z(l, o, t, b, u) + p(l, 2, u) * seen);
     h_at(l, t, b, u) = gate_o * std::tanh(c);
     y_at(l, t, b, u) = h_at(l, t, b, u) + (adds(l) ? y_at(l - 2, t, b, u) : 0);
+  }
+
+  void cells() {
+    r.cells.assign(size_t(s.L * s.T * s.B * s.H), 0);
+    for (int64_t l = 0; l < s.L; ++l)
+      for (int64_t b = 0; b < s.B; ++b)
+        for (int64_t t = 0; t < d.steps(b); ++t)
+          for (int64_t u = 0; u < s.H; ++u) r.cells[cell_index(l, t, b, u)] = c_at(l, t, b, u);
+  }
+  size_t cell_index(int64_t l, int64_t t, int64_t b, int64_t u) const {
+    return size_t(((l * s.T + t) * s.B + b) * s.H + u);
   }
 
   void backward() {
@@ -152,12 +168,16 @@ class ScalarReference {
       for (int64_t u = 0; u < s.H; ++u) {
         const size_t k = size_t(l * s.H + u);
         if (adds(l)) dy[size_t((l - 2) * s.H + u)] += dy[k];
+        if (!d.grad_cells.empty()) dc[k] += number(d.grad_cells, cell_index(l, t, b, u));
         cell_backward(l, t, b, u, dy[k] + dh[k], dc[k], dz);
         dh[k] = 0;
       }
       for (int gate = i; gate <= o; ++gate)
         for (int64_t u = 0; u < s.H; ++u) row_backward(l, Gate(gate), t, b, u, dz[size_t(gate * s.H + u)], dy, dh);
     }
+    if (!d.is_reset(t, b)) return;
+    dh.assign(dh.size(), 0);
+    dc.assign(dc.size(), 0);
   }
 
   void cell_backward(int64_t l, int64_t t, int64_t b, int64_t u, double dh, double& dc, std::vector<double>& dz) {
@@ -183,7 +203,7 @@ class ScalarReference {
                     std::vector<double>& dh) {
     r.grad_bias[size_t((l * 4 + gate) * s.H + u)] += dz;
     for (int64_t k = 0; k < s.H; ++k) {
-      r.grad_hh[U_index(l, gate, u, k)] += dz * h_at(l, t - 1, b, k);
+      r.grad_hh[U_index(l, gate, u, k)] += dz * h_before(l, t, b, k);
       dh[size_t(l * s.H + k)] += dz * number(d.hh, U_index(l, gate, u, k));
     }
     for (int64_t k = 0; k < inputs(l); ++k) {

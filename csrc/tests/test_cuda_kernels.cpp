@@ -43,6 +43,7 @@ Results<Arithmetic<S>> run_cpu(const ProblemData<S>& given) {
   const ProblemData<Arithmetic<S>> data(given);
   Results<Arithmetic<S>> r(data.size);
   const CpuCall call;
+  r.saved.resize(size_t(call.saved_values(data.inputs())));
   call(data.forward(r));
   call(data.backward(r));
   return r;
@@ -113,6 +114,45 @@ TEST(results_agree_with_the_cpu) {
 TEST(every_variant_agrees_with_the_cpu) {
   for (unsigned bits = 0; bits < 16; bits += is_few() ? 5 : 1)
     compare_with_cpu<float>({{7, 5, 3, 9, is_few() ? 3 : 7}, variant(bits), bits});
+}
+
+// Where sequences begin anew, and with c of every step.
+TEST(resets_and_cells_agree_with_the_cpu) {
+  unsigned count = 0;
+  const auto agree = [&](auto type, const Sizes& size, unsigned bits) {
+    Variant of = variant(bits);
+    of.resets = std::vector<double>{0.02, 0.2, 0.9}[++count % 3];
+    of.cells = count % 4 > 0;
+    const bool wide_halves = size.H > 32 && sizeof(type) == 2;
+    compare_with_cpu<decltype(type)>({size, of, bits}, the_call(), wide_halves ? 3 : 1);
+  };
+  for (unsigned bits = 0; bits < 16; bits += is_few() ? 5 : 1) {
+    agree(float(), {21, 5, 3, 5 + int64_t(bits) % 4 * 8, is_few() ? 3 : 5}, bits);
+    agree(double(), {9, 3, 5, 6, 4}, bits);
+    if (is_few()) continue;
+    agree(bfloat16(), {13, 7, 20, 12, 4}, bits);
+    agree(float16(), {11, 3, 20, 32, 4}, bits);
+    if (is_forced() || (is_quick() && bits % 5)) continue;
+    agree(float(), {7, 7, 40, 37 + int64_t(bits), 4}, bits);
+    agree(bfloat16(), {5, 17, 5, 33, 3}, bits);
+    agree(double(), {5, 2, 5, 33, 4}, bits);
+  }
+  if (!has_wide_cases()) return;
+  cuda_on_host::set_device({2, 6, false});  // step by step
+  for (unsigned bits : {5u, 10u, 15u}) {
+    agree(float(), {6, 7, 40, 37, 4}, bits);
+    agree(bfloat16(), {4, 9, 50, 35, 3}, bits);
+  }
+  use_the_usual_device();
+}
+
+TEST(a_part_of_a_longer_problem_has_its_own_resets) {
+  for (unsigned bits : {8u, 15u}) {
+    Variant of = variant(bits);
+    of.resets = 0.2;
+    check_parts(ProblemData<float>({31, 5, 3, 6 + 13 * (bits & 1), is_few() ? 3 : 5}, of, bits), 12, the_call(),
+                the_call());
+  }
 }
 
 TEST(more_gates_than_threads_of_a_block) {

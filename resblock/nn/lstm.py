@@ -14,12 +14,13 @@ from torch.nn.utils.rnn import PackedSequence
 
 from resblock.nn import parameters, state_dict, torch_lstm
 from resblock.nn.options import check_options
-from resblock.nn.steps import PackedSteps, PaddedSteps, as_lengths
+from resblock.nn.steps import PackedSteps, PaddedSteps, as_lengths, as_resets
 from resblock.ops import residual_lstm
 from resblock.ops.arguments import check_layout
 
 State = tuple[Tensor, Tensor]
 Steps = PaddedSteps | PackedSteps
+Results = tuple[Tensor, State, Tensor | None]  # output, (h_n, c_n), and c of every step where it is wanted
 
 
 class ResidualLSTM(nn.Module):
@@ -212,7 +213,9 @@ class ResidualLSTM(nn.Module):
         input: Tensor | PackedSequence,
         hx: State | None = None,
         lengths: Tensor | Sequence[int] | None = None,
-    ) -> tuple[Tensor | PackedSequence, State]:
+        resets: Tensor | PackedSequence | None = None,
+        return_cells: bool = False,
+    ) -> tuple[Tensor | PackedSequence, State] | tuple[Tensor | PackedSequence, State, Tensor]:
         """Run the stack.
 
         Parameters
@@ -224,6 +227,12 @@ class ResidualLSTM(nn.Module):
             L, each layer's forward direction before its backward direction.
         lengths : Tensor of an integer type, shape (B,), or sequence of int, optional
             Valid steps of each sequence, 0 to T. Not with a PackedSequence or a single sequence.
+        resets : Tensor of bool or PackedSequence of bool, optional
+            As `input`, without features: where sequences begin anew, as episodes of an environment do that was done the
+            step before. States before such a step are zeros, also those of `hx` at the first step. Bidirectional:
+            nothing goes from such a step to the one before it.
+        return_cells : bool
+            Give c of every step, too.
 
         Returns
         -------
@@ -232,19 +241,34 @@ class ResidualLSTM(nn.Module):
         (h_n, c_n) : tuple of Tensor
             As `hx`: h and c of every layer at each sequence's last step, or at its first of the layers that read
             backwards; of a sequence of no steps, those of `hx`. h_n is h, not y.
+        cells : Tensor
+            With `return_cells`: c of every layer and step, zero past a sequence's length. (L, T, B, H), or (L, B, T, H)
+            with `batch_first`, or (L, T, H) for one sequence; of a PackedSequence (L, rows, H), in the order of the
+            rows of the output's data. Bidirectional: 2L, in the order of `hx`.
 
         Raises
         ------
         ValueError
             If the dimensions or features of the input, or the dimensions of a state beside one sequence, do not fit, or
-            lengths come with a PackedSequence or one sequence.
+            lengths come with a PackedSequence or one sequence, or resets are packed otherwise than the input.
         TypeError
-            If lengths are not whole numbers.
+            If lengths are not whole numbers, or resets no flags.
         RuntimeError
-            From the operator: a state or lengths of another shape, dtype or device.
+            From the operator: a state, lengths or resets of another shape, dtype or device.
         """
+        output, state, cells = self._forward(input, hx, lengths, resets, return_cells)
+        return (output, state) if cells is None else (output, state, cells)
+
+    def _forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: State | None,
+        lengths: Tensor | Sequence[int] | None,
+        resets: Any,
+        return_cells: bool,
+    ) -> tuple[Tensor | PackedSequence, State, Tensor | None]:
         if isinstance(input, PackedSequence):
-            return self._forward_packed(input, hx, lengths)
+            return self._forward_packed(input, hx, lengths, resets, return_cells)
         check_layout("input", input)
         if input.dim() not in (2, 3) or input.shape[-1] != self.input_size:
             raise ValueError(
@@ -252,14 +276,18 @@ class ResidualLSTM(nn.Module):
                 f"the last of size input_size = {self.input_size}"
             )
         if input.dim() == 2:
-            return self._forward_single(input, hx, lengths)
+            return self._forward_single(input, hx, lengths, resets, return_cells)
         valid = None if lengths is None else as_lengths(lengths, input)
-        output, state = self._run(input.transpose(0, 1) if self.batch_first else input, hx, PaddedSteps(valid))
-        return output.transpose(0, 1) if self.batch_first else output, state
+        resets = None if resets is None else as_resets(resets, 2, input.device)
+        if not self.batch_first:
+            return self._run(input, hx, PaddedSteps(valid, resets), return_cells)
+        resets = None if resets is None else resets.transpose(0, 1)
+        output, state, cells = self._run(input.transpose(0, 1), hx, PaddedSteps(valid, resets), return_cells)
+        return output.transpose(0, 1), state, None if cells is None else cells.transpose(1, 2)
 
-    def _run(self, input: Tensor, state: State | None, steps: Steps) -> tuple[Tensor, State]:
+    def _run(self, input: Tensor, state: State | None, steps: Steps, return_cells: bool) -> Results:
         if not self.bidirectional:
-            return self._run_stack(input, state, steps)
+            return self._run_stack(input, state, steps, return_cells)
         ahead: State | None = None
         back: State | None = None
         if state is not None:
@@ -269,34 +297,49 @@ class ResidualLSTM(nn.Module):
                     raise ValueError(f"{name} has {len(tensor)} layers, expected {layers}, those of both directions")
             h_0, c_0 = state
             ahead, back = (h_0[::2], c_0[::2]), (h_0[1::2], c_0[1::2])
-        first, (h_first, c_first) = self._run_stack(input, ahead, steps)
-        second, (h_second, c_second) = self._run_stack(steps.reversed(input), back, steps, parameters.REVERSE)
+        first, (h_first, c_first), cells_first = self._run_stack(input, ahead, steps, return_cells)
+        second, (h_second, c_second), cells_second = self._run_stack(
+            steps.reversed(input), back, steps.backwards(), return_cells, parameters.REVERSE
+        )
         output = torch.cat([first, steps.reversed(second)], dim=-1)
-        return output, (interleaved(h_first, h_second), interleaved(c_first, c_second))
+        cells: Tensor | None = None
+        if cells_first is not None and cells_second is not None:
+            in_rows = steps.reversed(cells_second.movedim(0, -2).flatten(-2))
+            in_layers = in_rows.reshape(*in_rows.shape[:-1], self.num_layers, self.hidden_size).movedim(-2, 0)
+            cells = interleaved(cells_first, in_layers)
+        return output, (interleaved(h_first, h_second), interleaved(c_first, c_second)), cells
 
-    def _run_stack(self, input: Tensor, state: State | None, steps: Steps, direction: str = "") -> tuple[Tensor, State]:
+    def _run_stack(
+        self, input: Tensor, state: State | None, steps: Steps, return_cells: bool, direction: str = ""
+    ) -> Results:
         units, layers = self.hidden_size, self.num_layers
         weights = parameters.operator_weights(self, direction)
         if state is None:
             zeros = weights[0].new_zeros(()).expand(layers, steps.sequences(input), units)
             state = (zeros, zeros)
         drops = self.training and self.dropout > 0 and layers > 1
-        output, h_n, c_n = residual_lstm(
+        output, h_n, c_n, *cells = residual_lstm(
             input,
             *weights,
             *state,
-            **steps._asdict(),
+            **steps.options,
             dropout_p=self.dropout if drops else 0.0,
             dropout_seed=torch.randint(2**63 - 1, (1,), device=input.device) if drops else None,
             residual=self.residual,
             output_peephole=self.output_peephole,
             checkpoint_chunks=self.checkpoint_chunks,
+            return_cells=return_cells,
         )
-        return output, (h_n, c_n)
+        return output, (h_n, c_n), cells[0] if cells else None
 
     def _forward_single(
-        self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None
-    ) -> tuple[Tensor, State]:
+        self,
+        input: Tensor,
+        state: State | None,
+        lengths: Tensor | Sequence[int] | None,
+        resets: Any,
+        return_cells: bool,
+    ) -> Results:
         if lengths is not None:
             raise ValueError("lengths was given with a single sequence: cut the sequence instead")
         for name, tensor in zip(("h_0", "c_0"), state or (), strict=False):
@@ -306,12 +349,19 @@ class ResidualLSTM(nn.Module):
                     "input is one sequence without a batch"
                 )
         batched = None if state is None else (state[0].unsqueeze(1), state[1].unsqueeze(1))
-        output, (h_n, c_n) = self._run(input.unsqueeze(1), batched, PaddedSteps(None))
-        return output.squeeze(1), (h_n.squeeze(1), c_n.squeeze(1))
+        resets = None if resets is None else as_resets(resets, 1, input.device).unsqueeze(1)
+        steps = PaddedSteps(None, resets)
+        output, (h_n, c_n), cells = self._run(input.unsqueeze(1), batched, steps, return_cells)
+        return output.squeeze(1), (h_n.squeeze(1), c_n.squeeze(1)), None if cells is None else cells.squeeze(2)
 
     def _forward_packed(
-        self, packed: PackedSequence, state: State | None, lengths: Tensor | Sequence[int] | None
-    ) -> tuple[PackedSequence, State]:
+        self,
+        packed: PackedSequence,
+        state: State | None,
+        lengths: Tensor | Sequence[int] | None,
+        resets: Any,
+        return_cells: bool,
+    ) -> tuple[PackedSequence, State, Tensor | None]:
         if lengths is not None:
             raise ValueError("lengths was given with a PackedSequence, which has its own")
         if packed.data.dim() != 2 or packed.data.shape[1] != self.input_size:
@@ -319,8 +369,8 @@ class ResidualLSTM(nn.Module):
                 f"input is a PackedSequence of steps of shape {tuple(packed.data.shape[1:])}, expected "
                 f"({self.input_size},), which is input_size"
             )
-        output, state = self._run(packed.data, state, PackedSteps.of(packed))
-        return PackedSequence(output, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), state
+        output, state, cells = self._run(packed.data, state, PackedSteps.of(packed, resets), return_cells)
+        return PackedSequence(output, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), state, cells
 
     @classmethod
     def from_torch(cls, lstm: nn.LSTM) -> ResidualLSTM:
@@ -363,5 +413,5 @@ class ResidualLSTM(nn.Module):
 
 
 def interleaved(ahead: Tensor, back: Tensor) -> Tensor:
-    """Join the states of both directions, (L, B, H) each, in the order of `torch.nn.LSTM`: layer by layer."""
+    """Join what both directions have for each layer, (L, ...), in the order of `torch.nn.LSTM`: layer by layer."""
     return torch.stack([ahead, back], 1).flatten(0, 1)

@@ -12,7 +12,8 @@ from resblock.ops.library import schedules
 
 #: Those that are differentiable.
 TENSOR_NAMES: Final = ("input", "weight_ih_first", "weight_ih", "weight_hh", "weight_peephole", "bias", "h_0", "c_0")
-GRAD_NAMES: Final = ("grad_output", "grad_h_n", "grad_c_n")
+#: The last may be None: zeros.
+GRAD_NAMES: Final = ("grad_output", "grad_h_n", "grad_c_n", "grad_cells")
 TENSORS, GRADS = len(TENSOR_NAMES), len(GRAD_NAMES)
 
 _FLOATING: Final = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -29,6 +30,7 @@ class Options(NamedTuple):
     lengths: Tensor | None
     batch_sizes: Tensor | None
     order: Tensor | None
+    resets: Tensor | None
     dropout_p: float
     dropout_seed: Tensor | None
     residual: bool
@@ -38,12 +40,12 @@ class Options(NamedTuple):
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:
         """Those that are tensors."""
-        return self.lengths, self.batch_sizes, self.order, self.dropout_seed
+        return self.lengths, self.batch_sizes, self.order, self.resets, self.dropout_seed
 
     def with_tensors(self, tensors: Sequence[Tensor | None]) -> Options:
         """Replace those that are tensors."""
-        lengths, batch_sizes, order, seed = tensors
-        return self._replace(lengths=lengths, batch_sizes=batch_sizes, order=order, dropout_seed=seed)
+        lengths, batch_sizes, order, resets, seed = tensors
+        return self._replace(lengths=lengths, batch_sizes=batch_sizes, order=order, resets=resets, dropout_seed=seed)
 
 
 class ForwardCall(NamedTuple):
@@ -53,11 +55,12 @@ class ForwardCall(NamedTuple):
     options: Options
     checkpoint_chunks: int
     full_saved: bool  # the saved activations have the size of those of a full batch, whatever the lengths
+    cells: bool  # c of every step is wanted
 
     @classmethod
     def of(cls, arguments: tuple[Any, ...]) -> ForwardCall:
         """Name them."""
-        return cls(arguments[:TENSORS], Options(*arguments[TENSORS:-2]), *arguments[-2:])
+        return cls(arguments[:TENSORS], Options(*arguments[TENSORS:-3]), *arguments[-3:])
 
     @property
     def steps(self) -> int:
@@ -69,7 +72,7 @@ class ForwardCall(NamedTuple):
 class BackwardCall(NamedTuple):
     """Arguments of `resblock::residual_lstm_backward`."""
 
-    grads: tuple[Tensor, ...]  # of output, h_n and c_n
+    grads: tuple[Tensor | None, ...]  # of output, h_n, c_n and the cells
     tensors: tuple[Tensor, ...]
     options: Options
     saved: Tensor
@@ -101,7 +104,7 @@ def check(call: ForwardCall | BackwardCall) -> None:
     ValueError
         If the schedule is unknown.
     """
-    check_layouts(call.tensors, call.options.lengths)
+    check_layouts(call.tensors, call.options)
     named = dict(zip(TENSOR_NAMES, call.tensors, strict=True))
     input, weight_hh, batch_sizes = named["input"], named["weight_hh"], call.options.batch_sizes
     _check_input(input, weight_hh, batch_sizes)
@@ -124,8 +127,11 @@ def check(call: ForwardCall | BackwardCall) -> None:
         "c_0": state,
     }
     if isinstance(call, BackwardCall):
-        named |= dict(zip(GRAD_NAMES, call.grads, strict=True))
-        shapes |= {"grad_output": (*input.shape[:-1], units), "grad_h_n": state, "grad_c_n": state}
+        given = {name: grad for name, grad in zip(GRAD_NAMES, call.grads, strict=True) if grad is not None}
+        over_time = (*input.shape[:-1], units)
+        of_grads = {"grad_output": over_time, "grad_h_n": state, "grad_c_n": state, "grad_cells": (layers, *over_time)}
+        named |= given
+        shapes |= {name: of_grads[name] for name in given}
         _check_device("saved", call.saved, input)
     for name, shape in shapes.items():
         _check_tensor(name, named[name], shape, input)
@@ -133,18 +139,20 @@ def check(call: ForwardCall | BackwardCall) -> None:
         check_lengths(call.options.lengths, steps, batch)
         _check_device("lengths", call.options.lengths, input)
     _check_packed(call.options, input, batch)
+    _check_resets(call.options.resets, input)
     _check_options(call.options, input)
     if isinstance(call, ForwardCall):
         chunks = call.checkpoint_chunks
         _require(chunks >= 0, f"checkpoint_chunks is {chunks}, expected 0 (save everything) or the number of chunks")
 
 
-def check_layouts(tensors: Sequence[Tensor], lengths: Tensor | None) -> None:
+def check_layouts(tensors: Sequence[Tensor], options: Options) -> None:
     """Refuse tensors that are not dense; raises as `check_layout`."""
     for name, tensor in zip(TENSOR_NAMES, tensors, strict=True):
         check_layout(name, tensor)
-    if lengths is not None:
-        check_layout("lengths", lengths)
+    for name, optional in (("lengths", options.lengths), ("resets", options.resets)):
+        if optional is not None:
+            check_layout(name, optional)
 
 
 def check_layout(name: str, tensor: Tensor) -> None:
@@ -304,6 +312,18 @@ def _check_numbers(name: str, numbers: Tensor, count: int) -> None:
     _require(numbers.dtype == torch.int64 and numbers.dim() == 1, expected)
     _require(numbers.shape[0] == count, expected)
     _check_storage(name, numbers)
+
+
+def _check_resets(resets: Tensor | None, input: Tensor) -> None:
+    if resets is None:
+        return
+    shape = input.shape[:-1]
+    expected = f"resets must be bool of shape {_text(shape)}, got {resets.dtype} of shape {_text(resets.shape)}"
+    _require(resets.dtype == torch.bool and resets.dim() == len(shape), expected)
+    for size, wanted in zip(resets.shape, shape, strict=True):
+        _require(size == wanted, expected)
+    _check_device("resets", resets, input)
+    _check_storage("resets", resets)
 
 
 def _check_options(options: Options, input: Tensor) -> None:

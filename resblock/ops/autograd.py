@@ -14,8 +14,9 @@ from torch.autograd.forward_ad import _set_fwd_grad_enabled
 Arguments = tuple[Any, ...]
 Setup = Callable[[Any, Arguments, tuple[Tensor, ...]], None]
 Gradient = Callable[..., tuple[Tensor | None, ...]]
-Composite = Callable[..., tuple[Tensor, ...]]
-Kernel = Callable[..., tuple[Tensor, ...]]
+# Tensors, or None for a result that is not wanted.
+Composite = Callable[..., tuple[Any, ...]]
+Kernel = Callable[..., tuple[Any, ...]]
 
 
 def has_tangent(arguments: Arguments) -> bool:
@@ -104,7 +105,7 @@ def register_vmap(library: torch.library.Library, name: str) -> None:
     """Have `torch.func.vmap` call an operator once per sample, as it does by itself, but with a warning."""
     operator = getattr(getattr(torch.ops, library.ns), name).default
 
-    def one_by_one(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, tuple[int, ...]]:
+    def one_by_one(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, tuple[int | None, ...]]:
         if info.batch_size == 0:
             raise ValueError(f"{name}: vmap over a dimension of size 0, expected at least one sample")
         pairs = list(zip(arguments, in_dims, strict=True))
@@ -112,7 +113,7 @@ def register_vmap(library: torch.library.Library, name: str) -> None:
             operator(*(a if dim is None else a.select(dim, sample) for a, dim in pairs))
             for sample in range(info.batch_size)
         ]
-        outputs = tuple(torch.stack(parts) for parts in zip(*samples, strict=True))
-        return outputs, (0,) * len(outputs)
+        outputs = tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*samples, strict=True))
+        return outputs, tuple(None if part is None else 0 for part in outputs)
 
     torch.library.register_vmap(f"{library.ns}::{name}", one_by_one, lib=library)

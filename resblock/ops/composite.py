@@ -45,17 +45,22 @@ class Layer(NamedTuple):
     cells: list[Cells]
 
 
-def residual_lstm_composite(tensors: Sequence[Tensor], options: Options) -> tuple[Tensor, Tensor, Tensor]:
+def residual_lstm_composite(
+    tensors: Sequence[Tensor], options: Options, wants_cells: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Compute what `resblock::residual_lstm` computes, its eight tensors given as one."""
     if options.batch_sizes is not None:
         packing = Packing(options.batch_sizes, options.order, tensors[6].shape[1])
-        output, h_n, c_n = residual_lstm_composite(*packing.padded(tensors, options))
-        return packing.pack(output), h_n, c_n
+        return packing.pack_results(residual_lstm_composite(*packing.padded(tensors, options), wants_cells))
     dtype = tensors[0].dtype
     tensors = [t.to(arithmetic_type(dtype)) for t in tensors]
     layers = run_layers(tensors, options, dropout_mask(tensors, options))
     output, h_n, c_n = layers[-1].y, torch.stack([a.h for a in layers]), torch.stack([a.c for a in layers])
-    return output.to(dtype), h_n.to(dtype), c_n.to(dtype)
+    cells: Tensor | None = None
+    if wants_cells:
+        valid = valid_rows(tensors[0], options.lengths)
+        cells = torch.stack([zero_beyond(over_time([at.c for at in a.cells], a.c), valid) for a in layers]).to(dtype)
+    return output.to(dtype), h_n.to(dtype), c_n.to(dtype), cells
 
 
 def valid_steps(lengths: Tensor, steps: int) -> Tensor:
@@ -66,6 +71,14 @@ def valid_steps(lengths: Tensor, steps: int) -> Tensor:
 def valid_rows(input: Tensor, lengths: Tensor | None) -> Tensor | None:
     """(T, B, 1), or None where all are."""
     return None if lengths is None else valid_steps(lengths, input.shape[0]).unsqueeze(-1)
+
+
+def reset_rows(options: Options, valid: Tensor | None) -> Tensor | None:
+    """(T, B, 1), where states are zero before a step; None where nowhere."""
+    if options.resets is None:
+        return None
+    resets = options.resets.unsqueeze(-1)
+    return resets if valid is None else resets & valid
 
 
 def zero_beyond(x: Tensor, valid: Tensor | None) -> Tensor:
@@ -93,6 +106,7 @@ def run_layers(tensors: Sequence[Tensor], options: Options, mask: Tensor | None)
     """Run all layers."""
     input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0 = tensors
     valid = valid_rows(input, options.lengths)
+    resets = reset_rows(options, valid)
     x = zero_beyond(input, valid)
     layers: list[Layer] = []
     for layer in range(weight_hh.shape[0]):
@@ -101,7 +115,7 @@ def run_layers(tensors: Sequence[Tensor], options: Options, mask: Tensor | None)
             x = x * mask[layer - 1]
         z_x = x @ weight.T + bias[layer]
         y, h, c, cells = _run_cells(
-            z_x, weight_hh[layer], weight_peephole[layer], h_0[layer], c_0[layer], valid, options
+            z_x, weight_hh[layer], weight_peephole[layer], h_0[layer], c_0[layer], valid, resets, options
         )
         if options.residual and has_shortcut(layer):
             y = y + layers[layer - 2].y
@@ -111,12 +125,21 @@ def run_layers(tensors: Sequence[Tensor], options: Options, mask: Tensor | None)
 
 
 def _run_cells(
-    z_x: Tensor, weight_hh: Tensor, peephole: Tensor, h: Tensor, c: Tensor, valid: Tensor | None, options: Options
+    z_x: Tensor,
+    weight_hh: Tensor,
+    peephole: Tensor,
+    h: Tensor,
+    c: Tensor,
+    valid: Tensor | None,
+    resets: Tensor | None,
+    options: Options,
 ) -> tuple[Tensor, Tensor, Tensor, list[Cells]]:
     """Run one layer on its projected inputs (T, B, 4H); gives h of every step, the last h and c, and the cells."""
     units = c.shape[-1]
     outputs, cells = [], []
     for t, z_x_t in enumerate(z_x.unbind()):
+        if resets is not None:
+            h, c = torch.where(resets[t], 0, h), torch.where(resets[t], 0, c)
         # The input and forget gates are alike, and computed as one.
         z_if, z_g, z_o = torch.addmm(z_x_t, h, weight_hh.T).view(-1, 4, units).split_with_sizes([2, 1, 1], 1)
         i, f = torch.sigmoid(torch.addcmul(z_if, peephole[:2], c.unsqueeze(1))).unbind(1)

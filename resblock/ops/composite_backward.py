@@ -7,13 +7,22 @@ before, to first order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from resblock.ops.arguments import Options, arithmetic_type
-from resblock.ops.composite import Cells, dropout_mask, has_shortcut, over_time, run_layers, valid_rows, zero_beyond
+from resblock.ops.composite import (
+    Cells,
+    dropout_mask,
+    has_shortcut,
+    over_time,
+    reset_rows,
+    run_layers,
+    valid_rows,
+    zero_beyond,
+)
 from resblock.ops.packing import Packing
 
 
@@ -43,6 +52,7 @@ class Stack:
         input, self._weight_ih_first, self._weight_ih, self.weight_hh, self.weight_peephole = tensors[:5]
         self.options = options
         self.valid, self.mask = valid_rows(input, options.lengths), dropout_mask(tensors, options)
+        self.resets = reset_rows(options, self.valid)
         self.layers = run_layers(tensors, options, self.mask)
         self.cells = [_over_time(layer.cells, layer.h) for layer in self.layers]
         self.slopes = [self._slopes(layer) for layer in range(len(self.layers))]
@@ -76,6 +86,10 @@ class Stack:
             None if seen_before is None else zero_beyond(seen_before, self.valid),
         )
 
+    def zero_resets(self, before: Tensor, t: int | slice = slice(None)) -> Tensor:
+        """Replace gradients of, or changes to, states before steps, where sequences begin anew."""
+        return before if self.resets is None else torch.where(self.resets[t], 0, before)
+
     def c_seen(self, cells: Cells) -> Tensor:
         """The cell state that the output gate sees."""
         return cells.c_before if self.options.output_peephole_previous else cells.c
@@ -99,6 +113,7 @@ class Stack:
                 dc = torch.addcmul(dc, h_by_c_before[t], dh)
             through_z = dz @ self.weight_hh[layer]
             dh = through_z if self.valid is None else torch.where(self.valid[t], through_z, dh)
+            dh, dc = self.zero_resets(dh, t), self.zero_resets(dc, t)
         z, c, h = over_time(zs[::-1], dc.repeat(1, 4)), over_time(cs[::-1], dc), over_time(hs[::-1], dh)
         return Gradients(z, c, h, dh, dc)
 
@@ -108,6 +123,12 @@ class Stack:
         seen = (dz_i * cells.c_before, dz_f * cells.c_before, dz_o * self.c_seen(cells))
         peephole = torch.stack([by_step.sum((0, 1)) for by_step in seen])
         return rows_product(dz, cells.h_before), peephole
+
+    def output_gradients(self, grads: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Give those of output, h_n, c_n and, if there are any, of the cells (L, T, B, H), in the type computed in."""
+        *others, cells = grads
+        output, h_n, c_n = (t.to(self.weight_hh.dtype) for t in others)
+        return output, h_n, c_n, None if cells is None else zero_beyond(cells.to(output.dtype), self.valid)
 
     def outputs(self, grad_output: Tensor) -> list[Tensor]:
         """Give the gradients of all layers' outputs (T, B, H), of which only the last has one yet."""
@@ -129,22 +150,24 @@ class Stack:
 
 
 def residual_lstm_backward_composite(
-    grads: Sequence[Tensor], tensors: Sequence[Tensor], options: Options
+    grads: Sequence[Tensor | None], tensors: Sequence[Tensor], options: Options
 ) -> tuple[Tensor, ...]:
     """Compute what `resblock::residual_lstm_backward` computes, all eight gradients, from the forward pass anew."""
     if options.batch_sizes is not None:
         packing = Packing(options.batch_sizes, options.order, tensors[6].shape[1])
-        grads = (packing.pad(grads[0]), *grads[1:])
+        grads = packing.pad_results(grads)
         grad_input, *others = residual_lstm_backward_composite(grads, *packing.padded(tensors, options))
         return packing.pack(grad_input), *others
     dtype = tensors[0].dtype
-    grads, tensors = ([t.to(arithmetic_type(dtype)) for t in part] for part in (grads, tensors))
-    grad_output, grad_h_n, grad_c_n = grads
+    tensors = [t.to(arithmetic_type(dtype)) for t in tensors]
     stack = Stack(tensors, options)
+    grad_output, grad_h_n, grad_c_n, grad_cells = stack.output_gradients(grads)
     dy = stack.outputs(grad_output)
     by_layer: list[tuple[Tensor, ...]] = []
     for layer in reversed(range(len(dy))):
-        found = stack.back_to_layer(layer, dy[layer], grad_h_n[layer], grad_c_n[layer])
+        found = stack.back_to_layer(
+            layer, dy[layer], grad_h_n[layer], grad_c_n[layer], more_c=None if grad_cells is None else grad_cells[layer]
+        )
         dx = found.z @ stack.weight_ih(layer)
         stack.pass_down(dy, layer, dx)
         weight_ih = rows_product(found.z, stack.layers[layer].x)

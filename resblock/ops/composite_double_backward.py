@@ -9,7 +9,7 @@ order: the recurrence back a second time. Neither needs a graph of single operat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,30 +45,33 @@ class _Tangent(NamedTuple):
 
 
 def residual_lstm_double_backward_composite(
-    cotangents: Sequence[Cotangent], grads: Sequence[Tensor], tensors: Sequence[Tensor], options: Options
-) -> tuple[Tensor, ...]:
+    cotangents: Sequence[Cotangent], grads: Sequence[Tensor | None], tensors: Sequence[Tensor], options: Options
+) -> tuple[Any, ...]:
     """Differentiate `residual_lstm_backward_composite`.
 
-    `cotangents` are those of its eight results, None where they are zero. Gives the gradients of its eleven tensors.
+    `cotangents` are those of its eight results, None where they are zero. Gives the gradients of its twelve tensors,
+    of the cells' one None where there is none.
     """
     if options.batch_sizes is not None:
         packing = Packing(options.batch_sizes, options.order, tensors[6].shape[1])
         cotangents = (None if cotangents[0] is None else packing.pad(cotangents[0]), *cotangents[1:])
-        grads = (packing.pad(grads[0]), *grads[1:])
-        found = residual_lstm_double_backward_composite(cotangents, grads, *packing.padded(tensors, options))
-        return tuple(packing.pack(t) if number in (0, GRADS) else t for number, t in enumerate(found))
+        found = residual_lstm_double_backward_composite(
+            cotangents, packing.pad_results(grads), *packing.padded(tensors, options)
+        )
+        return *packing.pack_results(found[:GRADS]), packing.pack(found[GRADS]), *found[GRADS + 1 :]
     dtype = tensors[0].dtype
-    grads, tensors = ([t.to(arithmetic_type(dtype)) for t in part] for part in (grads, tensors))
+    tensors = [t.to(arithmetic_type(dtype)) for t in tensors]
     cotangents = [None if t is None else t.to(arithmetic_type(dtype)) for t in cotangents]
-    grad_output, grad_h_n, grad_c_n = grads
     stack = Stack(tensors, options)
+    grad_output, grad_h_n, grad_c_n, grad_cells = stack.output_gradients(grads)
     directions = [_direction(cotangents, layer) for layer in range(len(stack.layers))]
     tangents = _tangents(stack, cotangents[0], directions)
     dy, dy_along = stack.outputs(grad_output), stack.outputs(torch.zeros_like(grad_output))
     by_layer: list[tuple[Tensor, ...]] = []
     for layer in reversed(range(len(dy))):
         direction, tangent = directions[layer], tangents[layer]
-        found = stack.back_to_layer(layer, dy[layer], grad_h_n[layer], grad_c_n[layer])
+        more_c = None if grad_cells is None else grad_cells[layer]
+        found = stack.back_to_layer(layer, dy[layer], grad_h_n[layer], grad_c_n[layer], more_c=more_c)
         along = _back_along(stack, layer, dy_along[layer], found, tangent, direction)
         dx = _sum(along.z @ stack.weight_ih(layer), _product(found.z, direction.weight_ih))
         stack.pass_down(dy_along, layer, dx)
@@ -80,7 +83,10 @@ def residual_lstm_double_backward_composite(
         products = zip(stack.products(along.z, stack.cells[layer]), stack.products(found.z, tangent.cells), strict=True)
         by_layer.append((weight_ih, *(a + b for a, b in products), along.z.sum((0, 1)), along.h_0, along.c_0))
     h_n, c_n = (torch.stack(part) for part in ([t.h for t in tangents], [t.c for t in tangents]))
-    return tuple(t.to(dtype) for t in (tangents[-1].y, h_n, c_n, dx, *stack.stacked(by_layer)))
+    cells = None if grad_cells is None else torch.stack([zero_beyond(t.cells.c, stack.valid) for t in tangents])
+    of_tensors = (t.to(dtype) for t in (dx, *stack.stacked(by_layer)))
+    of_grads = (None if t is None else t.to(dtype) for t in (tangents[-1].y, h_n, c_n, cells))
+    return *of_grads, *of_tensors
 
 
 def _direction(cotangents: Sequence[Cotangent], layer: int) -> _Direction:
@@ -131,6 +137,7 @@ def _tangent(stack: Stack, layer: int, x: Cotangent, d: _Direction) -> _Tangent:
     h, c = (torch.zeros_like(stack.layers[layer].h) if state is None else state for state in (d.h_0, d.c_0))
     parts: list[list[Tensor]] = [[], [], [], [], []]
     for t, z_x_t in enumerate(z_x.unbind()):
+        h, c = stack.zero_resets(h, t), stack.zero_resets(c, t)
         z = torch.addmm(z_x_t, h, stack.weight_hh[layer].T)
         i, f, g, o = (by_z[t] * z).chunk(4, -1)
         c_new = torch.addcmul(i + f + g, c_by_c[t], c)
@@ -178,10 +185,10 @@ def _back_along(
     to_c_before = slopes.c_by_c * found.c
     if slopes.h_by_c_before is not None:
         to_c_before = to_c_before + slopes.h_by_c_before * found.h
-    to_c_0, to_c = _states_before(to_c_before)
+    to_c_0, to_c = _states_before(stack.zero_resets(to_c_before))
     dh_0 = zero = torch.zeros_like(found.h_0)
     if direction.weight_hh is not None:
-        dh_0, to_h = _states_before(found.z @ direction.weight_hh)
+        dh_0, to_h = _states_before(stack.zero_resets(found.z @ direction.weight_hh))
         dy = dy + to_h
     along = stack.back_to_layer(layer, dy, zero, zero, more_z, slopes.h_by_c * found.h + to_c)
     return along._replace(h_0=along.h_0 + dh_0, c_0=along.c_0 + to_c_0)

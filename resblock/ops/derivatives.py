@@ -23,7 +23,7 @@ from resblock.ops.composite_double_backward import residual_lstm_double_backward
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    call, saved = ForwardCall.of(inputs), output[3]
+    call, saved = ForwardCall.of(inputs), output[GRADS]
     ctx.save_for_backward(*call.tensors, *call.options.tensors, saved)
     # Those above are where autograd looks after them.
     ctx.options = call.options.with_tensors([None] * len(call.options.tensors))
@@ -35,7 +35,7 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
     tensors, options, saved = ctx.saved_tensors[:TENSORS], ctx.saved_tensors[TENSORS:-1], ctx.saved_tensors[-1]
     input, state = tensors[0], tensors[7]
     needed = ctx.needs_input_grad[:TENSORS]
-    grad_output, grad_h_n, grad_c_n, _ = grads
+    grad_output, grad_h_n, grad_c_n, grad_cells, _ = grads
     zeros = state.new_zeros(()).expand_as(state)
     if grad_output is None:
         grad_output = input.new_zeros(*input.shape[:-1], state.shape[2])
@@ -43,6 +43,7 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
         grad_output,
         zeros if grad_h_n is None else grad_h_n,
         zeros if grad_c_n is None else grad_c_n,
+        grad_cells,
         *tensors,
         *ctx.options.with_tensors(options),
         saved,
@@ -50,23 +51,23 @@ def _gradient_of_forward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None
     )
     gradients = torch.ops.resblock.residual_lstm_backward.default(*arguments)
     given = [gradient if needs else None for gradient, needs in zip(gradients, needed, strict=True)]
-    return (*given, *[None] * len(Options._fields), None, None)
+    return (*given, *[None] * len(Options._fields), None, None, None)
 
 
-def forward_composite(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+def forward_composite(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Compute `resblock::residual_lstm` in plain torch operations."""
     call = ForwardCall.of(arguments)
     check(call)
-    return residual_lstm_composite(call.tensors, call.options)
+    return residual_lstm_composite(call.tensors, call.options, call.cells)
 
 
-def training_composite(*arguments: Any) -> tuple[Tensor, ...]:
+def training_composite(*arguments: Any) -> tuple[Any, ...]:
     """Compute `resblock::residual_lstm_training` in plain torch operations, saving nothing.
 
     The composite's backward pass computes everything anew; a kernel refuses what is empty.
     """
-    output, h_n, c_n = forward_composite(*arguments)
-    return output, h_n, c_n, output.new_empty(0, dtype=arithmetic_type(output.dtype))
+    output, h_n, c_n, cells = forward_composite(*arguments)
+    return output, h_n, c_n, cells, output.new_empty(0, dtype=arithmetic_type(output.dtype))
 
 
 def _save_for_double_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

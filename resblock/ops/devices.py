@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import torch
-from torch import Tensor
 from torch.nested._internal.nested_tensor import NestedTensor
 
 from resblock.ops import derivatives
@@ -26,7 +25,7 @@ def have_kernels(device: str) -> bool:
 
 
 def _warning(composite: Kernel) -> Kernel:
-    def kernel(*arguments: Any) -> tuple[Tensor, ...]:
+    def kernel(*arguments: Any) -> tuple[Any, ...]:
         results = composite(*arguments)  # whose check comes first
         device = results[0].device.type
         if device not in _WARNED:
@@ -48,7 +47,7 @@ KERNELS: Final[Mapping[str, Kernel]] = {
 }
 
 
-def _for_jagged(kernel: Kernel) -> Callable[..., tuple[Tensor, ...]]:
+def _for_jagged(kernel: Kernel) -> Callable[..., tuple[Any, ...]]:
     return lambda mode, operator, types, arguments, keywords: kernel(*arguments)
 
 

@@ -27,19 +27,19 @@ def refuse_tracing() -> None:
     ------
     RuntimeError
     """
-    if torch._C._is_tracing() and torch.onnx.is_in_onnx_export():
+    if torch.onnx.is_in_onnx_export():
         raise RuntimeError(
             "torch.onnx.export(dynamo=False) does not know the operator of ResidualLSTM; export with dynamo=True"
         )
 
 
-def stack(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+def stack(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, None]:
     """Stand for `resblock::residual_lstm`: its results have shapes and types, but no values.
 
     Raises
     ------
     ValueError
-        If the output gate sees c[t-1], there is dropout, or rows are packed.
+        If the output gate sees c[t-1], there is dropout, rows are packed, sequences begin anew, or cells are wanted.
     RuntimeError
         If an argument is one that the operator refuses.
     """
@@ -50,6 +50,16 @@ def stack(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
         raise ValueError("ONNX: the network is in training mode and has dropout; call eval() before the export")
     if call.options.batch_sizes is not None:
         raise ValueError("ONNX: the input is a PackedSequence; export the network with a padded input and lengths")
+    if call.options.resets is not None:
+        raise ValueError(
+            "ONNX: resets were given, and ONNX's LSTM carries its states through all steps; export the network without "
+            "them, and call it for each part between two resets, with states of zeros"
+        )
+    if call.cells:
+        raise ValueError(
+            "ONNX: return_cells is True, and ONNX's LSTM gives c of the last step only; export the network without it, "
+            "and call it step by step: c_n is c of the step"
+        )
     lengths = call.options.lengths
     input, weight_ih_first, weight_ih, weight_hh, weight_peephole, bias, h_0, c_0 = call.tensors
     (steps, batch, _), units = input.shape, weight_hh.shape[2]
@@ -82,10 +92,10 @@ def stack(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
         ends.append((h_n, c_n))
     h_n, c_n = (torch.cat(of_layers) for of_layers in zip(*ends, strict=True))
     if lengths is None:
-        return y[-1], h_n, c_n
+        return y[-1], h_n, c_n, None
     # Of a sequence of no steps, onnxruntime gives other states than the initial ones.
     none = (lengths == 0).unsqueeze(1)
-    return y[-1], torch.where(none, h_0, h_n), torch.where(none, c_0, c_n)
+    return y[-1], torch.where(none, h_0, h_n), torch.where(none, c_0, c_n), None
 
 
 def check_output_peephole(output_peephole: str) -> None:

@@ -34,7 +34,9 @@ def residual_lstm(
     schedule: str | None = None,
     batch_sizes: Tensor | None = None,
     order: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
+    resets: Tensor | None = None,
+    return_cells: bool = False,
+) -> tuple[Tensor, ...]:
     """Run a stack of L peephole LSTM layers with a residual connection every two layers.
 
     Liu & Gong 2019, section "LSTM with residual architecture"; the equations are in docs/lstm.md.
@@ -75,6 +77,12 @@ def residual_lstm(
     order : Tensor of int64, shape (B,), on the CPU, optional
         With `batch_sizes`: the numbers of the sequences, by which states are ordered and dropout is drawn, in the order
         of the rows. Without it sequences are numbered in that order.
+    resets : Tensor of bool, shape (T, B), or (rows,) with `batch_sizes`, optional
+        Where sequences begin anew, on the device of `input`: the states before such a step are zeros, and no gradient
+        goes back past it. At a sequence's first step h_0 and c_0 are so left out; past its length nothing happens. On a
+        CPU a sequence is run as that many shorter ones, beside each other.
+    return_cells : bool
+        Give c of every step, too.
 
     Returns
     -------
@@ -83,6 +91,8 @@ def residual_lstm(
     h_n, c_n : Tensor, shape (L, B, H)
         Cell output (without residual connection) and cell state of each sequence's last valid step; of a sequence of
         no steps, h_0 and c_0.
+    cells : Tensor, shape (L, T, B, H) or (L, rows, H)
+        With `return_cells`: c of every layer at every step, zero past a sequence's length.
 
     Raises
     ------
@@ -114,7 +124,7 @@ def residual_lstm(
 
     Infinite values, in inputs, weights and states, give what the equations give by the rules of floating-point
     numbers, with one exception: products with a zero initial state that is laid out nowhere are left out (`h_0`
-    above). docs/lstm.md says how gates round near zero.
+    above), and with the zeros of resets beside it. docs/lstm.md says how gates round near zero.
     """
     if output_peephole not in OUTPUT_PEEPHOLES:
         raise ValueError(f"output_peephole is {output_peephole!r}, expected 'current' or 'previous'")
@@ -123,6 +133,7 @@ def residual_lstm(
         lengths,
         batch_sizes,
         order,
+        resets,
         dropout_p,
         dropout_seed,
         residual,
@@ -131,47 +142,63 @@ def residual_lstm(
     )
     if batch_sizes is not None and input.is_cuda:  # its kernels take no packed rows
         packing = Packing(batch_sizes, order, h_0.shape[1])
-        output, h_n, c_n = _call(*packing.padded(tensors, options), checkpoint_chunks)
-        return packing.pack(output), h_n, c_n
-    return _call(tensors, options, checkpoint_chunks)
+        results = packing.pack_results(_call(*packing.padded(tensors, options), checkpoint_chunks, return_cells))
+    else:
+        results = _call(tensors, options, checkpoint_chunks, return_cells)
+    return results if return_cells else results[:3]
 
 
-def _call(tensors: tuple[Tensor, ...], options: Options, checkpoint_chunks: int) -> tuple[Tensor, Tensor, Tensor]:
-    transforms = torch._C._are_functorch_transforms_active()
+def _call(tensors: tuple[Tensor, ...], options: Options, checkpoint_chunks: int, cells: bool) -> Any:
+    compiling, transforms = torch.compiler.is_compiling(), torch._C._are_functorch_transforms_active()
     # Shapes must not follow from values in a graph, nor differ from sample to sample of a vmap.
-    arguments = (*tensors, *options, checkpoint_chunks, torch.compiler.is_compiling() or transforms)
-    if torch.compiler.is_compiling():
+    arguments = (*tensors, *options, checkpoint_chunks, compiling or transforms, cells)
+    if compiling:
         # A compiled graph enters a level of forward mode where the operator's kernels cannot see it.
         if forward_ad._current_level >= 0 and not transforms:
             return derivatives.forward_composite(*arguments)
     else:
-        onnx_nodes.refuse_tracing()
+        if torch._C._is_tracing():
+            onnx_nodes.refuse_tracing()
+            return tuple(torch.ops.resblock.residual_lstm_traced.default(*arguments))
         if forward_ad._current_level >= 0 or transforms:
-            check_layouts(tensors, options.lengths)  # transforms look into tensors before the operator does
-    output, h_n, c_n = torch.ops.resblock.residual_lstm.default(*arguments)
-    return output, h_n, c_n
+            check_layouts(tensors, options)  # transforms look into tensors before the operator does
+    return torch.ops.resblock.residual_lstm.default(*arguments)
+
+
+# `torch.jit.trace` records no operator of which a result may be None, but one that gives a list.
+_ARGUMENTS = str(torch.ops.resblock.residual_lstm.default._schema).partition("(")[2].partition(") ->")[0]
+LIBRARY.define(f"residual_lstm_traced({_ARGUMENTS}) -> Tensor[]")  # type: ignore[no-untyped-call]
+LIBRARY.impl(  # type: ignore[no-untyped-call]
+    "residual_lstm_traced",
+    lambda *arguments: [t for t in torch.ops.resblock.residual_lstm.default(*arguments) if t is not None],
+    "CompositeImplicitAutograd",
+)
 
 
 @torch.library.register_fake("resblock::residual_lstm", lib=LIBRARY)  # type: ignore[untyped-decorator]
-def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     call = ForwardCall.of(arguments)
     check(call)
     input, state = call.tensors[0], call.tensors[6].shape
-    return input.new_empty(*input.shape[:-1], state[2]), input.new_empty(state), input.new_empty(state)
+    output = input.new_empty(*input.shape[:-1], state[2])
+    cells = input.new_empty(state[0], *output.shape) if call.cells else None
+    return output, input.new_empty(state), input.new_empty(state), cells
 
 
 @torch.library.register_fake("resblock::residual_lstm_training", lib=LIBRARY)  # type: ignore[untyped-decorator]
-def _training_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    output, h_n, c_n = _forward_fake(*arguments)
+def _training_fake(*arguments: Any) -> tuple[Any, ...]:
+    output, h_n, c_n, cells = _forward_fake(*arguments)
     call, (layers, batch, units) = ForwardCall.of(arguments), h_n.shape
     steps = call.steps
     saved: tuple[Any, ...] = (layers * steps * batch * 6 * units,)  # where sequences end early, the most
+    if call.options.resets is not None and output.device.type != "cuda":
+        saved = (2 * saved[0],)  # as csrc/core/cpu/plan.h has it
     if chunks := call.checkpoint_chunks:
         chunks = torch.sym_max(torch.sym_min(chunks, steps), 1)  # type: ignore[no-untyped-call]
         saved = (chunks - 1, 2, layers, batch, units)
     if not devices.have_kernels(output.device.type):
         saved = (0,)
-    return output, h_n, c_n, output.new_empty(*saved, dtype=arithmetic_type(output.dtype))
+    return output, h_n, c_n, cells, output.new_empty(*saved, dtype=arithmetic_type(output.dtype))
 
 
 @torch.library.register_fake("resblock::residual_lstm_backward", lib=LIBRARY)  # type: ignore[untyped-decorator]

@@ -40,11 +40,14 @@ RESBLOCK_INLINE LaneRows<A> state_rows(A* states, const TileWindow& w, int64_t w
   return {w.order ? states : states + w.b0 * width, w.order};
 }
 
-// In inputs or outputs, at a step.
+// In inputs or outputs, at a step, of `count` lanes; pieces have theirs anywhere, which goes to `rows`.
 template <class A, class S>
-RESBLOCK_INLINE LaneRows<A> step_rows(A* array, const Inputs<S>& p, const TileWindow& w, int64_t t, int64_t width) {
+RESBLOCK_INLINE LaneRows<A> step_rows(A* array, const Inputs<S>& p, const TileWindow& w, int64_t t, int64_t width,
+                                      int64_t count, int64_t* rows) {
   if (rows_are_neighbours(p)) return {array + row_at(p, w.t0 + t, w.b0) * width, nullptr};
-  return {array + (w.t0 + t) * p.size.B * width, w.order};
+  if (!p.pieces) return {array + (w.t0 + t) * p.size.B * width, w.order};
+  for (int64_t n = 0; n < count; ++n) rows[n] = row_at(p, w.t0 + t, w.b0 + n);
+  return {array, rows};
 }
 
 // The number of units that a layer's loops are unrolled for, where enough lanes make up for the code.
@@ -127,32 +130,40 @@ struct Running {
 template <class V, class A>
 inline void gather_lanes(const A* from, const Inputs<A>& p, const TileWindow& w, const Running<V>& running,
                          int64_t width, A* to) {
-  for (int64_t t = 0; t < w.steps; ++t)
-    load_lanes<V>(step_rows(from, p, w, t, width), running.lanes(t), width, to + t * width * V::width);
+  int64_t rows[V::width];
+  for (int64_t t = 0; t < w.steps; ++t) {
+    const int64_t lanes = running.lanes(t);
+    load_lanes<V>(step_rows(from, p, w, t, width, lanes, rows), lanes, width, to + t * width * V::width);
+  }
 }
 
 // Only the steps that sequences run.
 template <class V, class A>
 inline void scatter_lanes(const A* from, const Inputs<A>& p, const TileWindow& w, const Running<V>& running,
                           int64_t width, A* to) {
-  for (int64_t t = 0; t < w.steps; ++t)
-    store_lanes<V>(from + t * width * V::width, running.lanes(t), width, step_rows(to, p, w, t, width), width);
+  int64_t rows[V::width];
+  for (int64_t t = 0; t < w.steps; ++t) {
+    const int64_t lanes = running.lanes(t);
+    store_lanes<V>(from + t * width * V::width, lanes, width, step_rows(to, p, w, t, width, lanes, rows), width);
+  }
 }
 
-// The states of one layer, (B, H) to (H, lanes).
+// The states of one layer, (L, B, H) to (H, lanes), with which the steps of sequences begin or end.
 template <class V, class A>
-inline void load_lane_state(const A* from, const Sizes& s, const TileWindow& w, A* to) {
-  if (from)
-    load_lanes<V>(state_rows(from, w, s.H), w.used, s.H, to);
-  else
-    zero(to, s.H * V::width);
+inline void load_lane_state(const A* from, const Inputs<A>& p, const TileWindow& w, int64_t layer, A* to, End end) {
+  const Sizes& s = p.size;
+  if (from && !p.pieces) return load_lanes<V>(state_rows(from + layer * s.B * s.H, w, s.H), w.used, s.H, to);
+  zero(to, s.H * V::width);
+  for (int64_t n = 0; from && n < w.used; ++n)
+    if (const A* state = state_of(p, from, layer, w.b0 + n, end))
+      for (int64_t u = 0; u < s.H; ++u) to[u * V::width + n] = state[u];
 }
 
 // (L, B, H) <-> (L, H, lanes).
 template <class V, class A>
-inline void load_lane_states(const A* from, const Sizes& s, const TileWindow& w, Layers layers, A* to) {
+inline void load_lane_states(const A* from, const Inputs<A>& p, const TileWindow& w, Layers layers, A* to, End end) {
   for (int64_t l = layers.first; l < layers.end; ++l)
-    load_lane_state<V>(state_at(from, l * s.B * s.H), s, w, to + l * s.H * V::width);
+    load_lane_state<V>(from, p, w, l, to + l * p.size.H * V::width, end);
 }
 
 // Whether the states of this tile go past the caches: those of many sequences would drive everything else from them.
@@ -164,8 +175,19 @@ inline bool goes_past_caches(const Sizes& s, const TileWindow& w, const A* to) {
          is_aligned(size_t(s.B * s.H) * sizeof(A)) && s.L * s.B * s.H * int64_t(sizeof(A)) >= many_bytes;
 }
 
+// Of pieces.
 template <class V, class A>
-inline void store_lane_states(const A* from, const Sizes& s, const TileWindow& w, Layers layers, A* to) {
+inline void store_piece_states(const A* from, const Inputs<A>& p, const TileWindow& w, Layers layers, A* to, End end) {
+  for (int64_t l = layers.first; l < layers.end; ++l)
+    for (int64_t n = 0; n < w.used; ++n)
+      if (A* state = state_of(p, to, l, w.b0 + n, end))
+        for (int64_t u = 0; u < p.size.H; ++u) state[u] = from[(l * p.size.H + u) * V::width + n];
+}
+
+template <class V, class A>
+inline void store_lane_states(const A* from, const Inputs<A>& p, const TileWindow& w, Layers layers, A* to, End end) {
+  if (p.pieces) return store_piece_states<V>(from, p, w, layers, to, end);
+  const Sizes& s = p.size;
   const bool past_caches = goes_past_caches<V>(s, w, to);
   for (int64_t l = layers.first; l < layers.end; ++l) {
     const auto* state = from + l * s.H * V::width;
@@ -184,11 +206,12 @@ inline void drop_lanes(const Inputs<A>& p, const TileWindow& w, int64_t layer, c
   constexpr int W = V::width;
   const int64_t H = p.size.H;
   const Dropout dropout(p.options.seed, p.options.dropout);
-  const LaneSequences<V> sequences(w.b0, w.order, w.used);
+  const LaneNumbers<V> sequences([&](int64_t n) { return n < w.used ? sequence_at(p, w.b0 + n) : 0; });
+  const LaneNumbers<V> begins([&](int64_t n) { return n < w.used ? time_at(p, w.t0, w.b0 + n) : 0; });
   for (int64_t t = 0; t < w.steps; ++t)
     for (int64_t u = 0; u < H; u += 4) {
       V factor[4];
-      dropout_factors(dropout, layer, p.options.first_step + w.t0 + t, sequences, u / 4, factor);
+      dropout_factors(dropout, layer, begins, t, sequences, u / 4, factor);
       for (int64_t k = 0; k < 4 && u + k < H; ++k, from += W, to += W) (V::load(from) * factor[k]).store(to);
     }
 }

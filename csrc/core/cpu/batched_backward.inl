@@ -77,6 +77,7 @@ struct TileLayerBackward {
   const A* below;               // rows of the layer below, which are read next
   const A *saved, *before;      // rows of SavedTile: of step 0 on, and of the step before
   const A* dy;
+  const A* grad_cells;    // (steps, H, lanes) or null
   A *dh, *dc, *dh_next;   // of the layer
   A *dz, *dx, *h_before;  // of the chunk
   A *tanh_c, *dpeephole;  // (H, lanes) of a step, (3H, lanes) summed over steps
@@ -183,7 +184,10 @@ struct TileLayerBackward {
   __attribute__((noinline)) void run() const {
     const A* last_c = saved + ((w.steps - 1) * saved_of_cell + saved_c) * H() * W;
     for (int64_t u = 0; u < H(); ++u) tanh(V::load(last_c + u * W)).store(tanh_c + u * W);
-    for (int64_t t = w.steps - 1; t >= 0; --t) step(t);
+    for (int64_t t = w.steps - 1; t >= 0; --t) {
+      if (grad_cells) add(grad_cells + t * H() * W, H() * W, dc);
+      step(t);
+    }
   }
 };
 
@@ -193,7 +197,7 @@ inline const A* rows_before_chunk(const Backward<A>& p, const TileWindow& w, int
                                   A* copy) {
   if (w.t0) return saved.load(layer, w.t0 - 1, 1, copy);
   zero(copy, saved_of_cell * p.size.H * V::width);
-  load_lane_state<V>(state_at(p.c_0, layer * p.size.B * p.size.H), p.size, w, copy + saved_c * p.size.H * V::width);
+  load_lane_state<V>(p.c_0, p, w, layer, copy + saved_c * p.size.H * V::width, End::first);
   return copy;
 }
 
@@ -240,8 +244,7 @@ struct LayerFed {
       load_input();
     for (int64_t t = 0; t < w.steps; ++t) store_lanes<V>(h_before + t * H * W, W, H, LaneRows<A>{h + t * W * row}, row);
     if (w.t0) return;
-    for (int64_t n = 0; n < w.used; ++n)
-      load_state(state_at(p.h_0, (layer * p.size.B + sequence_at(p, w.b0 + n)) * H), H, h + n * row);
+    for (int64_t n = 0; n < w.used; ++n) load_state(state_of(p, p.h_0, layer, w.b0 + n, End::first), H, h + n * row);
   }
 };
 
@@ -264,6 +267,11 @@ void tile_layer_backward(const Backward<A>& p, const TileWindow& w, const Runnin
   zero(scratch.dpeephole, 3 * H * W);
   const A *now = saved.load(layer, w.t0, w.steps, scratch.saved),
           *before = rows_before_chunk(p, w, layer, saved, scratch.before);
+  A* grad_cells = nullptr;
+  if (p.grad_cells) {
+    grad_cells = scratch.xh;  // which is filled later
+    gather_lanes<V>(p.grad_cells + layer * row_count(p) * H, p, w, running, H, grad_cells);
+  }
   const auto recur = [&](auto previous, auto units) {
     TileLayerBackward<previous, units, V>{w,
                                           running,
@@ -276,6 +284,7 @@ void tile_layer_backward(const Backward<A>& p, const TileWindow& w, const Runnin
                                           now,
                                           before,
                                           dy,
+                                          grad_cells,
                                           scratch.dh + layer * H * W,
                                           scratch.dc + layer * H * W,
                                           scratch.dh_next,
@@ -329,14 +338,14 @@ void backward_tile(const Backward<A>& p, const Partition& partition, const A* pa
       zero(scratch.saved, partition.steps * saved_of_cell * p.size.H * V::width);
       zero(scratch.before, saved_of_cell * p.size.H * V::width);
     }
-    load_lane_states<V>(p.grad_h_n, p.size, w, layers, scratch.dh);
-    load_lane_states<V>(p.grad_c_n, p.size, w, layers, scratch.dc);
+    load_lane_states<V>(p.grad_h_n, p, w, layers, scratch.dh, End::last);
+    load_lane_states<V>(p.grad_c_n, p, w, layers, scratch.dc, End::last);
   }
   const BackwardPlanes<A> planes = {scratch, layers, part.segment > 0, part.segment + 1 < partition.segments,
                                     part.chunk % 2};
   if (w.steps) backward_tile_chunk<V, A>(p, w, packed, planes, first_tile && part.chunk == 0, gradients);
   if (part.chunk == chunks - 1 && p.grad_h_0) {
-    store_lane_states<V>(scratch.dh, p.size, w, layers, p.grad_h_0);
-    store_lane_states<V>(scratch.dc, p.size, w, layers, p.grad_c_0);
+    store_lane_states<V>(scratch.dh, p, w, layers, p.grad_h_0, End::first);
+    store_lane_states<V>(scratch.dc, p, w, layers, p.grad_c_0, End::first);
   }
 }

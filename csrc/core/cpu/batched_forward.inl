@@ -195,6 +195,25 @@ struct TileLayerForward {
   int64_t last_pair() const { return (H() - 1) / 2 * 2; }
 };
 
+// Where a layer's rows are saved, before they are stored; for the sake of c alone, in `scratch`.
+template <class V, class A>
+RESBLOCK_INLINE A* saved_rows(const Forward<A>& p, const TileWindow& w, int64_t layer, A* scratch) {
+  return p.saved ? SavedTile<V>(p.saved, p.size, w).begin(layer, w.t0, scratch) : scratch;
+}
+
+// c of every step, from the rows of a layer.
+template <class V, class A>
+void store_cells(const Forward<A>& p, const TileWindow& w, const Running<V>& running, int64_t layer, const A* saved) {
+  const int64_t H = p.size.H;
+  A* to = p.cells + layer * row_count(p) * H;
+  int64_t rows[V::width];
+  for (int64_t t = 0; t < w.steps; ++t) {
+    const int64_t lanes = running.lanes(t);
+    store_lanes<V, A>(saved + (t * saved_of_cell + saved_c) * H * V::width, lanes, H,
+                      step_rows(to, p, w, t, H, lanes, rows), H);
+  }
+}
+
 template <bool previous, bool saves, int fixed, class V, class A>
 TileLayerForward<previous, saves, fixed, V> tile_layer_forward(const Forward<A>& p, const TileWindow& w,
                                                                const Running<V>& running, int64_t layer,
@@ -204,7 +223,7 @@ TileLayerForward<previous, saves, fixed, V> tile_layer_forward(const Forward<A>&
   const int64_t H = p.size.H, row = H * V::width;
   const auto* shortcut = has_shortcut(p.options, layer) ? planes.y(layer - 2) : nullptr;
   A* saved = nullptr;
-  if constexpr (saves) saved = SavedTile<V>(p.saved, p.size, w).begin(layer, w.t0, scratch.saved);
+  if constexpr (saves) saved = saved_rows<V>(p, w, layer, scratch.saved);
   return {w,
           running,
           layer ? H : p.size.I,
@@ -246,7 +265,11 @@ void forward_tile_layer(const Forward<A>& p, const TileWindow& w, const Running<
   next.begun = fixed && w.steps > 1 && layer + 1 < planes.layers.end && p.options.dropout == 0;
   forward.run(next.sums,
               next.begun ? of(layer + 1, planes.y(layer)).pair(0, 0) : forward.pair(w.steps - 1, forward.last_pair()));
-  if constexpr (saves) SavedTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, planes.scratch.saved);
+  if constexpr (saves) {
+    A* own = planes.scratch.saved;
+    if (p.cells) store_cells(p, w, running, layer, saved_rows<V>(p, w, layer, own));
+    if (p.saved) SavedTile<V>(p.saved, p.size, w).store(layer, w.t0, w.steps, own);
+  }
 }
 
 template <class V, class A>
@@ -260,8 +283,8 @@ void forward_tile_chunk(const Forward<A>& p, const TileWindow& w, const A* packe
     if (drops) drop_lanes<V>(p, w, layer, planes.y(layer - 1), own_x);
     const auto run = with_output_peephole(p.options, [&](auto previous) {
       return with_units<V>(layer, p.size.H, [&](auto units) {
-        return p.saved ? forward_tile_layer<previous, true, units, V, A>
-                       : forward_tile_layer<previous, false, units, V, A>;
+        return p.saved || p.cells ? forward_tile_layer<previous, true, units, V, A>
+                                  : forward_tile_layer<previous, false, units, V, A>;
       });
     });
     run(p, w, running, layer, packed, layer && !drops ? planes.y(layer - 1) : own_x, planes, next);
@@ -277,13 +300,13 @@ void forward_tile(const Forward<A>& p, const Partition& partition, const A* pack
   const Layers layers = layers_of(p.size, part.segment, partition.segments);
   const TileWindow w = tile_window(p, partition, part, part.chunk);
   if (part.chunk == 0) {
-    load_lane_states<V>(p.h_0, p.size, w, layers, scratch.h);
-    load_lane_states<V>(p.c_0, p.size, w, layers, scratch.c);
+    load_lane_states<V>(p.h_0, p, w, layers, scratch.h, End::first);
+    load_lane_states<V>(p.c_0, p, w, layers, scratch.c, End::first);
   }
   const ForwardPlanes<A> planes = {scratch, layers, part.segment + 1 < partition.segments, part.chunk % 2};
   if (w.steps) forward_tile_chunk<V, A>(p, w, packed, planes);
   if (part.chunk == chunks_of_tile(p, partition, part.tile) - 1) {
-    store_lane_states<V>(scratch.h, p.size, w, layers, p.h_n);
-    store_lane_states<V>(scratch.c, p.size, w, layers, p.c_n);
+    store_lane_states<V>(scratch.h, p, w, layers, p.h_n, End::last);
+    store_lane_states<V>(scratch.c, p, w, layers, p.c_n, End::last);
   }
 }

@@ -55,15 +55,14 @@ RESBLOCK_INLINE void philox(uint64_t seed, WideWords<N> (&counter)[4]) {
   }
 }
 
-// The numbers of the sequences in the lanes, `used` of them: neighbours from `first` on, or as `order` says. Words of
-// even and of odd lanes are drawn apart.
+// A number for each lane. Words of even and of odd lanes are drawn apart.
 template <class V>
-struct LaneSequences {
+struct LaneNumbers {
   static constexpr int W = V::width, N = (W + 1) / 2;
   WideWords<N> even, odd;
 
-  LaneSequences(int64_t first, const int64_t* order, int64_t used) {
-    const auto number = [=](int64_t lane) { return int64_t(order && lane < used ? order[lane] : first + lane); };
+  template <class Number>
+  explicit LaneNumbers(const Number& number) {
     for (int n = 0; n < N; ++n) {
       even.v[n] = number(2 * n);
       odd.v[n] = number(2 * n + 1);
@@ -71,15 +70,16 @@ struct LaneSequences {
   }
 };
 
-// By which the units 4 * quad .. 4 * quad + 3 of the input of `layer` are multiplied.
+// By which the units 4 * quad .. 4 * quad + 3 of the input of `layer` are multiplied, `t` steps after those that the
+// lanes begin with.
 template <class V>
-inline void dropout_factors(const Dropout& dropout, int64_t layer, int64_t time, const LaneSequences<V>& sequences,
-                            int64_t quad, V (&factor)[4]) {
-  using Words = WideWords<LaneSequences<V>::N>;
+inline void dropout_factors(const Dropout& dropout, int64_t layer, const LaneNumbers<V>& begins, int64_t t,
+                            const LaneNumbers<V>& sequences, int64_t quad, V (&factor)[4]) {
+  using Words = WideWords<LaneNumbers<V>::N>;
   using Vec = typename Words::Vec;
   using Drawn = typename LaneBits<uint32_t, V::width>::Vec;
-  Words even[4] = {{Vec{} + uint32_t(quad)}, sequences.even, {Vec{} + uint32_t(time)}, {Vec{} + uint32_t(layer)}};
-  Words odd[4] = {even[0], sequences.odd, even[2], even[3]};
+  Words even[4] = {{Vec{} + uint32_t(quad)}, sequences.even, {begins.even.v + t}, {Vec{} + uint32_t(layer)}};
+  Words odd[4] = {even[0], sequences.odd, {begins.odd.v + t}, even[3]};
   philox(dropout.seed, even);
   philox(dropout.seed, odd);
   RESBLOCK_UNROLL

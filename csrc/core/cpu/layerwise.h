@@ -56,6 +56,7 @@ struct ForwardBlockScratch {
   A *x, *gates, *y[3];   // of one chunk
   A *h, *c;              // (L, sequences, H), carried from chunk to chunk
   A* weights = nullptr;  // of one layer, where layers are packed one by one
+  A* cells = nullptr;    // c of one chunk, where it is wanted
   int64_t* first_row;    // (steps + 1,) of one chunk
   RoundedProducts rounded;
 
@@ -68,6 +69,7 @@ struct ForwardBlockScratch {
     h = arena.take<A>(states);
     c = arena.take<A>(states);
     if (const int64_t packed = packed_by_layer<A>(s, partition)) weights = arena.take<A>(packed);
+    if (partition.cells) cells = arena.take<A>(rows * s.H);
     first_row = arena.take<int64_t>(rows + 1);
   }
 };

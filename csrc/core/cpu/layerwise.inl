@@ -99,25 +99,26 @@ RESBLOCK_INLINE bool is_dense(const Plane<A>& plane, const Sizes& s, const Windo
   return plane.first == w.first_row || w.sequences == s.B;
 }
 
-// (L, B, H) <-> (L, sequences, H): the states of the block's sequences.
+// (L, B, H) <-> (L, sequences, H): the states with which the steps of the block's sequences begin or end.
 template <class A>
-inline void load_states(const Inputs<A>& p, const A* from, const Window& w, A* to) {
+inline void load_states(const Inputs<A>& p, const A* from, const Window& w, A* to, End end) {
   const int64_t H = p.size.H, states = w.sequences * H;
   for (int64_t l = 0; l < p.size.L; ++l, to += states)
-    if (!from || !p.order)
+    if (!from || states_are_neighbours(p))
       load_state(state_at(from, (l * p.size.B + w.b0) * H), states, to);
     else
-      for (int64_t b = 0; b < w.sequences; ++b) copy(from + (l * p.size.B + p.order[w.b0 + b]) * H, H, to + b * H);
+      for (int64_t b = 0; b < w.sequences; ++b) load_state(state_of(p, from, l, w.b0 + b, end), H, to + b * H);
 }
 
 template <class A>
-inline void store_states(const Inputs<A>& p, const A* from, const Window& w, A* to) {
+inline void store_states(const Inputs<A>& p, const A* from, const Window& w, A* to, End end) {
   const int64_t H = p.size.H, states = w.sequences * H;
   for (int64_t l = 0; l < p.size.L; ++l, from += states)
-    if (!p.order)
+    if (states_are_neighbours(p))
       copy(from, states, to + (l * p.size.B + w.b0) * H);
     else
-      for (int64_t b = 0; b < w.sequences; ++b) copy(from + b * H, H, to + (l * p.size.B + p.order[w.b0 + b]) * H);
+      for (int64_t b = 0; b < w.sequences; ++b)
+        if (A* state = state_of(p, to, l, w.b0 + b, end)) copy(from + b * H, H, state);
 }
 
 // Calls body(t, b, row, count) for rows that are neighbours in inputs or outputs: where there, and how many.
@@ -163,7 +164,7 @@ inline void drop(const Inputs<A>& p, const Window& w, int64_t layer, A* rows) {
     for (int64_t b = 0; b < w.running(t); ++b, rows += H)
       for (int64_t u = 0; u < H; u += 4) {
         A factor[4];
-        dropout.factors(layer, p.options.first_step + w.t0 + t, sequence_at(p, w.b0 + b), u / 4, factor);
+        dropout.factors(layer, time_at(p, w.t0 + t, w.b0 + b), sequence_at(p, w.b0 + b), u / 4, factor);
         for (int64_t k = u; k < u + 4 && k < H; ++k) rows[k] *= factor[k - u];
       }
 }
@@ -172,7 +173,7 @@ inline void drop(const Inputs<A>& p, const Window& w, int64_t layer, A* rows) {
 template <class A, class Y>
 inline const A* dense_inputs(const Inputs<A>& p, const Window& w, int64_t layer, Plane<Y> y_before, A* x) {
   if (layer == 0) {
-    const bool all = p.packed ? w.sequences == p.size.B : !p.order && w.rows() == w.steps * p.size.B;
+    const bool all = rows_are_neighbours(p) && (p.packed ? w.sequences == p.size.B : w.rows() == w.steps * p.size.B);
     if (all) return p.input + row_at(p, w.t0, 0) * p.size.I;
     gather_rows(p, w, p.input, p.size.I, x);
     return x;

@@ -28,28 +28,24 @@ template <class A>
 struct Activations {
   const Inputs<A>& p;
   const Window& w;
+  int64_t layer;
   LayerPlanes<const A> saved;
-  const A *h_0, *c_0;  // (B, H), or null
 
   Activations(const Backward<A>& p, const Window& w, int64_t layer)
-      : p(p),
-        w(w),
-        saved(saved_planes(p.saved, p, w, layer)),
-        h_0(state_at(p.h_0, layer * p.size.B * p.size.H)),
-        c_0(state_at(p.c_0, layer * p.size.B * p.size.H)) {}
+      : p(p), w(w), layer(layer), saved(saved_planes(p.saved, p, w, layer)) {}
 
   bool is_first(int64_t t) const { return w.t0 + t == 0; }
-  const A* initial(const A* states, int64_t b) const { return state_at(states, sequence_at(p, w.b0 + b) * p.size.H); }
+  const A* initial(const A* states, int64_t b) const { return state_of(p, states, layer, w.b0 + b, End::first); }
 
   void c_before(int64_t t, int64_t b, int64_t first, int64_t count, A* to) const {
     if (is_first(t))
-      load_state(state_at(initial(c_0, b), first), count, to);
+      load_state(state_at(initial(p.c_0, b), first), count, to);
     else
       copy(saved.c.row(t - 1, b) + first, count, to);
   }
 
   void h_before(int64_t t, int64_t b, A* to) const {
-    if (is_first(t)) return load_state(initial(h_0, b), p.size.H, to);
+    if (is_first(t)) return load_state(initial(p.h_0, b), p.size.H, to);
     const A *o = saved.gates.row(t - 1, b) + saved_gate_o * p.size.H, *c_now = saved.c.row(t - 1, b);
     for_units<A>(p.size.H, [&](auto units) { units.store(units.load(o) * tanh(units.load(c_now)), to); });
   }
@@ -99,7 +95,10 @@ inline void recur_backward(const Parallel& parallel, const Backward<A>& p, const
                            const BackwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H, states = w.sequences * H;
   A *dh = scratch.dh + layer * states, *dc = scratch.dc + layer * states;
+  const A* grad_cells = p.grad_cells ? p.grad_cells + layer * row_count(p) * H : nullptr;
   for (int64_t t = w.steps - 1; t >= 0; --t) {
+    for (int64_t b = 0; grad_cells && b < w.running(t); ++b)
+      add(grad_cells + row_at(p, w.t0 + t, w.b0 + b) * H, H, dc + b * H);
     with_output_peephole(p.options, [&](auto previous) {
       step_backward<previous>(parallel, t, activations, weights.peephole, dy, dh, dc, scratch);
     });
@@ -234,14 +233,14 @@ template <class A>
 void backward_block(const Parallel& parallel, const Backward<A>& p, const Partition& partition, const A* packed,
                     int64_t block, const BackwardBlockScratch<A>& scratch, bool first, A* gradients) {
   Window w = block_window(p.size, partition, block, scratch.first_row);
-  load_states(p, p.grad_h_n, w, scratch.dh);
-  load_states(p, p.grad_c_n, w, scratch.dc);
+  load_states(p, p.grad_h_n, w, scratch.dh, End::last);
+  load_states(p, p.grad_c_n, w, scratch.dc, End::last);
   w.t0 = running_steps(p, w.b0);
   for (; previous_chunk(p, partition, w); first = false)
     backward_chunk(parallel, p, partition, w, packed, scratch, first, gradients);
   if (!p.grad_h_0) return;
-  store_states(p, scratch.dh, w, p.grad_h_0);
-  store_states(p, scratch.dc, w, p.grad_c_0);
+  store_states(p, scratch.dh, w, p.grad_h_0, End::first);
+  store_states(p, scratch.dc, w, p.grad_c_0, End::first);
 }
 
 // Where nothing is summed.

@@ -7,7 +7,8 @@ inline LayerPlanes<A> layer_planes(const Forward<A>& p, const Window& w, int64_t
                                    const ForwardBlockScratch<A>& scratch) {
   const int64_t H = p.size.H;
   if (p.saved) return saved_planes(p.saved, p, w, layer);
-  return {dense(scratch.gates, w, gates_of_cell * H), {}, dense(scratch.y[layer % 3], w, H)};
+  const Plane<A> c = p.cells ? dense(scratch.cells, w, H) : Plane<A>{};
+  return {dense(scratch.gates, w, gates_of_cell * H), c, dense(scratch.y[layer % 3], w, H)};
 }
 
 // z = start + x W^T, the gates from the last to the first if `back`.
@@ -113,6 +114,7 @@ void forward_chunk(const Parallel& parallel, const Forward<A>& p, const Partitio
     project(parallel, p.size, w, packed_layer(p.size, layer).inputs, x, weights, now.gates, scratch.rounded);
     recur(parallel, p, w, weights, now, has_shortcut(p.options, layer) ? &two_before.y : nullptr,
           scratch.h + layer * states, scratch.c + layer * states, scratch.rounded);
+    if (p.cells) scatter_rows(p, w, now.c, p.cells + layer * row_count(p) * p.size.H);
     two_before = before;
     before = now;
   }
@@ -125,9 +127,9 @@ void forward_block(const Forward<A>& p, const Parallel& parallel, const Partitio
   Arena arena{workspace};
   const ForwardBlockScratch<A> scratch(p.size, partition, arena);
   Window w = block_window(p.size, partition, block, scratch.first_row);
-  load_states(p, p.h_0, w, scratch.h);
-  load_states(p, p.c_0, w, scratch.c);
+  load_states(p, p.h_0, w, scratch.h, End::first);
+  load_states(p, p.c_0, w, scratch.c, End::first);
   while (next_chunk(p, partition, w)) forward_chunk(parallel, p, partition, w, packed, scratch);
-  store_states(p, scratch.h, w, p.h_n);
-  store_states(p, scratch.c, w, p.c_n);
+  store_states(p, scratch.h, w, p.h_n, End::last);
+  store_states(p, scratch.c, w, p.c_n, End::last);
 }

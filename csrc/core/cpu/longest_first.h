@@ -47,10 +47,12 @@ class LongestFirst {
   template <class S>
   void apply(Inputs<S>& p) const {
     p.lengths = lengths();
-    p.order = order_.empty() ? nullptr : order_.data();
+    p.order = order();
     p.rows_before = rows_before_.data();
   }
   const int64_t* lengths() const { return lengths_.data(); }
+  // Which sequence stands where; null: they come so.
+  const int64_t* order() const { return order_.empty() ? nullptr : order_.data(); }
   int64_t rows_before(int64_t t) const { return rows_before_[size_t(t)]; }
 
  private:

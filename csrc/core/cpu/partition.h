@@ -27,6 +27,7 @@ struct Partition {
   Packing packing = Packing::ahead;
   Products products = Products::full;
   bool far_weights = false;  // a layer's recurrent weights are larger than the second-level cache
+  bool cells = false;        // c of every step is wanted
 };
 
 }  // namespace resblock::cpu

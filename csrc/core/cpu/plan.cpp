@@ -15,8 +15,9 @@ struct Fill {
   Sizes size;
   const int64_t* lengths;
   int64_t first_step;
+  bool pieces;
 
-  explicit Fill(const Request& r) : size(r.size), lengths(r.lengths), first_step(r.first_step) {}
+  explicit Fill(const Request& r) : size(r.size), lengths(r.lengths), first_step(r.first_step), pieces(r.pieces) {}
 
   int64_t steps(int64_t place) const { return running_steps(size.T, lengths, first_step, place); }
   int64_t longest() const { return size.B ? steps(0) : size.T; }
@@ -28,6 +29,13 @@ struct Fill {
     for (int64_t place = 0; place < size.B; place += sequences) sum += steps(place) * sequences;
     return sum;
   }
+  // Of tiles, without the lanes beyond the last sequence: what they save.
+  int64_t tile_rows(int64_t tile) const {
+    const int64_t beyond = (tile - size.B % tile) % tile;
+    return rows(tile) - beyond * (size.B ? steps((size.B - 1) / tile * tile) : 0);
+  }
+  // Sequences end early in batches, which have room for what idle lanes save. Pieces are cut out of less.
+  bool fits_lanes(int64_t lanes) const { return !pieces || tile_rows(lanes) <= most_saved_of_pieces * rows(); }
 
   // Sequences that run at a step, on the average over the longest one's.
   int64_t running() const { return lengths && longest() ? ceil_divide(rows(), longest()) : size.B; }
@@ -184,7 +192,9 @@ Schedule inference_schedule(const Machine& machine, const Request& r) {
   const int64_t lanes = lanes_of<A>(machine);
   const double layerwise = layerwise_cost(fill, lanes, false);
   const double batched = r.size.H <= most_batched ? batched_cost(fill, lanes, false) : layerwise;
-  if (can && wavefront_cost(fill, wave_shape(lanes, r.size.H)) < std::min(batched, layerwise))
+  // Each sequence has memory for the steps of the longest.
+  const bool has_room = !r.pieces || r.size.B * fill.longest() <= 8 * fill.rows();
+  if (can && has_room && wavefront_cost(fill, wave_shape(lanes, r.size.H)) < std::min(batched, layerwise))
     return Schedule::wavefront;
   return batched < layerwise ? Schedule::batched : Schedule::layerwise;
 }
@@ -193,10 +203,12 @@ template <class A>
 Schedule training_schedule(const Machine& machine, const Request& r) {
   if (r.schedule == Schedule::wavefront)
     throw impossible_schedule("wavefront", "no training: it saves nothing for a backward pass");
+  if (r.schedule == Schedule::batched && !Fill(r).fits_lanes(lanes_of<A>(machine)))
+    throw impossible_schedule("batched", "in training no resets that leave half of its lanes idle");
   if (r.schedule) return *r.schedule;
   const Fill fill(r);
-  if (fill.rows() == 0 || r.size.H > most_batched) return Schedule::layerwise;
   const int64_t lanes = lanes_of<A>(machine);
+  if (fill.rows() == 0 || r.size.H > most_batched || !fill.fits_lanes(lanes)) return Schedule::layerwise;
   const bool batched = batched_cost(fill, lanes, true) < layerwise_cost(fill, lanes, true);
   return batched ? Schedule::batched : Schedule::layerwise;
 }
@@ -216,6 +228,7 @@ Plan plan_forward(const Machine& machine, const Request& r, Schedule schedule) {
     p = layerwise_partition<A>(fill, layerwise_products(machine, r), false, machine.threads);
     p.workers = layerwise_workers(p, machine.threads, p.blocks);
     p.groups = 1;
+    p.cells = r.cells;
     plan.workspace = bytes_of<LayerwiseForwardArrays<A>>(s, p);
   } else {
     const WaveShape shape = wave_shape(lanes_of<A>(machine), s.H);
@@ -265,9 +278,8 @@ Training plan_training(const Machine& machine, const Request& r) {
   Training training = {plan_forward<A>(machine, r, schedule), plan_backward<A>(machine, r, schedule)};
   // The tiles of the batched schedule save what its idle lanes compute, but for those beyond the last sequence.
   const int64_t tile = schedule == Schedule::batched ? training.forward.partition.sequences : 1;
-  const int64_t beyond = (tile - r.size.B % tile) % tile * (r.size.B ? fill.steps((r.size.B - 1) / tile * tile) : 0);
   training.forward.saved = training.backward.saved =
-      saved_of_cell * r.size.H * r.size.L * (fill.rows(tile) - beyond) * int64_t(sizeof(A));
+      saved_of_cell * r.size.H * r.size.L * fill.tile_rows(tile) * int64_t(sizeof(A));
   return training;
 }
 

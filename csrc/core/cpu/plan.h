@@ -14,6 +14,9 @@ struct Machine {
   int64_t threads;
 };
 
+// Where sequences are cut into pieces, idle lanes save at most as much as busy ones.
+constexpr int64_t most_saved_of_pieces = 2;
+
 using Request = resblock::Request<Schedule>;
 using Plan = resblock::Plan<Schedule, Partition>;
 using Training = resblock::Training<Plan>;

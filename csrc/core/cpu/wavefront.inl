@@ -58,6 +58,9 @@ struct Wave {
     int64_t in_row;
     A* out;      // a layer on its own finds the output of two layers ago where it writes
     Sums* sums;  // of the last group's next step, carried on from where these groups stopped
+    // Called after each step of a group, where c of every step is wanted; or null.
+    void (*after_step)(const void* of, int64_t group, int64_t d) = nullptr;
+    const void* of = nullptr;
   };
 
   struct Step {
@@ -200,8 +203,10 @@ struct Wave {
       for (int64_t group = last; group > 0; --group) {
         step<previous, partial>(t, d, step_of(t, group, d), step_of(t, group - 1, d), sums);
         if (group == last) write_row<partial>(t, d);
+        if (t.after_step) t.after_step(t.of, group, d);
       }
       step<previous, partial>(t, d, step_of(t, 0, d), step_of(t, last, d + 1), sums);
+      if (t.after_step) t.after_step(t.of, 0, d);
     }
     *t.sums = sums;
   }
@@ -222,6 +227,7 @@ struct Wave {
         step<previous, partial>(t, d, now, next, sums);
       }
       write_row<partial>(t, d);
+      if (t.after_step) t.after_step(t.of, 0, d);
     }
   }
 
@@ -281,6 +287,7 @@ struct Wave {
         cells.second_half(p, half);
       }
       write_row<false>(t, d);
+      if (t.after_step) t.after_step(t.of, 0, d);
     }
   }
 

@@ -74,15 +74,15 @@ struct WaveSegment {
     return rows > 0 ? rows : 0;
   }
 
-  // (L, B, H) of this sequence <-> the lanes of the groups.
-  template <class Visit>
-  void each_state(int64_t pair, const Visit& visit) const {
+  // (L, B, H) of this sequence, with which its steps begin or end, <-> the lanes of the groups.
+  template <class S, class Visit>
+  void each_state(int64_t pair, S* states, End end, const Visit& visit) const {
     const int64_t first = pairs.first_group(pair);
     for (int64_t group = first; group < first + pairs.groups_of(pair); ++group)
       for (int64_t layer = group * Wave::G; layer < (group + 1) * Wave::G && layer < p.size.L; ++layer)
-        for (int64_t u = 0; u < p.size.H; ++u)
-          visit(*group_state(group), u / U, layer % Wave::G * U + u % U,
-                (layer * p.size.B + sequence_at(p, place)) * p.size.H + u);
+        if (S* state = state_of(p, states, layer, place, end))
+          for (int64_t u = 0; u < p.size.H; ++u)
+            visit(*group_state(group), u / U, layer % Wave::G * U + u % U, state[u]);
   }
 
   void load_states(int64_t pair) const {
@@ -92,17 +92,15 @@ struct WaveSegment {
       zero(&state.c[0][0], int64_t(sizeof state / sizeof(A)));
       for (int64_t n = 0; n < W; ++n) state.position[n] = A(pairs.position(pair, group) + n / U);
     }
-    each_state(pair, [&](typename Wave::State& s, int64_t v, int64_t lane, int64_t at) {
-      if (p.h_0) s.h[v][lane] = p.h_0[at];
-      if (p.c_0) s.c[v][lane] = p.c_0[at];
-    });
+    using State = typename Wave::State;
+    each_state(pair, p.h_0, End::first, [](State& s, int64_t v, int64_t lane, const A& h) { s.h[v][lane] = h; });
+    each_state(pair, p.c_0, End::first, [](State& s, int64_t v, int64_t lane, const A& c) { s.c[v][lane] = c; });
   }
 
   void store_states(int64_t pair) const {
-    each_state(pair, [&](const typename Wave::State& s, int64_t v, int64_t lane, int64_t at) {
-      p.h_n[at] = s.h[v][lane];
-      p.c_n[at] = s.c[v][lane];
-    });
+    using State = typename Wave::State;
+    each_state(pair, p.h_n, End::last, [](const State& s, int64_t v, int64_t lane, A& h) { h = s.h[v][lane]; });
+    each_state(pair, p.c_n, End::last, [](const State& s, int64_t v, int64_t lane, A& c) { c = s.c[v][lane]; });
   }
 
   // Where the sums of steps [d0, d1) begin: in the first layer's lanes with its bias and the products with the inputs,
@@ -124,6 +122,28 @@ struct WaveSegment {
     for (int64_t t = t0; t < t1; ++t)
       copy(scratch.outputs[(pairs.count - 1) % 2] + t * Wave::units, p.size.H, p.output + row(t) * p.size.H);
   }
+
+  // c of the layers of a group, each at the time where step d finds it.
+  void store_cells(int64_t group, int64_t d) const {
+    const typename Wave::State& state = *group_state(group);
+    for (int64_t layer = group * Wave::G, lane = 0; lane < W && layer < p.size.L; ++layer, lane += U) {
+      const int64_t t = d - int64_t(state.position[lane]);
+      if (t < 0 || t >= T) continue;
+      A* to = p.cells + (layer * row_count(p) + row(t)) * p.size.H;
+      for (int64_t u = 0; u < p.size.H; ++u) to[u] = state.c[u / U][lane + u % U];
+    }
+  }
+
+  // The groups of a pair that runs.
+  struct Running {
+    const WaveSegment& segment;
+    int64_t first_group;
+
+    static void after_step(const void* of, int64_t group, int64_t d) {
+      const auto* running = static_cast<const Running*>(of);
+      running->segment.store_cells(running->first_group + group, d);
+    }
+  };
 
   template <bool previous>
   void advance(const typename Wave::Together& together, int64_t pair, int64_t d0, int64_t d1) const {
@@ -151,6 +171,11 @@ struct WaveSegment {
                                         Wave::units,
                                         scratch.outputs[pair % 2],
                                         pair_sums(pair)};
+    const Running running = {*this, group};
+    if (p.cells) {
+      together.after_step = Running::after_step;
+      together.of = &running;
+    }
     if (pair == 0) {
       project(d0, d1);
       together.start = scratch.start - d0 * Wave::start_row;

@@ -18,6 +18,18 @@ __device__ __forceinline__ uint64_t dropout_seed(const Inputs<S>& p, const int64
   return on_device ? uint64_t(*on_device) : p.options.seed;
 }
 
+// Whether a sequence begins anew at a step that it runs.
+template <class S>
+__device__ __forceinline__ bool is_reset(const Inputs<S>& p, int64_t t, int64_t sequence) {
+  return p.resets && p.resets[t * p.size.B + sequence];
+}
+
+// Where c of a step, or its gradient, stands among those of every layer.
+template <class S>
+RESBLOCK_INLINE int64_t cells_index(const Inputs<S>& p, int64_t layer, int64_t t, int64_t sequence, int64_t unit) {
+  return ((layer * p.size.T + t) * p.size.B + sequence) * p.size.H + unit;
+}
+
 // By which dropout multiplies one input of layers 2..L.
 template <class S>
 __device__ __forceinline__ Arithmetic<S> dropout_factor(const Inputs<S>& p, uint64_t seed, int64_t layer, int64_t t,

@@ -14,17 +14,20 @@ __device__ void cells(const Backward<double>& p, uint64_t seed, int64_t t, int64
     const double* gates = saved.gates + now * gates_of_cell * H + u;
     const Gates<double> gate = {gates[0], gates[H], gates[2 * H], gates[3 * H]};
     const int64_t initial = (layer * B + b) * H + u;
-    const double c_before = t ? saved.c[before * H + u] : p.c_0[initial];
-    const double o_before = t ? saved.gates[(before * gates_of_cell + gate_o) * H + u] : 0;
+    const bool reset = is_reset(p, t, b);
+    const double c_before = reset ? 0 : t ? saved.c[before * H + u] : p.c_0[initial];
+    const double o_before = t && !reset ? saved.gates[(before * gates_of_cell + gate_o) * H + u] : 0;
+    if (p.grad_cells) my.dc[layer * H + u] += p.grad_cells[cells_index(p, layer, t, b, u)];
     const double dh = my.dy[layer * H + u] + my.dh[layer * H + u];
     const Gates<double> dz = cell_backward<double>(p.options, gate, peephole_of(p, layer, u), c_before,
                                                    saved.c[now * H + u], dh, my.dc[layer * H + u]);
+    if (reset) my.dc[layer * H + u] = 0;
     double* to = my.dz + cell * gates_of_cell * H + u;
     to[0] = dz.i;
     to[H] = dz.f;
     to[2 * H] = dz.g;
     to[3 * H] = dz.o;
-    my.h_before[cell * H + u] = t ? o_before * tanh(c_before) : p.h_0[initial];
+    my.h_before[cell * H + u] = t || reset ? o_before * tanh(c_before) : p.h_0[initial];
     if (layer)
       my.x[cell * H + u] =
           saved_layer(p.saved, p.size, layer - 1).y[now * H + u] * dropout_factor(p, seed, layer, t, b, u);
@@ -45,7 +48,9 @@ __device__ void inputs(const Backward<double>& p, uint64_t seed, int64_t t, int6
   const int64_t H = s.H, I = s.I, now = t * s.B + b, rows = gates_of_cell * H;
   const double* dz = my.dz + (layer * s.T * s.B + now) * rows;
   const double *W = input_weights(p.weights, s, layer), *U = p.weights.hh + layer * rows * H;
-  for (int64_t u = threadIdx.x; u < H; u += blockDim.x) my.dh[layer * H + u] = transposed_dot(U, H, u, dz, rows);
+  const bool reset = is_reset(p, t, b);
+  for (int64_t u = threadIdx.x; u < H; u += blockDim.x)
+    my.dh[layer * H + u] = reset ? 0 : transposed_dot(U, H, u, dz, rows);
   if (layer == 0) {
     for (int64_t k = threadIdx.x; k < I; k += blockDim.x) p.grad_input[now * I + k] = transposed_dot(W, I, k, dz, rows);
     return;
@@ -119,7 +124,7 @@ __global__ void weights_kernel(Backward<double> p, GeneralBackwardWorkspace w) {
     if (gate == gate_g) continue;  // which has no peephole
     const int64_t peephole = (layer * peepholes_of_cell + peephole_of_gate(gate)) * H + u;
     p.grad_weights.peephole[peephole] = sum_over_steps(p, dz, [=](int64_t t, int64_t b) {
-      const double before = t ? c[((t - 1) * B + b) * H + u] : p.c_0[(layer * B + b) * H + u];
+      const double before = is_reset(p, t, b) ? 0 : t ? c[((t - 1) * B + b) * H + u] : p.c_0[(layer * B + b) * H + u];
       return seen_by(gate, p.options, before, c[(t * B + b) * H + u]);
     });
   }

@@ -33,6 +33,7 @@ __device__ void cells(const Forward<double>& p, uint64_t seed, int64_t t, int64_
     const CellState<double> now = cell_forward<double>(p.options, gate, peephole_of(p, layer, u), c);
     h = now.h;
     c = now.c;
+    if (p.cells) p.cells[cells_index(p, layer, t, b, u)] = c;
     y = has_shortcut(p.options, layer) ? h + my.y[(layer - 2) * H + u] : h;
     if (layer + 1 < L)
       my.x[u] = y * dropout_factor(p, seed, layer + 1, t, b, u);
@@ -50,6 +51,12 @@ __device__ void cells(const Forward<double>& p, uint64_t seed, int64_t t, int64_
   }
 }
 
+__device__ void zero_states(const Forward<double>& p, int64_t layer, const GeneralForwardWorkspace& my) {
+  for (int64_t u = threadIdx.x; u < p.size.H; u += blockDim.x)
+    my.h[layer * p.size.H + u] = my.c[layer * p.size.H + u] = 0;
+  __syncthreads();
+}
+
 // The steps past the sequence's length, and the states it ends with.
 __device__ void finish_sequence(const Forward<double>& p, int64_t b, const GeneralForwardWorkspace& my) {
   const int64_t H = p.size.H, B = p.size.B;
@@ -60,6 +67,7 @@ __device__ void finish_sequence(const Forward<double>& p, int64_t b, const Gener
       const double h = my.h[layer * H + u], c = my.c[layer * H + u];
       p.h_n[(layer * B + b) * H + u] = h;
       p.c_n[(layer * B + b) * H + u] = c;
+      for (int64_t t = running_steps(p, b); p.cells && t < p.size.T; ++t) p.cells[cells_index(p, layer, t, b, u)] = 0;
       if (!p.saved) continue;
       const SavedLayer<double> saved = saved_layer(p.saved, p.size, layer);
       for (int64_t t = running_steps(p, b); t < p.size.T; ++t) {
@@ -84,6 +92,7 @@ __global__ void forward_kernel(Forward<double> p, const int64_t* seed_on_device,
     __syncthreads();
     for (int64_t t = 0; t < running_steps(p, b); ++t)
       for (int64_t layer = 0; layer < p.size.L; ++layer) {
+        if (is_reset(p, t, b)) zero_states(p, layer, my);
         pre_activations(p, t, b, layer, my);
         __syncthreads();
         cells(p, seed, t, b, layer, my);

@@ -87,6 +87,12 @@ __device__ void stage_input(const P& p, const Lane<G>& my, const Chunk& chunk, i
   }
 }
 
+// Whether the lane's sequence begins anew at a step.
+template <class P, int G>
+__device__ __forceinline__ bool is_reset(const P& p, int64_t t, const Lane<G>& my) {
+  return p.resets && t < my.steps && p.resets[t * p.size.B + my.sequence];
+}
+
 template <int G>
 __device__ __forceinline__ void load_weights(const float4* from, int stride, float4 (&to)[G]) {
   RESBLOCK_UNROLL

@@ -36,8 +36,11 @@ __device__ __forceinline__ void recur(const AnyBackward& p, const float4 (&U)[G]
   SavedCell now = read_cell(p, saved, my, layer, last), before = read_cell(p, saved, my, layer, last - 1);
   for (int t = chunk.steps - 1; t >= 0; --t) {
     const SavedCell ahead = t + chunk.t0 >= 1 ? read_cell(p, saved, my, layer, chunk.t0 + t - 2) : before;
-    const bool active = my.exists && chunk.t0 + t < my.steps;
+    const bool active = my.exists && chunk.t0 + t < my.steps, reset = is_reset(p, chunk.t0 + t, my);
     const int at = t * warp_lanes + my.lane;
+    SavedCell after = before;  // the next step's
+    if (reset) before = {{0, 0, 0, 0}, 0, 0, true};
+    if (p.grad_cells && active) carry.dc += load(p.type, p.grad_cells, cell_index(p.size, layer, chunk.t0 + t, my));
     Gates<float> d = {0, 0, 0, 0};
     if (active) {
       const Gates<float> gate = {now.gate.x, now.gate.y, now.gate.z, now.gate.w};
@@ -53,7 +56,8 @@ __device__ __forceinline__ void recur(const AnyBackward& p, const float4 (&U)[G]
     __syncwarp();
     const float dh = multiply_transposed(U, dz + t * warp_lanes + my.first);
     if (active) carry.dh = dh;
-    now = before;
+    if (reset) carry = {0, 0};
+    now = after;
     before = ahead;
   }
 }

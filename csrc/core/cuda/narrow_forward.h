@@ -50,6 +50,7 @@ __device__ __forceinline__ void recur(const AnyForward& p, const float4 (&U)[G],
                                       float* h, const Lane<G>& my, const Chunk& chunk, CellState<float>& state,
                                       const Visit& visit) {
   for (int t = 0; t < chunk.steps; ++t) {
+    if (is_reset(p, chunk.t0 + t, my)) state = {0, 0};
     float* row = h + (t & 1) * warp_lanes;
     row[my.lane] = state.h;
     __syncwarp();
@@ -69,6 +70,7 @@ __device__ __forceinline__ void write_cell(const AnyForward& p, const Lane<G>& m
                                            const Gates<float>& gate, float c, float y, bool active) {
   if (!my.exists) return;
   if (layer + 1 == p.size.L) store(p.type, p.output, (t * p.size.B + my.sequence) * p.size.H + my.unit, y);
+  if (p.cells) store(p.type, p.cells, cell_index(p.size, layer, t, my), active ? c : 0.f);
   if (!p.saved || !active) return;
   const NarrowSaved<float4, float> saved(p.saved, p.size);
   const int64_t at = cell_index(p.size, layer, t, my);

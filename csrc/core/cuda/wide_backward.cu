@@ -17,12 +17,20 @@ __device__ Gates<A> cell_gradients(const Backward<S>& p, int64_t layer, int64_t 
   const SavedLayer<const A> saved = saved_layer(p.saved, p.size, layer);
   const S* peephole = p.weights.peephole + layer * peepholes_of_cell * H + u;
   const A* gates = saved.gates + now * gates_of_cell * H + u;
-  const A c_before = t ? saved.c[before * H + u] : A(load(p.c_0[initial]));
-  h_before =
-      t ? saved.gates[before * gates_of_cell * H + saved_gate_o * H + u] * tanh(c_before) : A(load(p.h_0[initial]));
-  return cell_backward<A>(p.options, {gates[0], gates[H], gates[2 * H], gates[3 * H]},
-                          {load(peephole[0]), load(peephole[H]), load(peephole[2 * H])}, c_before, saved.c[now * H + u],
-                          dh, dc);
+  const bool reset = is_reset(p, t, b);
+  A c_before = 0;
+  h_before = 0;
+  if (!reset) {
+    c_before = t ? saved.c[before * H + u] : A(load(p.c_0[initial]));
+    h_before =
+        t ? saved.gates[before * gates_of_cell * H + saved_gate_o * H + u] * tanh(c_before) : A(load(p.h_0[initial]));
+  }
+  if (p.grad_cells) dc += load(p.grad_cells[cells_index(p, layer, t, b, u)]);
+  const Gates<A> d = cell_backward<A>(p.options, {gates[0], gates[H], gates[2 * H], gates[3 * H]},
+                                      {load(peephole[0]), load(peephole[H]), load(peephole[2 * H])}, c_before,
+                                      saved.c[now * H + u], dh, dc);
+  if (reset) dc = 0;
+  return d;
 }
 
 // One cell, to which the steps after have given dh, that of h[t], and dc; at t = -1 the initial state. What the
@@ -33,7 +41,10 @@ __device__ Gates<A> run_cell(const Backward<S>& p, const WideBackwardWorkspace<S
   const int64_t H = p.size.H, row = t * p.size.B + b, steps = running_steps(p, b);
   const int64_t state = (layer * p.size.B + b) * H + u;
   Gates<A> d = {0, 0, 0, 0};
-  if (t + 1 >= steps) dh = load(p.grad_h_n[state]);  // no step has come from the other side yet
+  if (t + 1 >= steps)
+    dh = load(p.grad_h_n[state]);  // no step has come from the other side yet
+  else if (is_reset(p, t + 1, b))
+    dh = 0;
   if (t < 0) {
     store(p.grad_h_0 + state, dh);
     store(p.grad_c_0 + state, dc);
@@ -206,7 +217,7 @@ __global__ void unit_gradients_kernel(Backward<S> p, const S* dz, int64_t layer)
     if (t >= running_steps(p, b)) continue;
     const double d = load(dz[row * gates_of_cell * H + blockIdx.x]);
     bias += d;
-    const A c_before = t ? c[(row - B) * H] : A(load(p.c_0[(layer * B + b) * H + u]));
+    const A c_before = is_reset(p, t, b) ? A(0) : t ? c[(row - B) * H] : A(load(p.c_0[(layer * B + b) * H + u]));
     peephole += d * seen_by(gate, p.options, c_before, c[row * H]);
   }
   sums[threadIdx.x] = bias;

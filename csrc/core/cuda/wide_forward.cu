@@ -9,21 +9,26 @@ namespace {
 
 constexpr int partial_stride = WideShared<float, forward_sums>::stride;
 
-// One cell of the layer, whose pre-activation is complete but for bias and peepholes.
+// One cell of the layer, whose pre-activation is that of its input and that of h[t-1], but for bias and peepholes.
 template <class S, class A = Arithmetic<S>>
-__device__ void run_cell(const Forward<S>& p, int64_t layer, int64_t t, int64_t b, int64_t u, Gates<A> gate, A* y,
-                         A h_before, A& h, A& c) {
+__device__ void run_cell(const Forward<S>& p, int64_t layer, int64_t t, int64_t b, int64_t u, Gates<A> gate,
+                         const Gates<A>& of_h, A* y, A h_before, A& h, A& c) {
   const int64_t H = p.size.H, row = t * p.size.B + b;
   const S *bias = p.weights.bias + layer * gates_of_cell * H + u,
           *peephole = p.weights.peephole + layer * peepholes_of_cell * H + u;
-  gate = {gate.i + load(bias[0]), gate.f + load(bias[H]), gate.g + load(bias[2 * H]), gate.o + load(bias[3 * H])};
   const bool active = t < running_steps(p, b);
+  if (active && is_reset(p, t, b))
+    c = 0;
+  else
+    gate = {gate.i + of_h.i, gate.f + of_h.f, gate.g + of_h.g, gate.o + of_h.o};
+  gate = {gate.i + load(bias[0]), gate.f + load(bias[H]), gate.g + load(bias[2 * H]), gate.o + load(bias[3 * H])};
   const CellState<A> now =
       cell_forward<A>(p.options, gate, {load(peephole[0]), load(peephole[H]), load(peephole[2 * H])}, c);
   h = active ? now.h : h_before;
   A& out = y[row * H + u];  // holds y of two layers below
   out = !active ? A(0) : has_shortcut(p.options, layer) ? now.h + out : now.h;
   if (layer + 1 == p.size.L) store(p.output + row * H + u, out);
+  if (p.cells) store(p.cells + cells_index(p, layer, t, b, u), active ? now.c : A(0));
   if (!active) return;
   c = now.c;
   if (!p.saved) return;
@@ -90,12 +95,13 @@ __global__ void __launch_bounds__(wide_threads, wide_resident)
       __syncthreads();
       const int64_t mine = from + me / quad, b = mine % quads * quad + me % quad, u = first + mine / quads;
       if (me < wide_threads / wide_parts * quad && mine < count * quads && b < s.B) {
-        Gates<A> gate = gates_of(w.z, t * s.B + b, H, u);
+        Gates<A> of_h = {0, 0, 0, 0};
         for (int part = 0; part < wide_parts; ++part) {
           const A* sums = partial + (me / quad * wide_parts + part) * partial_stride + me % quad;
-          gate = {gate.i + sums[0], gate.f + sums[quad], gate.g + sums[2 * quad], gate.o + sums[3 * quad]};
+          of_h = {of_h.i + sums[0], of_h.f + sums[quad], of_h.g + sums[2 * quad], of_h.o + sums[3 * quad]};
         }
-        run_cell<S>(p, layer, t, b, u, gate, y, before[u * lanes + b], after[u * lanes + b], w.c[u * lanes + b]);
+        run_cell<S>(p, layer, t, b, u, gates_of(w.z, t * s.B + b, H, u), of_h, y, before[u * lanes + b],
+                    after[u * lanes + b], w.c[u * lanes + b]);
       }
       __syncthreads();
     }
@@ -137,10 +143,10 @@ __global__ void __launch_bounds__(wide_threads, wide_resident)
       if (cell.exists) gate = gates_of(w.z, t * B + cell.b, H, cell.u);
       const CellSums<gates_of_cell> sum = block.multiply(cell, before, shared.U, shared.partial);
       if (!cell.exists) return;
-      gate = {gate.i + sum.of[0], gate.f + sum.of[1], gate.g + sum.of[2], gate.o + sum.of[3]};
       const int64_t place = block.exchange.place(1, 0, cell.u, cell.b);
       float h;
-      run_cell<S>(p, layer, t, cell.b, cell.u, gate, y, load(before[place]), h, w.c[cell.b * H + cell.u]);
+      run_cell<S>(p, layer, t, cell.b, cell.u, gate, {sum.of[0], sum.of[1], sum.of[2], sum.of[3]}, y,
+                  load(before[place]), h, w.c[cell.b * H + cell.u]);
       store(after + place, h);
     });
     block.tell(start + int(t) + 1);
@@ -173,10 +179,9 @@ __global__ void step_kernel(Forward<S> p, WideForwardWorkspace<S> w, A* y, int64
   const int64_t H = p.size.H, B = p.size.B;
   RESBLOCK_EACH_ELEMENT(e, B * H) {
     const int64_t b = e / H, u = e % H;
-    const Gates<A> x = gates_of(w.z, t * B + b, H, u), h = gates_of(w.z_h, b, H, u);
     A after;
-    run_cell<S>(p, layer, t, b, u, {x.i + h.i, x.f + h.f, x.g + h.g, x.o + h.o}, y, load(w.h.numbers[e]), after,
-                w.c[e]);
+    run_cell<S>(p, layer, t, b, u, gates_of(w.z, t * B + b, H, u), gates_of(w.z_h, b, H, u), y, load(w.h.numbers[e]),
+                after, w.c[e]);
     store(w.h.numbers + e, after);
   }
 }
