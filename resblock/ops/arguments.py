@@ -45,7 +45,9 @@ class Options(NamedTuple):
     def with_tensors(self, tensors: Sequence[Tensor | None]) -> Options:
         """Replace those that are tensors."""
         lengths, batch_sizes, order, resets, seed = tensors
-        return self._replace(lengths=lengths, batch_sizes=batch_sizes, order=order, resets=resets, dropout_seed=seed)
+        others = self.residual, self.output_peephole_previous, self.schedule
+        # In a small call, `_replace` would be seen.
+        return Options(lengths, batch_sizes, order, resets, self.dropout_p, seed, *others)
 
 
 class ForwardCall(NamedTuple):
