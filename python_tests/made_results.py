@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from resblock.pairs.patches import with_patches
 from resblock.pairs.tables import RankedPair, Results, ScoredResidue, Side
 from resblock.structure import Partner, Residue
 
@@ -93,9 +94,12 @@ def results(ranked=RANKED, receptor=RECEPTOR, ligand=LIGAND, of_receptor=None, o
     scores = np.zeros((len(receptor), len(ligand)), dtype=np.float32)
     for one in ranked:
         scores[receptor.residues.index(one.receptor), ligand.residues.index(one.ligand)] = one.score
+    sides = with_patches(
+        side("receptor", receptor, of_receptor), side("ligand", ligand, of_ligand), scores.astype(np.float32)
+    )
     return Results(
-        receptor=side("receptor", receptor, of_receptor),
-        ligand=side("ligand", ligand, of_ligand),
+        receptor=sides[0],
+        ligand=sides[1],
         pairs=ranked,
         candidates=candidates,
         scores=scores,

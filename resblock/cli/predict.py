@@ -21,7 +21,7 @@ from resblock.errors import InputError
 _SIGN: Final = ("pairs.csv", "view.pml", "view.cxc")
 _FILES: Final = (
     *_SIGN, "log_odds.safetensors", "residues.csv", "patches.csv", "summary.json", "pairs.parquet",
-    "receptor.pdb", "receptor.cif", "ligand.pdb", "ligand.cif",
+    "receptor.pdb", "receptor.cif", "ligand.pdb", "ligand.cif", "export",
 )  # fmt: skip
 
 
@@ -66,6 +66,10 @@ def predict(
             metavar="precision=0.5",
             help="Which residues are marked: precision=, recall= or probability=, or residues=N; 20 of each partner.",
         ),
+    ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT,...", help="Write export/FORMAT in the directory, too, as resblock export does."),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="File of resblock train, or paper; else those included.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Pairs in pairs.csv; up to 200,000 by default.")] = None,
@@ -127,6 +131,7 @@ def predict(
             },
             top=top,
             all_pairs=all_pairs,
+            formats=export.split(",") if export else [],
             notes=[] if complex is None else [f"{complex}: how it places the partners to each other is not used"],
         )
 
@@ -161,12 +166,15 @@ def _predict(
     options: dict[str, Any],
     top: int | None,
     all_pairs: bool,
+    formats: list[str],
     notes: Sequence[str],
 ) -> None:
     start = time.perf_counter()
     from resblock import prediction
+    from resblock.export import check_formats
     from resblock.report import answer, pairs_table
 
+    check_formats(formats)
     imported = time.perf_counter() - start
     (receptor, receptor_chains), (ligand, ligand_chains) = sources
     with progress_bar() as bar:
@@ -194,6 +202,8 @@ def _predict(
     start = time.perf_counter()
     with written_whole(out) as directory:
         found.save(directory, top, all_pairs=all_pairs)
+        for format in formats:
+            found.export(format, directory / "export" / format)
     seconds = {**found.seconds, "loading": imported + found.seconds["loading"], "writing": time.perf_counter() - start}
     output.print(pairs_table(found.ranking))
     for line in answer(found.results):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from resblock import report
+from resblock import export, report
 from resblock.errors import InputError
 from resblock.models import Calibration, interface_log_odds, probability
 from resblock.pairs.expectations import Expectations
@@ -166,6 +166,37 @@ class Prediction:
             raise InputError("pandas is not installed; run: pip install pandas") from None
         columns, rows = report.table(self.results, table)
         return pandas.DataFrame(rows, columns=columns)
+
+    def export(
+        self,
+        format: str,
+        directory: str | os.PathLike[str],
+        *,
+        top: int | None = None,
+        form: str = "residues",
+        target: Role = "receptor",
+    ) -> list[Path]:
+        """Write what another program reads into a directory; gives the files.
+
+        Parameters
+        ----------
+        format : str
+            One of `resblock.export.FORMATS`.
+        directory : path
+            Made if missing.
+        top : int, optional
+            Residues of each partner, or pairs; by default those marked, 10 pairs, or 6 hotspots.
+        form : str
+            ``"residues"`` or ``"pairs"``, for Boltz, Chai and Protenix.
+        target : {"receptor", "ligand"}
+            What a binder is designed for.
+
+        Raises
+        ------
+        InputError
+            If there is no such format, or it cannot hold the partners.
+        """
+        return export.export(self.results, format, Path(directory), export.Options(top, form, target))
 
     def save(self, directory: str | os.PathLike[str], top: int | None = None, *, all_pairs: bool = False) -> list[Path]:
         """Write log-odds, tables, structures, the viewers' scripts and summary.json into a directory.

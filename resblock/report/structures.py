@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.structure import Partner, Residue
+from resblock.structure.write import fits_pdb, pdb_text
 
 #: B-factor of a residue with probability 1; a PDB file's column has two decimals.
 B_FACTOR = 100.0
@@ -49,47 +50,16 @@ def write_scored_structure(path: Path, partner: Partner, probabilities: NDArray[
             file.write(_mmcif(partner, b_factors).as_string())
         else:
             file.writelines(f"REMARK 250 {line}\n" for line in _EXPLANATION)
-            options = gemmi.PdbWriteOptions(
-                minimal=True, cryst1_record=False, end_record=True, ter_records=True, preserve_serial=True
-            )
-            file.write(_structure(partner, b_factors).make_pdb_string(options))
+            file.write(pdb_text(partner, b_factors))
 
 
 def _is_mmcif(partner: Partner) -> bool:
     """Whether the partner came from mmCIF, or has names and numbers that a PDB file's columns cannot hold."""
-    return partner.format == "mmcif" or any(
-        len(residue.chain) > 1 or len(residue.name) > 3 or not -999 <= residue.number <= 9999
-        for residue in partner.residues
-    )
+    return partner.format == "mmcif" or not fits_pdb(partner)
 
 
 def _is_modified(residue: Residue) -> bool:
     return residue.name != residue.parent
-
-
-def _structure(partner: Partner, b_factors: NDArray[np.float64]) -> gemmi.Structure:
-    model = gemmi.Model(1)
-    starts = np.searchsorted(partner.atom_residue, np.arange(len(partner) + 1))
-    for index, residue in enumerate(partner.residues):
-        if index in partner.chain_starts:
-            chain = model.add_chain(gemmi.Chain(residue.chain))
-        written = gemmi.Residue()
-        written.name = residue.name
-        written.seqid = gemmi.SeqId(residue.number, residue.insertion_code or " ")
-        written.het_flag = "H" if _is_modified(residue) else "A"
-        written.entity_type = gemmi.EntityType.Polymer  # ends with TER
-        for number in range(starts[index], starts[index + 1]):
-            atom = gemmi.Atom()
-            atom.name = partner.atom_names[number]
-            atom.element = gemmi.Element(partner.elements[number])
-            atom.pos = gemmi.Position(*partner.coordinates[number])
-            atom.b_iso = b_factors[index]
-            atom.serial = (number + 1) % 100_000  # five columns; large files start again at 0
-            written.add_atom(atom)
-        chain.add_residue(written)
-    structure = gemmi.Structure()
-    structure.add_model(model)
-    return structure
 
 
 def _mmcif(partner: Partner, b_factors: NDArray[np.float64]) -> gemmi.cif.Document:
