@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def test_the_example_end_to_end(run, tmp_path):
     assert (status, err) == (0, "")
     assert {p.name for p in out.iterdir()} == {
         "pairs.csv", "residues.csv", "patches.csv", "receptor.pdb", "ligand.cif", "view.pml", "view.cxc",
-        "summary.json", "log_odds.safetensors",
+        "summary.json", "log_odds.safetensors", "report.html", "view.mvsj",
     }  # fmt: skip
     with (out / "pairs.csv").open() as file:
         rows = list(csv.reader(file))
@@ -315,14 +316,15 @@ def test_the_summary_says_what_was_read(run, two, tmp_path):
     for residues, patches in marked.values():
         assert len(residues) == 4  # a quarter of 18
         assert sorted(one for patch in patches for one in patch["residues"]) == sorted(residues)
-    assert answer[-1].endswith("4 of the receptor and 4 of the ligand.")
+    assert answer[0].endswith("dimers without a relative in training.")
+    assert re.search(r"4 of the receptor, about \d of them in the interface; 4 of the ligand", answer[1])
+    assert summary.pop("expectations")["dimers"] == 44
     assert summary == {
         "schema": 1,
         "version": resblock.__version__,
         "command": f"resblock predict {two} {ligand} --receptor-chains A",
         "weights": "default",
         "marking": "the likeliest 20 of each partner, at most a quarter of its surface",
-        "expectations": None,
         "receptor": {
             "source": str(two),
             "format": "pdb",

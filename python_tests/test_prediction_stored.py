@@ -11,8 +11,10 @@ from test_prediction_marking import TOLD
 import resblock
 from resblock.errors import InputError
 from resblock.models import probability
+from resblock.pairs.labels import contact_areas
 from resblock.prediction import Prediction
 from resblock.prediction.stored import FILE
+from resblock.structure import read_partner
 
 EXAMPLE = Path(resblock.__file__).parent / "example"
 SEQUENCE = "MKALEKWFHRDELVQKIS"
@@ -67,11 +69,12 @@ def test_what_is_no_prediction_is_refused(example, tmp_path):
 
 
 def test_residues_are_calibrated(example):
-    """The logarithm of a residue's summed odds, scaled and shifted."""
+    """The mean log-odds of a residue's ten best pairs, as a share of its partner's, scaled and shifted."""
     made = dataclasses.replace(example, expectations=TOLD)
-    odds = np.exp(example.log_odds.astype(np.float64))
-    for role, sums, places in zip(("receptor", "ligand"), (odds.sum(1), odds.sum(0)), example.candidates, strict=True):
-        expected = probability((0.9 * np.log(sums) - 0.1).astype(np.float32))
+    best = np.sort(example.log_odds, axis=1)[:, -10:].mean(axis=1), np.sort(example.log_odds, axis=0)[-10:].mean(axis=0)
+    for role, means, places in zip(("receptor", "ligand"), best, example.candidates, strict=True):
+        share = means - np.log(np.exp(means.astype(np.float64)).sum())
+        expected = probability((0.9 * share - 0.1).astype(np.float32))
         found = np.array([one.probability for one in made.residues(role)])
         np.testing.assert_allclose(found[places], expected, rtol=1e-5)
         ranks = [one.rank for one in made.residues(role) if one.rank is not None]
@@ -93,6 +96,35 @@ def test_a_notebook_shows_sentences_and_pairs(example):
     html = example._repr_html_()
     assert "A LEU 13" in html
     assert "Residues marked" in html
+    assert "of them in the interface" in html
+
+
+def test_weights_without_tables_promise_nothing(example):
+    silent = dataclasses.replace(example, expectations=None)
+    assert "in the interface" not in silent._repr_html_()
+    assert "without a relative" not in silent._repr_html_()
+    with pytest.raises(InputError, match="resblock calibrate"):
+        silent.with_cutoff("precision=0.3")
+
+
+def test_what_is_true_comes_from_the_complex(tmp_path):
+    a, b = helix(SEQUENCE), moved(helix(SEQUENCE[::-1], chain="B"), shift=(9.0, 0, 0))
+    both, first = write(tmp_path / "both.pdb", a + b), write(tmp_path / "a.pdb", a)
+    second = write(tmp_path / "b.pdb", moved(b, shift=(50.0, 0, 0)))
+    found = resblock.predict(first, second).with_truth(both)
+    bound = read_partner(both, ["A"]), read_partner(both, ["B"])
+    areas = contact_areas(*bound)[np.ix_(*found.candidates)]
+    np.testing.assert_array_equal(found.truth, areas > 0)
+    assert 0 < found.truth.sum() < found.truth.size
+    assert [pair.touches for pair in found.pairs()].count(True) == found.truth.sum()
+    assert {one.index for one in found.residues("receptor") if one.in_interface} == set(
+        found.candidates[0][found.truth.any(axis=1)].tolist()
+    )
+    assert "In the known complex" in found._repr_html_()
+    with pytest.raises(InputError, match="share a chain"):
+        resblock.predict(first, second).with_truth(both, ["A"], ["A"])
+    with pytest.raises(InputError, match="X"):
+        resblock.predict(first, second).with_truth(both, ["A"], ["X"])
 
 
 def test_excluded_residues_are_no_candidates(tmp_path):

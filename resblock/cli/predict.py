@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,8 +21,8 @@ from resblock.errors import InputError
 #: What a prediction leaves in its directory; the structures come in either format.
 _SIGN: Final = ("pairs.csv", "view.pml", "view.cxc")
 _FILES: Final = (
-    *_SIGN, "log_odds.safetensors", "residues.csv", "patches.csv", "summary.json", "pairs.parquet",
-    "receptor.pdb", "receptor.cif", "ligand.pdb", "ligand.cif", "export",
+    *_SIGN, "log_odds.safetensors", "residues.csv", "patches.csv", "summary.json", "report.html", "view.mvsj",
+    "pairs.parquet", "receptor.pdb", "receptor.cif", "ligand.pdb", "ligand.cif", "export",
 )  # fmt: skip
 
 
@@ -71,6 +72,17 @@ def predict(
         str | None,
         typer.Option(metavar="FORMAT,...", help="Write export/FORMAT in the directory, too, as resblock export does."),
     ] = None,
+    truth: Annotated[
+        str | None, typer.Option(metavar="COMPLEX", help="The known complex: what is true is marked everywhere.")
+    ] = None,
+    truth_chains: Annotated[
+        str | None,
+        typer.Option(metavar="H,L:A", help="Its chains that are receptor and ligand; by default those named alike."),
+    ] = None,
+    viewer_js: Annotated[
+        Path | None, typer.Option(help="File of 3Dmol.js for the report, which otherwise is downloaded once.")
+    ] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Leave report.html out.")] = False,
     weights: Annotated[Path | None, typer.Option(help="File of resblock train, or paper; else those included.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Pairs in pairs.csv; up to 200,000 by default.")] = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Write every pair to pairs.parquet, too.")] = False,
@@ -132,8 +144,30 @@ def predict(
             top=top,
             all_pairs=all_pairs,
             formats=export.split(",") if export else [],
+            truth=_truth(truth, truth_chains),
+            page=None if no_report else _Page(viewer_js),
             notes=[] if complex is None else [f"{complex}: how it places the partners to each other is not used"],
         )
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The report that is to be written."""
+
+    viewer_js: Path | None
+
+
+def _truth(complex: str | None, chains: str | None) -> tuple[str, list[str] | None, list[str] | None] | None:
+    if complex is None:
+        if chains is not None:
+            raise InputError("--truth-chains is of --truth; name the complex")
+        return None
+    if chains is None:
+        return complex, None, None
+    receptor, colon, ligand = chains.partition(":")
+    if not (receptor and colon and ligand):
+        raise InputError(f"--truth-chains {chains!r}: write the receptor's, a colon, the ligand's, as in H,L:A")
+    return complex, receptor.split(","), ligand.split(",")
 
 
 _Source = tuple[str, list[str] | None]
@@ -167,12 +201,15 @@ def _predict(
     top: int | None,
     all_pairs: bool,
     formats: list[str],
+    truth: tuple[str, list[str] | None, list[str] | None] | None,
+    page: _Page | None,
     notes: Sequence[str],
 ) -> None:
     start = time.perf_counter()
     from resblock import prediction
     from resblock.export import check_formats
     from resblock.report import answer, pairs_table
+    from resblock.report import truth as true_lines
 
     check_formats(formats)
     imported = time.perf_counter() - start
@@ -192,21 +229,25 @@ def _predict(
             progress=show,
             **options,
         )
+    if truth is not None:
+        found = found.with_truth(*truth)
     partners = {"receptor": found.receptor, "ligand": found.ligand}
     for role, partner in partners.items():
         output.print(f"{role}: {escape(partner.contents)}")
     if options["min_plddt"] is not None and all(partner.plddt is None for partner in partners.values()):
         notes = [*notes, "neither file says that it is a prediction; --min-plddt leaves nothing out"]
-    for note in (*notes, *found.notes):
-        remarks.print(f"note: {escape(note)}")
     start = time.perf_counter()
     with written_whole(out) as directory:
         found.save(directory, top, all_pairs=all_pairs)
+        if page is not None:
+            notes = [*notes, *found.report(directory / "report.html", page.viewer_js)]
         for format in formats:
             found.export(format, directory / "export" / format)
     seconds = {**found.seconds, "loading": imported + found.seconds["loading"], "writing": time.perf_counter() - start}
+    for note in (*notes, *found.notes):
+        remarks.print(f"note: {escape(note)}")
     output.print(pairs_table(found.ranking))
-    for line in answer(found.results):
+    for line in (*answer(found.results), *true_lines(found.results)):
         output.print(escape(line))
     total, limit = len(found.ranking), prediction.MAX_TABLE if top is None else top
     output.print(f"{min(limit, total)} of {total} pairs are in {escape(str(out))}/pairs.csv")

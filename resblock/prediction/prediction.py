@@ -17,12 +17,13 @@ from resblock import export, report
 from resblock.errors import InputError
 from resblock.models import Calibration, interface_log_odds, probability
 from resblock.pairs.expectations import Expectations
+from resblock.pairs.labels import label_pairs
 from resblock.pairs.patches import with_patches
 from resblock.pairs.tables import ROLES, Patch, RankedPair, Results, Role, ScoredResidue, Side
 from resblock.prediction import stored
 from resblock.prediction.marking import Marking, marking
 from resblock.prediction.ranking import Ranking
-from resblock.structure import Partner
+from resblock.structure import Partner, partner_of, read_file
 
 if TYPE_CHECKING:
     import pandas
@@ -197,6 +198,55 @@ class Prediction:
             If there is no such format, or it cannot hold the partners.
         """
         return export.export(self.results, format, Path(directory), export.Options(top, form, target))
+
+    def report(self, path: str | os.PathLike[str], viewer_js: str | os.PathLike[str] | None = None) -> list[str]:
+        """Write the report as one HTML page; gives remarks about it.
+
+        Parameters
+        ----------
+        path : path
+        viewer_js : path, optional
+            A file of 3Dmol.js to embed.
+
+        Raises
+        ------
+        InputError
+            If that is another file.
+        """
+        return report.write_page(Path(path), self.results, viewer_js)
+
+    def with_truth(
+        self,
+        complex: str | os.PathLike[str],
+        receptor_chains: Sequence[str] | None = None,
+        ligand_chains: Sequence[str] | None = None,
+    ) -> Prediction:
+        """The same prediction with what is true, from the bound complex.
+
+        Parameters
+        ----------
+        complex : path
+            Structure file of the complex.
+        receptor_chains, ligand_chains : sequence of str, optional
+            Its chains that are the partners; by default those named as here.
+
+        Raises
+        ------
+        InputError
+            If the file or a chain cannot be used, or its residues are not those of the partners.
+        """
+        chosen = receptor_chains or self.receptor.chains, ligand_chains or self.ligand.chains
+        names = [[chain or "_" for chain in chains] for chains in chosen]
+        if set(names[0]) & set(names[1]):
+            raise InputError(
+                f"{os.fspath(complex)}: receptor and ligand share a chain; say which chain is which partner"
+            )
+        file = read_file(complex)
+        bound = [partner_of(file, chains) for chains in names]
+        labels = label_pairs(self.receptor, self.ligand, bound[0], bound[1])
+        if np.isnan(labels.distance).all():
+            raise InputError(f"{os.fspath(complex)}: has none of the partners' residues; is this their complex?")
+        return dataclasses.replace(self, truth=labels.contact_area[np.ix_(*self.candidates)] > 0)
 
     def save(self, directory: str | os.PathLike[str], top: int | None = None, *, all_pairs: bool = False) -> list[Path]:
         """Write log-odds, tables, structures, the viewers' scripts and summary.json into a directory.

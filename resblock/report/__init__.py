@@ -2,6 +2,7 @@
 
 from resblock.report.files import write_report
 from resblock.report.notebook import notebook_html
+from resblock.report.page import write_page
 from resblock.report.structures import structure_file_name, write_scored_structure
 from resblock.report.tables import pairs_table, table
 from resblock.report.viewers import write_chimerax_script, write_pymol_script
@@ -15,6 +16,7 @@ __all__ = [
     "table",
     "truth",
     "write_chimerax_script",
+    "write_page",
     "write_pymol_script",
     "write_report",
     "write_scored_structure",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from resblock.pairs.tables import RankedBlock, Results
+from resblock.report.molviewspec import write_molviewspec
 from resblock.report.parquet import write_pairs_parquet
 from resblock.report.structures import structure_file_name, write_scored_structure
 from resblock.report.summary import write_summary
@@ -65,5 +66,6 @@ def write_report(
         write_scored_structure(directory / file, side.partner, side.probabilities)
     write_pymol_script(directory / "view.pml", view)
     write_chimerax_script(directory / "view.cxc", view)
+    write_molviewspec(directory / "view.mvsj", view)
     write_summary(directory / "summary.json", results, len(results.pairs[:top]))
     return sorted(directory.iterdir())

@@ -31,7 +31,7 @@ def _marked(results: Results) -> str:
     if results.expectations is None:
         counts = " and ".join(f"{len(side.marked)} of the {side.role}" for side in results.sides)
         return f"Residues marked ({results.marking}): {counts}."
-    counts = " and ".join(_expected(side) for side in results.sides)
+    counts = "; ".join(_expected(side) for side in results.sides)
     return f"Residues marked ({results.marking}): {counts}."
 
 

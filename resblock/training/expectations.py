@@ -25,9 +25,9 @@ DRAWS: Final = 2000
 def fit_expectations(
     log_odds: Sequence[NDArray[np.float32]], labels: Sequence[NDArray[np.bool_]], alone: Sequence[bool]
 ) -> Expectations | None:
-    """Find what residues and pairs are worth.
+    """Find what residues and pairs are worth, for proteins without a relative in training.
 
-    Residues are calibrated on all dimers; what to expect is told by those without a homologue in training alone.
+    Residues are calibrated, and cutoffs looked at, on the dimers without a homologue alone.
 
     Parameters
     ----------
@@ -45,19 +45,20 @@ def fit_expectations(
     """
     residues = [np.concatenate(interface_log_odds(table)).astype(np.float32) for table in log_odds]
     inside = [np.concatenate([table.any(axis=1), table.any(axis=0)]) for table in labels]
-    calibration = fit_calibration(np.concatenate(residues), np.concatenate(inside))
     chosen = [k for k, one in enumerate(alone) if one and 0 < labels[k].sum() < labels[k].size]
     if not chosen:
         return None
+    of_chosen, in_interface = (np.concatenate([of[k] for k in chosen]) for of in (residues, inside))
+    calibration = fit_calibration(of_chosen, in_interface)
     heights = np.array([log_odds[k].max() for k in chosen], dtype=np.float64)
     areas = np.array([auroc(log_odds[k].reshape(-1), labels[k].reshape(-1)) for k in chosen])
-    of_residues = probability(calibration(np.concatenate([residues[k] for k in chosen])))
+    of_residues = probability(calibration(of_chosen))
     of_pairs = probability(np.concatenate([log_odds[k].reshape(-1) for k in chosen]))
     return Expectations(
         dimers=len(chosen),
         residue_scale=calibration.scale,
         residue_shift=calibration.shift,
-        residues=cutoffs(of_residues, np.concatenate([inside[k] for k in chosen])),
+        residues=cutoffs(of_residues, in_interface),
         pairs=cutoffs(of_pairs, np.concatenate([labels[k].reshape(-1) for k in chosen])),
         first_pairs={count: _found(log_odds, labels, chosen, count) for count in COUNTS},
         height_auroc=_rank_correlation(heights, areas),
