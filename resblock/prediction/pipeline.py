@@ -19,6 +19,7 @@ from resblock.models import Ensemble, Progress, choose_device, load_ensemble
 from resblock.pairs import Complex
 from resblock.pairs.expectations import Expectations
 from resblock.prediction.exclusion import exclusions, without
+from resblock.prediction.marking import marking
 from resblock.prediction.prediction import Prediction
 from resblock.prediction.reading import Source, read_partners
 from resblock.processes import worker
@@ -97,6 +98,7 @@ def predict(
     with _timed(seconds, "loading"):
         ensemble = weights if isinstance(weights, Ensemble) else load_ensemble(weights, choose_device(device))
         expectations = _expectations(ensemble)
+        marking(cutoff, expectations)  # refused before the work is done for nothing
     with _timed(seconds, "reading"):
         partners = read_partners(receptor, ligand, receptor_chains, ligand_chains, model=model, assembly=assembly)
         if homodimer:
@@ -132,12 +134,13 @@ def predict(
         notes=tuple(line for partner in partners for line in notes(partner)),
         expectations=expectations,
         diverse=diverse,
+        cutoff=cutoff,
         command=_command(partners, (receptor_chains, ligand_chains), options),
         weights=_weights_name(weights),
         trained_on=len(ensemble.card.get("complexes", {}).get("train", ())),
         version=__version__,
         seconds=seconds,
-    ).with_cutoff(cutoff)
+    )
     with _timed(seconds, "ranking"):
         len(found.ranking)  # sorted here, where it is timed
     return found

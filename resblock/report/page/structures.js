@@ -43,6 +43,7 @@
       const viewer = $3Dmol.createViewer(place, { backgroundColor: variable("--viewer") });
       viewer.addModel(side.structure, "pdb", { keepH: true });
       viewer.zoomTo();
+      viewer.zoom(1.3);
       viewers.push(viewer);
       document.getElementById(`caption-${roles[k]}`).textContent = `${roles[k]}: ${side.source}`;
     });
@@ -56,7 +57,10 @@
     viewers.forEach((viewer, k) => {
       const [side, patch] = look.value.split(" ").map(Number);
       if (look.value && side === k) viewer.zoomTo({ serial: sides[k].patches[patch].residues.flatMap((index) => selectionOf(sides[k], index).serial) }, 400);
-      else viewer.zoomTo({}, 400);
+      else {
+        viewer.zoomTo();
+        viewer.zoom(1.3, 400);
+      }
     });
   });
   style.addEventListener("change", refresh);
