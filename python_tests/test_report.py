@@ -73,9 +73,11 @@ def test_csv_gives_back_scores_and_residues(tmp_path_factory, scores, chain, num
 
 def test_residues_csv_has_the_documented_columns(report):
     lines = (report / "residues.csv").read_text().splitlines()
-    assert lines[0] == ("partner,chain,residue,name,probability,rank,marked,patch,accessible_area,best_score,plddt")
-    assert lines[4] == "receptor,,52A,MSE,1,1,yes,1,10,1,"
-    assert lines[1] == "receptor,,-5,GLY,0,,no,,10,0,"
+    assert lines[0] == (
+        "partner,chain,residue,name,probability,rank,marked,patch,accessible_area,best_score,plddt,glycan"
+    )
+    assert lines[4] == "receptor,,52A,MSE,1,1,yes,1,10,1,,no"
+    assert lines[1] == "receptor,,-5,GLY,0,,no,,10,0,,no"
     assert len(lines) == 1 + len(RECEPTOR) + len(LIGAND)
 
 

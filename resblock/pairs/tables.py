@@ -84,6 +84,8 @@ class ScoredResidue:
         Accessible to solvent, square Angstrom.
     plddt : float or None
         Confidence in its place, 0 to 100, where the file is a prediction.
+    glycan : bool
+        Whether it carries a sugar, which no model sees.
     in_interface : bool or None
         Whether it touches the other partner in the known complex; None where no complex was given.
     """
@@ -98,6 +100,7 @@ class ScoredResidue:
     patch: int | None
     area: float
     plddt: float | None
+    glycan: bool = False
     in_interface: bool | None = None
 
 

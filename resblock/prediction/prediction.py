@@ -317,6 +317,7 @@ class Prediction:
                 patch=None,
                 area=float(self.areas[k][index]),
                 plddt=None if partner.plddt is None else float(partner.plddt[index]),
+                glycan=partner.glycosylated is not None and bool(partner.glycosylated[index]),
                 in_interface=inside.get(index),
             )
             for index, residue in enumerate(partner.residues)

@@ -24,6 +24,7 @@ FILE: Final = "log_odds.safetensors"
 FORMAT: Final = "resblock.Prediction"
 FORMAT_VERSION: Final = 1
 _ARRAYS: Final = ("coordinates", "atom_residue", "linked", "sequence_index")
+_OPTIONAL: Final = ("plddt", "glycosylated")
 _WORDS: Final = ("path", "format")
 _LISTS: Final = ("atom_names", "elements", "sequence", "left_out", "remarks")
 
@@ -51,8 +52,7 @@ def write_prediction(path: Path, prediction: Prediction) -> None:
         partner = getattr(prediction, role)
         arrays |= {f"{role}.candidates": places, f"{role}.areas": areas}
         arrays |= {f"{role}.{name}": getattr(partner, name) for name in _ARRAYS}
-        if partner.plddt is not None:
-            arrays[f"{role}.plddt"] = partner.plddt
+        arrays |= {f"{role}.{name}": own for name in _OPTIONAL if (own := getattr(partner, name)) is not None}
     if prediction.truth is not None:
         arrays["truth"] = prediction.truth
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
@@ -102,4 +102,5 @@ def _partner(described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], r
     fields |= {name: tuple(described[name]) for name in _LISTS}
     fields |= {name: arrays[f"{role}.{name}"] for name in _ARRAYS}
     residues = tuple(Residue(*values) for values in described["residues"])
-    return Partner(**fields, residues=residues, plddt=arrays.get(f"{role}.plddt"))
+    fields |= {name: arrays.get(f"{role}.{name}") for name in _OPTIONAL}
+    return Partner(**fields, residues=residues)

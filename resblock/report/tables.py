@@ -37,6 +37,7 @@ RESIDUE_COLUMNS: Final = (
     "accessible_area",
     "best_score",
     "plddt",
+    "glycan",
 )
 PATCH_COLUMNS: Final = ("partner", "patch", "residues", "expected", "probability", "area", "goes_with", "members")
 #: Further columns where the complex is known.
@@ -107,6 +108,7 @@ def _residue(one: ScoredResidue, known: bool) -> tuple[Any, ...]:
         round(one.area, 1),
         one.best_score,
         plddt,
+        one.glycan,
     )
     return (*row, bool(one.in_interface)) if known else row
 
