@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from resblock.cli.calibrate import calibrate
+from resblock.cli.compare import compare
 from resblock.cli.cross_validate import cross_validate, homologues
 from resblock.cli.doctor import doctor
 from resblock.cli.ensemble import ensemble
@@ -26,6 +27,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 for _command in (
     predict,
     export,
+    compare,
     prepare,
     train,
     evaluate,

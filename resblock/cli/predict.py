@@ -164,10 +164,15 @@ def _truth(complex: str | None, chains: str | None) -> tuple[str, list[str] | No
         return None
     if chains is None:
         return complex, None, None
-    receptor, colon, ligand = chains.partition(":")
+    return complex, *partner_chains(chains, "--truth-chains")
+
+
+def partner_chains(text: str, option: str) -> tuple[list[str], list[str]]:
+    """Chains of receptor and ligand, as in ``H,L:A``."""
+    receptor, colon, ligand = text.partition(":")
     if not (receptor and colon and ligand):
-        raise InputError(f"--truth-chains {chains!r}: write the receptor's, a colon, the ligand's, as in H,L:A")
-    return complex, receptor.split(","), ligand.split(",")
+        raise InputError(f"{option} {text!r}: write the receptor's, a colon, the ligand's, as in H,L:A")
+    return receptor.split(","), ligand.split(",")
 
 
 _Source = tuple[str, list[str] | None]

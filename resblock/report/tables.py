@@ -74,9 +74,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer.writerows([_cell(value) for value in row] for row in rows)
 
 
-def pairs_table(ranked: Iterable[RankedPair], top: int = 10) -> Table:
+def pairs_table(
+    ranked: Iterable[RankedPair], top: int = 10, title: str = "Residue pairs most likely to touch"
+) -> Table:
     """Lay out the first `top` of the ranked pairs for the terminal."""
-    shown = Table(title="Residue pairs most likely to touch")
+    shown = Table(title=title)
     shown.add_column("rank", justify="right")
     shown.add_column("score", justify="right")
     shown.add_column("receptor")
