@@ -54,7 +54,7 @@ def write_page(path: Path, results: Results, viewer_js: str | os.PathLike[str] |
 
 def page(results: Results, viewer: str | None) -> str:
     """The page, with the text of 3Dmol.js, or a link to it in its place."""
-    source = files("resblock") / "report" / "page"
+    source = files("resblock") / "report" / "assets"
     style = (source / "page.css").read_text(encoding="utf-8")
     script = "\n".join((source / part).read_text(encoding="utf-8") for part in SCRIPTS)
     if viewer is None:

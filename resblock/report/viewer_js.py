@@ -65,7 +65,7 @@ def find_viewer(path: str | os.PathLike[str] | None = None) -> tuple[str | None,
             )
         _keep(entry, content)
         return content.decode(), ""
-    for place in (files("resblock") / "report" / "page" / "3Dmol-min.js", entry):
+    for place in (files("resblock") / "report" / "assets" / "3Dmol-min.js", entry):
         if place.is_file() and _is_it(content := place.read_bytes()):
             return content.decode(), ""
     return _downloaded(entry)
