@@ -24,6 +24,10 @@ from resblock.structure import Residue
 EXAMPLE = Path(resblock.__file__).parent / "example"
 
 
+#: Milliseconds for a step: structures are drawn by the processor, which others may use as well.
+PATIENCE = 180_000
+
+
 def data_of(html):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
 
@@ -174,6 +178,7 @@ def chromium():
 def shown(browser, path, **options):
     """The page in a window; it may write no error to the console."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    context.set_default_timeout(PATIENCE)
     window = context.new_page()
     errors = []
     window.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
@@ -272,8 +277,19 @@ def test_the_page_fits_windows_and_colours(chromium, report, options):
         assert dark == ("color_scheme" in options)
 
 
+def test_paper_is_white_whatever_the_window_is(chromium, report):
+    with shown(chromium, report, color_scheme="dark") as window:
+        window.emulate_media(media="print")
+        window.wait_for_timeout(500)
+        assert window.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        corner = "Array.from(document.getElementById('map').getContext('2d').getImageData(1, 1, 1, 1).data).slice(0, 3)"
+        assert window.evaluate(corner) == [255, 255, 255]
+        assert window.is_hidden("#pairs-filter")
+
+
 def test_a_page_without_webgl_works_and_says_so(chromium, report):
     context = chromium.new_context()
+    context.set_default_timeout(PATIENCE)
     window = context.new_page()
     window.add_init_script("HTMLCanvasElement.prototype.getContext = (f => function (kind, ...rest) "
                            "{ return /webgl/.test(kind) ? null : f.call(this, kind, ...rest); })"

@@ -36,6 +36,11 @@ function colour(share) {
   return share < 0.5 ? mix(low, middle, 2 * share) : mix(middle, high, Math.min(2 * share - 1, 1));
 }
 
+/** Call `act` when the colours become others: dark or light, and on paper. */
+function whenColoursChange(act) {
+  ["(prefers-color-scheme: dark)", "print"].forEach((query) => matchMedia(query).addEventListener("change", act));
+}
+
 function probability(value) {
   return value >= 0.1 ? value.toFixed(2) : value >= 0.001 ? value.toFixed(4) : value.toExponential(1);
 }

@@ -128,7 +128,7 @@
   document.getElementById("map-out").addEventListener("click", () => zoom(1.7));
   document.getElementById("map-all").addEventListener("click", () => zoom(Infinity));
   window.addEventListener("resize", draw);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { paint(); draw(); });
+  whenColoursChange(() => { paint(); draw(); });
   listeners.push(draw);
   paint();
   draw();

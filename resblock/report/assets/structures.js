@@ -64,7 +64,7 @@
     });
   });
   style.addEventListener("change", refresh);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
+  whenColoursChange(refresh);
   window.addEventListener("resize", () => viewers.forEach((viewer) => viewer.resize()));
   const shown = [[], []];
   let waiting = null;
