@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from resblock.models.files import DERIVED, KINDS
+from resblock.report.viewer_js import URL as VIEWER_URL
 from resblock.structure.banks import ALPHAFOLD_URL, PDB_URL
 from resblock.training.config import KIND, PRESETS, DataConfig, OptimisationConfig, TrainingConfig
 
@@ -45,6 +46,12 @@ USE: Final[Sequence[Variable]] = (
         "with a `cifUrl` on the same server.",
     ),
     (
+        "RESBLOCK_VIEWER_URL",
+        VIEWER_URL,
+        "Where 3Dmol.js, which the report embeds, is downloaded once; a report links it where it cannot be had, and "
+        "whatever comes is compared with a checksum.",
+    ),
+    (
         "RESBLOCK_BLOCK_CACHE",
         "1024",
         "MiB of freed results and saved activations that the CPU kernels hold for the next call (the block cache); "
@@ -72,6 +79,8 @@ TESTS: Final[Sequence[Variable]] = (
     ("RESBLOCK_REQUIRE_CUDA", "0", "1: a missing GPU is a failure, not a skip."),
     ("RESBLOCK_REQUIRE_POSTGRESQL", "0", "The same of PostgreSQL."),
     ("RESBLOCK_REQUIRE_PYMOL", "0", "The same of PyMOL."),
+    ("RESBLOCK_REQUIRE_BROWSER", "0", "The same of Chromium, Playwright and 3Dmol.js, for the tests of the report."),
+    ("RESBLOCK_VIEWER_JS", "none", "The file of 3Dmol.js that these tests embed."),
 )
 
 TEXT: Final = """# Configuration

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from resblock.cli import main
+from resblock.report.viewer_js import find_viewer
 from resblock.structure import read_partner
 
 # The processes of pytest-xdist begin in the source tree, which would hide the installed package from their children.
@@ -24,6 +25,9 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESBLOCK_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("graphs")))
+        # Reports link the viewer: nothing answers there, which is told once.
+        patch.setenv("RESBLOCK_VIEWER_URL", "http://127.0.0.1:9/3Dmol-min.js")
+        find_viewer()
         yield
 
 

@@ -18,6 +18,7 @@ from resblock.cli import app, main
 from resblock.cli.train import train as train_command
 from resblock.errors import InputError
 from resblock.models import INCLUDED, load_ensemble
+from resblock.pairs.expectations import Expectations
 from resblock.training.config import PRESETS, resolve_config
 
 SEQUENCE = "MKALEKWFHRDELVQKIS"
@@ -151,9 +152,14 @@ def test_cross_validate(run, tmp_path):
         assert row in text
     weights, metrics = tmp_path / "cv/chain/seed-1/fold-1/weights.safetensors", tmp_path / "cv/metrics.json"
     correct = ("calibrate", weights, "--metrics", metrics, "--out", tmp_path / "corrected", "--row")
-    assert "log-odds x" in run(*correct, "chain, seed 1")[1]
+    status, text, _ = run(*correct, "chain, seed 1")
+    assert status == 0
+    assert "log-odds x" in text
     row = next(row for row in json.loads(metrics.read_text()) if row["model"] == "chain, seed 1")
-    assert load_ensemble(tmp_path / "corrected").card["calibration"] == row["calibration"]
+    card = load_ensemble(tmp_path / "corrected").card
+    assert card["calibration"] == row["calibration"]
+    assert Expectations.of(card["expectations"]) == Expectations.of(row["expectations"])
+    assert "precision" in text
     assert_refused(run(*correct, "chain"), metrics, "has no model 'chain'")
     refused = run("cross-validate", data, "--out", tmp_path / "cv", *presets, "--seeds", "1,1")
     assert_refused(refused, "seeds '1,1'", "different whole numbers")

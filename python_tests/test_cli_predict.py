@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def test_the_example_end_to_end(run, tmp_path):
     status, text, err = run("predict", "--example", "--out", out)
     assert (status, err) == (0, "")
     assert {p.name for p in out.iterdir()} == {
-        "pairs.csv", "residues.csv", "receptor.pdb", "ligand.cif", "view.pml", "view.cxc", "summary.json",
+        "pairs.csv", "residues.csv", "patches.csv", "receptor.pdb", "ligand.cif", "view.pml", "view.cxc",
+        "summary.json", "log_odds.safetensors", "report.html", "view.mvsj",
     }  # fmt: skip
     with (out / "pairs.csv").open() as file:
         rows = list(csv.reader(file))
@@ -111,7 +113,7 @@ def test_too_many_atoms_are_refused(run, tmp_path, monkeypatch):
 
 
 def test_too_many_pairs_are_refused(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("resblock.prediction.MAX_PAIRS", 1000)
+    monkeypatch.setattr("resblock.prediction.pipeline.MAX_PAIRS", 1000)
     result = run("predict", "--example", "--out", tmp_path / "out")
     assert_refused(result, "receptor.pdb", "ligand.cif", "1089 pairs", "more than the 1000")
     assert list(tmp_path.iterdir()) == []
@@ -267,7 +269,7 @@ def test_confidence_is_kept_beside_the_result(run, predicted, tmp_path):
     assert "3 residues with pLDDT under 50" in err
     with (out / "residues.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["plddt"] for row in rows] == ["35.50"] * 3 + ["91.00"] * 15 + [""] * 18
+    assert [row["plddt"] for row in rows] == ["35.5"] * 3 + ["91"] * 15 + [""] * 18
     assert [row["residue"] for row in rows if row["partner"] == "ligand"] == [str(k) for k in range(1, 19)]
     best = {}
     with (out / "pairs.csv").open() as file:
@@ -309,9 +311,20 @@ def test_the_summary_says_what_was_read(run, two, tmp_path):
     ligand = write(tmp_path / "ligand.pdb", helix(SEQUENCE[::-1], chain="L"))
     assert run("predict", two, ligand, "--receptor-chains", "A", "--top", "5", "--out", tmp_path / "out")[0] == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    pairs = summary.pop("pairs")
+    pairs, answer = summary.pop("pairs"), summary.pop("answer")
+    marked = {role: (summary[role].pop("marked"), summary[role].pop("patches")) for role in ("receptor", "ligand")}
+    for residues, patches in marked.values():
+        assert len(residues) == 4  # a quarter of 18
+        assert sorted(one for patch in patches for one in patch["residues"]) == sorted(residues)
+    assert answer[0].endswith("dimers without a relative in training.")
+    assert re.search(r"4 of the receptor, about \d of them in the interface; 4 of the ligand", answer[1])
+    assert summary.pop("expectations")["dimers"] == 44
     assert summary == {
         "schema": 1,
+        "version": resblock.__version__,
+        "command": f"resblock predict {two} {ligand} --receptor-chains A",
+        "weights": "default",
+        "marking": "the likeliest 20 of each partner, at most a quarter of its surface",
         "receptor": {
             "source": str(two),
             "format": "pdb",

@@ -43,18 +43,18 @@ def slow_order(complex, log_odds):
 def test_the_order_is_as_defined(complex):
     log_odds = np.random.default_rng(1).normal(-3, 1, size=complex.surface_shape).astype(np.float32)
     assert log_odds.size > 300, "pairs must be left for the second part of the list"
-    order = diverse_order(complex, log_odds)
+    order = diverse_order(*complex.surface_centres, log_odds)
     assert order.tolist() == slow_order(complex, log_odds)
     assert order.tolist() != np.argsort(-log_odds.reshape(-1), kind="stable").tolist()
 
 
 def test_of_equal_log_odds_the_earlier_pairs_follow_in_order(complex):
     log_odds = np.full(complex.surface_shape, -4.5, dtype=np.float32)
-    rest = diverse_order(complex, log_odds)[300:]
+    rest = diverse_order(*complex.surface_centres, log_odds)[300:]
     assert (np.diff(rest) > 0).all()
 
 
 def test_a_small_table_is_listed_whole():
     complex = made_complex(1)
     log_odds = np.random.default_rng(2).random(complex.surface_shape, dtype=np.float32)
-    assert sorted(diverse_order(complex, log_odds)) == list(range(log_odds.size))
+    assert sorted(diverse_order(*complex.surface_centres, log_odds)) == list(range(log_odds.size))

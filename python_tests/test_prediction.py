@@ -11,13 +11,12 @@ import pytest
 from made_complexes import made_complex
 from synthetic import random_rotation
 
-from resblock import prediction as prediction_module
 from resblock.models import INCLUDED, load_ensemble, probability
 from resblock.pairs import Complex
-from resblock.prediction import Ranking, predict
+from resblock.prediction import Ranking, pipeline, predict
 from resblock.structure import PartnerFeatures, read_partner
 
-EXAMPLE = Path(prediction_module.__file__).parent / "example"
+EXAMPLE = Path(pipeline.__file__).parents[1] / "example"
 
 #: The largest change of a probability that a rotation and a shift may cause.
 INVARIANCE = 1e-4
@@ -36,6 +35,11 @@ def example(ensemble):
 # The ranking
 
 
+def ranking_of(complex, log_odds, diverse=False):
+    residues, candidates = zip(*((p.residues, p.surface_residues) for p in complex.partners), strict=True)
+    return Ranking(residues, candidates, log_odds, complex.surface_centres if diverse else None)
+
+
 def test_a_diverse_ranking_leaves_a_place_before_it_comes_back():
     complex = made_complex(1)
     rows = complex.receptor.surface_residues
@@ -45,7 +49,7 @@ def test_a_diverse_ranking_leaves_a_place_before_it_comes_back():
     log_odds = np.full(complex.surface_shape, -5.0, dtype=np.float32)
     log_odds[0, 0], log_odds[1, 0], log_odds[4, 0] = -0.8, -0.9, -1.0
     by_score, diverse = (
-        [(pair.receptor, pair.score) for pair in Ranking(apart, log_odds, chosen)] for chosen in (False, True)
+        [(pair.receptor, pair.score) for pair in ranking_of(apart, log_odds, chosen)] for chosen in (False, True)
     )
     residues = complex.receptor.residues
     assert [residue for residue, _ in by_score[:3]] == [residues[rows[k]] for k in (0, 1, 4)]
@@ -58,7 +62,7 @@ def test_ranking_is_by_log_odds_and_then_in_the_order_of_the_files():
     log_odds = np.full(complex.surface_shape, -9.0, dtype=np.float32)
     log_odds[2, 3] = log_odds[1, 4] = log_odds[1, 5] = 0.0
     log_odds[0, 0] = -1.0
-    ranking = Ranking(complex, log_odds)
+    ranking = ranking_of(complex, log_odds)
     receptor, ligand = (partner.surface_residues for partner in complex.partners)
     first = [(pair.receptor.number - 1, pair.ligand.number - 1) for pair in ranking[:4]]
     assert first == [(receptor[r], ligand[c]) for r, c in ((1, 4), (1, 5), (2, 3), (0, 0))]
@@ -72,14 +76,16 @@ def test_ranking_is_by_log_odds_and_then_in_the_order_of_the_files():
 def test_pairs_too_unlikely_for_a_probability_are_ranked_all_the_same():
     complex = made_complex(1)
     log_odds = np.linspace(-300, -200, complex.surface_pairs().shape[0], dtype=np.float32)
-    ranking = Ranking(complex, log_odds.reshape(complex.surface_shape))
+    ranking = ranking_of(complex, log_odds.reshape(complex.surface_shape))
     receptor, ligand = (partner.residues[partner.surface_residues[-1]] for partner in complex.partners)
     assert (ranking[0].receptor, ranking[0].ligand) == (receptor, ligand)
     assert ranking[0].score == 0.0
 
 
 def test_scores_of_pairs_and_residues_agree(example):
-    best_receptor, best_ligand = example.best_probabilities()
+    best_receptor, best_ligand = (
+        np.float32([one.best_score for one in example.residues(role)]) for role in ("receptor", "ligand")
+    )
     first = example.ranking[0]
     assert first.score == pytest.approx(probability(example.log_odds).max())
     receptor, ligand = example.receptor.residues, example.ligand.residues
@@ -87,12 +93,14 @@ def test_scores_of_pairs_and_residues_agree(example):
     assert best_ligand[ligand.index(first.ligand)] == np.float32(first.score)
     for pair in example.ranking[::97]:
         assert best_receptor[receptor.index(pair.receptor)] >= np.float32(pair.score)
-    np.testing.assert_array_equal(best_receptor[~example.complex.receptor.surface], 0)
+    buried = np.setdiff1d(np.arange(len(receptor)), example.candidates[0])
+    np.testing.assert_array_equal(best_receptor[buried], 0)
+    assert {one.rank for one in example.residues("receptor") if one.index in buried} <= {None}
 
 
 def test_the_example_is_ranked_whole_and_timed(example):
-    assert len(example.ranking) == example.log_odds.size == len(example.complex.surface_pairs())
-    assert list(example.seconds) == ["reading", "features", "scoring", "ranking"]
+    assert len(example.ranking) == example.log_odds.size == len(example.pairs())
+    assert list(example.seconds) == ["loading", "reading", "features", "scoring", "ranking"]
     assert example.receptor.residues[0].chain == "A"
 
 
@@ -104,7 +112,7 @@ def test_chains_are_chosen(ensemble):
 
 
 def test_two_processes_find_the_same(example, ensemble, monkeypatch, cache):
-    monkeypatch.setattr(prediction_module, "WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(pipeline, "WORTH_A_PROCESS", 1)
     found = predict(EXAMPLE / "receptor.pdb", EXAMPLE / "ligand.cif", ensemble, processes=2)
     np.testing.assert_array_equal(found.log_odds, example.log_odds)
 
@@ -113,8 +121,8 @@ def test_one_process_does_where_no_second_is_to_be_had(example, ensemble, monkey
     def refused(*arguments, **options):
         raise OSError("no more processes")
 
-    monkeypatch.setattr(prediction_module, "WORTH_A_PROCESS", 1)
-    monkeypatch.setattr(prediction_module, "worker", refused)
+    monkeypatch.setattr(pipeline, "WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(pipeline, "worker", refused)
     found = predict(EXAMPLE / "receptor.pdb", EXAMPLE / "ligand.cif", ensemble, processes=2)
     np.testing.assert_array_equal(found.log_odds, example.log_odds)
 
@@ -198,7 +206,8 @@ everything = np.ones(2000, dtype=np.bool_)
 receptor, ligand = (dataclasses.replace(partner, surface=everything) for partner in complex.partners)
 complex = dataclasses.replace(complex, receptor=receptor, ligand=ligand)
 one = Ensemble(load_ensemble().models[:1])  # models come one after the other: more take time, not memory
-ranking = Ranking(complex, one.complex_log_odds(complex))
+candidates = complex.receptor.surface_residues, complex.ligand.surface_residues
+ranking = Ranking((receptor.residues, ligand.residues), candidates, one.complex_log_odds(complex))
 assert len(ranking) == 2000 * 2000 and ranking[0].score >= ranking[-1].score
 """
 

@@ -13,78 +13,20 @@ import pytest
 from Bio.PDB import MMCIFParser, PDBParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_results import LIGAND, LIGAND_SCORES, RANKED, RECEPTOR, RECEPTOR_SCORES, partner, results
 from rich.console import Console
 
+from resblock.errors import InputError
 from resblock.pairs.tables import RankedPair
 from resblock.report import pairs_table, write_report, write_scored_structure
-from resblock.report.tables import PAIR_COLUMNS, write_pairs_csv
+from resblock.report.tables import PAIR_COLUMNS, table, write_csv
 from resblock.report.viewers import chimerax_string, pymol_string
-from resblock.structure import Partner, Residue, read_partner
-
-BACKBONE = np.array([[0.0, 0.0, 0.0], [1.46, 0.0, 0.0], [2.0, 0.7, 0.0]])  # N, CA, C
-
-
-def partner(path, residues, linked=None):
-    """A partner whose k-th residue has a backbone bonded to that of the one before."""
-    if linked is None:
-        linked = [k > 0 and residues[k - 1].chain == r.chain for k, r in enumerate(residues)]
-    count = len(residues)
-    return Partner(
-        path=str(path),
-        residues=tuple(residues),
-        atom_names=("N", "CA", "C") * count,
-        elements=("N", "C", "C") * count,
-        coordinates=np.concatenate([BACKBONE + np.array([3.3 * k, 0, 0]) for k in range(count)]),
-        atom_residue=np.repeat(np.arange(count), 3),
-        linked=np.array(linked),
-        sequence=("",) * len(dict.fromkeys(residue.chain for residue in residues)),
-        sequence_index=np.full(count, -1),
-    )
-
-
-RECEPTOR = partner(
-    "receptor.pdb.gz",
-    [
-        Residue("", -5, "", "GLY", "GLY"),
-        Residue("", 0, "", "ALA", "ALA"),
-        Residue("", 52, "", "LEU", "LEU"),
-        Residue("", 52, "A", "MSE", "MET"),
-        Residue("H", 52, "A", "SER", "SER"),
-        Residue("H", 53, "", "THR", "THR"),
-    ],
-)
-LIGAND = partner(
-    "ligand.cif",
-    [
-        Residue("B", 1, "", "ASP", "ASP"),
-        Residue("B", 2, "", "GLU", "GLU"),
-        Residue("B", 7, "B", "MSE", "MET"),
-        Residue("BA", 12345, "", "LYS", "LYS"),
-        Residue("BA", 12346, "", "ARG", "ARG"),
-    ],
-    linked=[False, True, False, False, True],
-)
-RECEPTOR_SCORES = np.array([0.0, 0.25, 0.5, 1.0, 0.123, 0.0])
-LIGAND_SCORES = np.array([0.5, 0.0, 1.0, 0.1, 0.2])
-
-
-def pair(rank, score, receptor, ligand):
-    return RankedPair(rank, score, RECEPTOR.residues[receptor], LIGAND.residues[ligand])
-
-
-RANKED = [
-    pair(1, 1.0, 3, 2),
-    pair(2, 0.5, 2, 0),
-    pair(3, 0.25, 0, 2),
-    pair(4, 1 / 3 - 0.2, 4, 4),
-]
+from resblock.structure import Residue, read_partner
 
 
 @pytest.fixture
 def report(tmp_path):
-    paths = write_report(
-        tmp_path, RANKED, RECEPTOR, LIGAND, receptor_scores=RECEPTOR_SCORES, ligand_scores=LIGAND_SCORES, shown=3
-    )
+    paths = write_report(tmp_path, results(), shown=3)
     assert sorted(paths) == sorted(tmp_path.iterdir())
     return tmp_path
 
@@ -119,7 +61,7 @@ def test_csv_gives_back_scores_and_residues(tmp_path_factory, scores, chain, num
     residue = Residue(chain, number, insertion_code, "ALA", "ALA")
     ranked = [RankedPair(k, s, residue, LIGAND.residues[0]) for k, s in enumerate(scores, start=1)]
     path = tmp_path_factory.mktemp("csv") / "pairs.csv"
-    write_pairs_csv(path, ranked)
+    write_csv(path, *table(results(ranked, receptor=partner("x.cif", [residue]), of_receptor=[1.0]), "pairs"))
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == PAIR_COLUMNS
@@ -127,6 +69,25 @@ def test_csv_gives_back_scores_and_residues(tmp_path_factory, scores, chain, num
     assert [np.float32(row["score"]) for row in rows] == [np.float32(s) for s in scores]
     assert {row["receptor_chain"] for row in rows} == {chain}
     assert {row["receptor_residue"] for row in rows} == {f"{number}{insertion_code}"}
+
+
+def test_residues_csv_has_the_documented_columns(report):
+    lines = (report / "residues.csv").read_text().splitlines()
+    assert lines[0] == (
+        "partner,chain,residue,name,probability,rank,marked,patch,accessible_area,best_score,plddt,glycan"
+    )
+    assert lines[4] == "receptor,,52A,MSE,1,1,yes,1,10,1,,no"
+    assert lines[1] == "receptor,,-5,GLY,0,,no,,10,0,,no"
+    assert len(lines) == 1 + len(RECEPTOR) + len(LIGAND)
+
+
+def test_what_is_true_has_columns_of_its_own():
+    known = results(truth=np.zeros((6, 5), dtype=bool))
+    assert table(known, "pairs")[0][-1] == "touches"
+    assert table(known, "residues")[0][-1] == "in_interface"
+    assert {row[-1] for row in table(known, "residues")[1]} == {False}
+    with pytest.raises(InputError, match="choose pairs, residues or patches"):
+        table(known, "nothing")
 
 
 def test_table_shows_the_first_pairs_only():
@@ -162,7 +123,7 @@ def test_scored_structure_keeps_numbers_and_holds_scores(report, name, source, s
 @pytest.mark.parametrize("name", ["receptor.pdb", "ligand.cif"])
 def test_scored_structure_says_what_its_b_factor_is(report, name):
     text = (report / name).read_text()
-    assert "100 X THE BEST SCORE" in text
+    assert "100 X THE PROBABILITY" in text
     if name.endswith(".pdb"):
         assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     else:
@@ -201,7 +162,7 @@ def test_large_structures_fit_the_columns_of_a_pdb_file(tmp_path):
 
 
 def test_scores_of_another_partner_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="5 scores for 6 residues"):
+    with pytest.raises(ValueError, match="5 probabilities for 6 residues"):
         write_scored_structure(tmp_path / "x.pdb", RECEPTOR, LIGAND_SCORES)
 
 
@@ -270,7 +231,7 @@ def test_partners_are_put_side_by_side(report, script):
 
 
 def test_one_pair_alone_can_be_shown(tmp_path):
-    write_report(tmp_path, RANKED[:1], RECEPTOR, LIGAND, receptor_scores=RECEPTOR_SCORES, ligand_scores=LIGAND_SCORES)
+    write_report(tmp_path, results(RANKED[:1]))
     assert "0xb2182b" in (tmp_path / "view.pml").read_text()
 
 
@@ -291,7 +252,7 @@ def test_names_run_nothing_in_pymol_and_select_one_residue(tmp_path, chain, name
     residues = [Residue(chain, 1, "", name, "ALA"), Residue("A", 1, "", "GLY", "GLY")]
     odd = partner("odd.cif", residues, linked=[False, False])
     pairs = [RankedPair(1, 0.5, odd.residues[0], LIGAND.residues[0])]
-    write_report(tmp_path, pairs, odd, LIGAND, receptor_scores=np.zeros(2), ligand_scores=LIGAND_SCORES)
+    write_report(tmp_path, results(pairs, receptor=odd, of_receptor=np.zeros(2)))
     for script in ("view.pml", "view.cxc"):
         text = (tmp_path / script).read_text()
         assert '"+str(' not in text

@@ -118,6 +118,6 @@ def test_metrics_that_are_none_are_refused(tmp_path):
         with pytest.raises(InputError, match="no metrics"):
             read_calibration(path, "ensemble")
     path.write_text(json.dumps([{"model": "one", "calibration": {"scale": 0.5, "shift": 1}}]))
-    assert read_calibration(path, "one") == Calibration(0.5, 1)
+    assert read_calibration(path, "one") == (Calibration(0.5, 1), None)
     with pytest.raises(InputError, match="no model 'ensemble'; it has one"):
         read_calibration(path, "ensemble")

@@ -1,7 +1,7 @@
 """Deep peephole LSTMs with residual connections, and the residue pairs of two proteins that touch.
 
 `import resblock` needs torch and numpy only, and imports neither before a name is asked for. The protein side
-(`resblock.structure`, `resblock.pairs`, `resblock.prediction`) is imported where it is used.
+(`predict`, `Prediction`, `resblock.structure`, `resblock.pairs`) is imported where it is used.
 """
 
 from __future__ import annotations
@@ -12,13 +12,26 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from resblock.nn import AttentionPooling, ResAttnLSTM, ResAttnLSTMConfig, ResidualLSTM
     from resblock.ops import residual_lstm
+    from resblock.prediction import Prediction, predict
 
 __version__ = "0.1.0"
 
-__all__ = ["AttentionPooling", "ResAttnLSTM", "ResAttnLSTMConfig", "ResidualLSTM", "residual_lstm"]
+__all__ = [
+    "AttentionPooling",
+    "Prediction",
+    "ResAttnLSTM",
+    "ResAttnLSTMConfig",
+    "ResidualLSTM",
+    "predict",
+    "residual_lstm",
+]
 
 #: Module of each name that does not come from `resblock.nn`.
-_HOMES: Final = {"residual_lstm": "resblock.ops"}
+_HOMES: Final = {
+    "residual_lstm": "resblock.ops",
+    "Prediction": "resblock.prediction",
+    "predict": "resblock.prediction",
+}
 
 _MODULES: Final = ("nn", "ops")
 

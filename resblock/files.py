@@ -155,8 +155,8 @@ def write_container(
     write_atomically(path, lambda stream: stream.write(content))
 
 
-def read_container(path: str | os.PathLike[str], format: str, version: int) -> Container:
-    """Read a file of `write_container` whose description has this `format` and `format_version`.
+def read_container(path: str | os.PathLike[str], format: str, version: int, what: str = "weights") -> Container:
+    """Read a file of `write_container` whose description has this `format` and `format_version`; `what` it is to hold.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def read_container(path: str | os.PathLike[str], format: str, version: int) -> C
     import safetensors
 
     def unusable(reason: object) -> InputError:
-        return InputError(f"{path}: no usable weights ({reason}); give a file that this version of resblock wrote")
+        return InputError(f"{path}: no usable {what} ({reason}); give a file that this version of resblock wrote")
 
     try:
         with safetensors.safe_open(path, framework="pt") as file:

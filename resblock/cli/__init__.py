@@ -10,10 +10,12 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from resblock.cli.calibrate import calibrate
+from resblock.cli.compare import compare
 from resblock.cli.cross_validate import cross_validate, homologues
 from resblock.cli.doctor import doctor
 from resblock.cli.ensemble import ensemble
 from resblock.cli.evaluate import evaluate
+from resblock.cli.export import export
 from resblock.cli.predict import predict
 from resblock.cli.prepare import prepare
 from resblock.cli.reproduce import reproduce
@@ -24,6 +26,8 @@ from resblock.errors import InputError
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for _command in (
     predict,
+    export,
+    compare,
     prepare,
     train,
     evaluate,

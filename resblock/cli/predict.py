@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
@@ -18,13 +18,11 @@ from resblock.cli.console import extra, output, progress_bar, remarks
 from resblock.cli.directory import check_replaceable, written_whole
 from resblock.errors import InputError
 
-if TYPE_CHECKING:
-    from resblock.structure import Partner, StructureFile
-
 #: What a prediction leaves in its directory; the structures come in either format.
 _SIGN: Final = ("pairs.csv", "view.pml", "view.cxc")
 _FILES: Final = (
-    *_SIGN, "residues.csv", "summary.json", "pairs.parquet", "receptor.pdb", "receptor.cif", "ligand.pdb", "ligand.cif",
+    *_SIGN, "log_odds.safetensors", "residues.csv", "patches.csv", "summary.json", "report.html", "view.mvsj",
+    "pairs.parquet", "receptor.pdb", "receptor.cif", "ligand.pdb", "ligand.cif", "export",
 )  # fmt: skip
 
 
@@ -59,6 +57,32 @@ def predict(
         float | None,
         typer.Option(min=0, max=100, help="Leave out residues of predicted structures below this confidence."),
     ] = None,
+    exclude: Annotated[
+        str | None,
+        typer.Option(metavar="receptor:A:12-30,...", help="Residues that cannot be in the interface: no candidates."),
+    ] = None,
+    cutoff: Annotated[
+        str | None,
+        typer.Option(
+            metavar="precision=0.5",
+            help="Which residues are marked: precision=, recall= or probability=, or residues=N; 20 of each partner.",
+        ),
+    ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT,...", help="Write export/FORMAT in the directory, too, as resblock export does."),
+    ] = None,
+    truth: Annotated[
+        str | None, typer.Option(metavar="COMPLEX", help="The known complex: what is true is marked everywhere.")
+    ] = None,
+    truth_chains: Annotated[
+        str | None,
+        typer.Option(metavar="H,L:A", help="Its chains that are receptor and ligand; by default those named alike."),
+    ] = None,
+    viewer_js: Annotated[
+        Path | None, typer.Option(help="File of 3Dmol.js for the report, which otherwise is downloaded once.")
+    ] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Leave report.html out.")] = False,
     weights: Annotated[Path | None, typer.Option(help="File of resblock train, or paper; else those included.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Pairs in pairs.csv; up to 200,000 by default.")] = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Write every pair to pairs.parquet, too.")] = False,
@@ -70,9 +94,9 @@ def predict(
 ) -> None:
     """Rank the pairs of surface residues of two unbound structures by how likely they touch.
 
-    Writes pairs.csv and residues.csv, both structures with 100 x the best score of each residue as B-factor, scripts
-    for PyMOL (view.pml) and ChimeraX (view.cxc), and summary.json. The relative placement of the two input files does
-    not matter.
+    Writes tables of pairs, residues and patches, both structures with 100 x the probability of each residue to be in
+    the interface as B-factor, scripts for PyMOL (view.pml) and ChimeraX (view.cxc), and summary.json. The relative
+    placement of the two input files does not matter.
     """
     if out is None:
         raise InputError("no directory for the results; give --out DIR")
@@ -106,14 +130,49 @@ def predict(
         _predict(
             sources,
             out,
-            reading={"model": model, "assembly": assembly},
-            options={"homodimer": homodimer is not None, "min_plddt": min_plddt, "diverse": diverse},
-            weights=weights,
-            device=device,
+            options={
+                "weights": weights,
+                "model": model,
+                "assembly": assembly,
+                "homodimer": homodimer is not None,
+                "min_plddt": min_plddt,
+                "exclude": exclude,
+                "cutoff": cutoff,
+                "diverse": diverse,
+                "device": device,
+            },
             top=top,
             all_pairs=all_pairs,
+            formats=export.split(",") if export else [],
+            truth=_truth(truth, truth_chains),
+            page=None if no_report else _Page(viewer_js),
             notes=[] if complex is None else [f"{complex}: how it places the partners to each other is not used"],
         )
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The report that is to be written."""
+
+    viewer_js: Path | None
+
+
+def _truth(complex: str | None, chains: str | None) -> tuple[str, list[str] | None, list[str] | None] | None:
+    if complex is None:
+        if chains is not None:
+            raise InputError("--truth-chains is of --truth; name the complex")
+        return None
+    if chains is None:
+        return complex, None, None
+    return complex, *partner_chains(chains, "--truth-chains")
+
+
+def partner_chains(text: str, option: str) -> tuple[list[str], list[str]]:
+    """Chains of receptor and ligand, as in ``H,L:A``."""
+    receptor, colon, ligand = text.partition(":")
+    if not (receptor and colon and ligand):
+        raise InputError(f"{option} {text!r}: write the receptor's, a colon, the ligand's, as in H,L:A")
+    return receptor.split(","), ligand.split(",")
 
 
 _Source = tuple[str, list[str] | None]
@@ -139,83 +198,62 @@ def _of_homodimer(
     return one, one
 
 
-def _read(sources: tuple[_Source, _Source], *, model: int | None, assembly: str | None) -> tuple[Partner, Partner]:
-    """Both partners; a file that serves for both is read once."""
-    from resblock.structure import partner_of
-
-    if [source for source, _ in sources] == ["-", "-"]:
-        raise InputError("standard input gives one structure; name a file for the other")
-    opened = {source: _open(source) for source, _ in sources}
-    files = [file for file, _ in opened.values()]
-    if assembly is not None and not any(file.assemblies for file in files):
-        raise InputError(f"{files[0].path}: describes no assembly {assembly}; leave --assembly out")
-    if model is not None and not any(file.has_models for file in files):
-        raise InputError(f"{files[0].path}: has one model; leave --model out")
-    partners = []
-    for source, chains in sources:
-        file, own_chains = opened[source]
-        if chains is not None and own_chains is not None:
-            raise InputError(f"{source}: names chains, and so does an option; leave either out")
-        chosen = chains if own_chains is None else own_chains
-        of_model, of_assembly = model if file.has_models else None, assembly if file.assemblies else None
-        partners.append(partner_of(file, chosen, model=of_model, assembly=of_assembly))
-    return partners[0], partners[1]
-
-
-def _open(source: str) -> tuple[StructureFile, Sequence[str] | None]:
-    """A structure file, and the chains that were named together with it."""
-    from resblock.structure import read_file
-    from resblock.structure.fetch import locate
-
-    found = locate(source)
-    file = read_file(found.path, found.name)
-    return dataclasses.replace(file, remarks=(*filter(None, [found.remark]), *file.remarks)), found.chains
-
-
 def _predict(
     sources: tuple[_Source, _Source],
     out: Path,
     *,
-    reading: dict[str, Any],
     options: dict[str, Any],
-    weights: Path | None,
-    device: str,
     top: int | None,
     all_pairs: bool,
+    formats: list[str],
+    truth: tuple[str, list[str] | None, list[str] | None] | None,
+    page: _Page | None,
     notes: Sequence[str],
 ) -> None:
     start = time.perf_counter()
     from resblock import prediction
-    from resblock.models import choose_device, load_ensemble
-    from resblock.report import pairs_table
+    from resblock.export import check_formats
+    from resblock.report import answer, pairs_table
+    from resblock.report import truth as true_lines
 
-    ensemble = load_ensemble(weights, choose_device(device))
-    seconds = {"loading": time.perf_counter() - start}
-    start = time.perf_counter()
-    with progress_bar() as bar:
-        bar.add_task("reading", total=None)
-        receptor, ligand = _read(sources, **reading)
-    if options["homodimer"] and sources[0][1] is None and len(receptor.chains) > 1:
-        raise InputError(f"{receptor.path}: has chains {', '.join(receptor.chains)}; choose one with --chain")
-    seconds["reading"] = time.perf_counter() - start
-    for role, partner in (("receptor", receptor), ("ligand", ligand)):
-        output.print(f"{role}: {escape(partner.contents)}")
+    check_formats(formats)
+    imported = time.perf_counter() - start
+    (receptor, receptor_chains), (ligand, ligand_chains) = sources
     with progress_bar() as bar:
         task = bar.add_task("features", total=None)
 
         def show(done: int, total: int) -> None:
             bar.update(task, description="scoring pairs", completed=done, total=total)
 
-        found = prediction.predict(receptor, ligand, ensemble, processes=2, progress=show, **options)
-    if options["min_plddt"] is not None and receptor.plddt is None and ligand.plddt is None:
+        found = prediction.predict(
+            receptor,
+            ligand,
+            receptor_chains=receptor_chains,
+            ligand_chains=ligand_chains,
+            processes=2,
+            progress=show,
+            **options,
+        )
+    if truth is not None:
+        found = found.with_truth(*truth)
+    partners = {"receptor": found.receptor, "ligand": found.ligand}
+    for role, partner in partners.items():
+        output.print(f"{role}: {escape(partner.contents)}")
+    if options["min_plddt"] is not None and all(partner.plddt is None for partner in partners.values()):
         notes = [*notes, "neither file says that it is a prediction; --min-plddt leaves nothing out"]
-    for note in (*notes, *found.notes):
-        remarks.print(f"note: {escape(note)}")
     start = time.perf_counter()
     with written_whole(out) as directory:
-        found.write(directory, top, all_pairs=all_pairs)
-    seconds = {"loading": seconds["loading"], **found.seconds, **seconds, "writing": time.perf_counter() - start}
+        found.save(directory, top, all_pairs=all_pairs)
+        if page is not None:
+            notes = [*notes, *found.report(directory / "report.html", page.viewer_js)]
+        for format in formats:
+            found.export(format, directory / "export" / format)
+    seconds = {**found.seconds, "loading": imported + found.seconds["loading"], "writing": time.perf_counter() - start}
+    for note in (*notes, *found.notes):
+        remarks.print(f"note: {escape(note)}")
     output.print(pairs_table(found.ranking))
+    for line in (*answer(found.results), *true_lines(found.results)):
+        output.print(escape(line))
     total, limit = len(found.ranking), prediction.MAX_TABLE if top is None else top
     output.print(f"{min(limit, total)} of {total} pairs are in {escape(str(out))}/pairs.csv")
     stages = ", ".join(f"{stage} {duration:.2f}" for stage, duration in seconds.items())

@@ -19,7 +19,7 @@ def rank(complex: Complex, scores: NDArray[np.floating[Any]], diverse: bool = Fa
     values: ArrayLike = scores.reshape(-1)
     if diverse:
         places = np.empty(scores.size)
-        places[diverse_order(complex, scores)] = np.arange(scores.size)
+        places[diverse_order(*complex.surface_centres, scores)] = np.arange(scores.size)
         values = -places
     return metrics_of(complex.code, values, complex.labels(), min(complex.surface_shape))
 

@@ -5,7 +5,7 @@ evaluation use. A further kind is one file with a `Model`, and its name in `resb
 """
 
 from resblock.models.base import Best, Encoding, Model, ModelConfig, PairScorer, Progress
-from resblock.models.calibration import Calibration, probability
+from resblock.models.calibration import Calibration, interface_log_odds, probability
 from resblock.models.device import DEVICES, choose_device
 from resblock.models.ensemble import Ensemble
 from resblock.models.examples import Batch, Drawing, Examples
@@ -29,6 +29,7 @@ __all__ = [
     "Progress",
     "Scaling",
     "choose_device",
+    "interface_log_odds",
     "load_ensemble",
     "probability",
     "save_ensemble",

@@ -56,6 +56,11 @@ class Complex:
         """Numbers of surface residues of receptor and ligand."""
         return len(self.receptor.surface_residues), len(self.ligand.surface_residues)
 
+    @property
+    def surface_centres(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(n, 3) and (m, 3) centres of the surface residues of receptor and ligand, Angstrom."""
+        return self.receptor.centres[self.receptor.surface], self.ligand.centres[self.ligand.surface]
+
     def surface_pairs(self) -> NDArray[np.int64]:
         """(P, 2) receptor and ligand index of every pair of surface residues, row by row."""
         grid = np.meshgrid(self.receptor.surface_residues, self.ligand.surface_residues, indexing="ij")

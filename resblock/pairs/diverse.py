@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from resblock.pairs.complex import Complex
 from resblock.structure.neighbourhood import distances
 
 #: Pairs that are chosen one by one; the others follow by their log-odds.
@@ -18,7 +17,9 @@ HALF_NEAR: Final = 5.0
 PENALTY: Final = 1.0
 
 
-def diverse_order(complex: Complex, log_odds: NDArray[np.float32]) -> NDArray[np.int64]:
+def diverse_order(
+    receptor_centres: NDArray[np.floating], ligand_centres: NDArray[np.floating], log_odds: NDArray[np.float32]
+) -> NDArray[np.int64]:
     """Order pairs so that each of the first is likely, and far from those before it.
 
     The pair with the highest log-odds is listed; all others lose `PENALTY` times the nearness of their receptor
@@ -27,16 +28,17 @@ def diverse_order(complex: Complex, log_odds: NDArray[np.float32]) -> NDArray[np
 
     Parameters
     ----------
-    complex : Complex
-    log_odds : ndarray, shape (n_surface_receptor, n_surface_ligand)
+    receptor_centres, ligand_centres : ndarray, shape (n, 3) and (m, 3)
+        Of the residues whose pairs are ranked, Angstrom.
+    log_odds : ndarray, shape (n, m)
         From a model.
 
     Returns
     -------
-    ndarray of int64, shape (n_surface_receptor * n_surface_ligand,)
+    ndarray of int64, shape (n * m,)
         Places in the flattened table, first the first of the list.
     """
-    receptor, ligand = (_nearness(partner.centres[partner.surface]) for partner in complex.partners)
+    receptor, ligand = (_nearness(centres) for centres in (receptor_centres, ligand_centres))
     left = log_odds.astype(np.float32)
     chosen = np.empty(min(CHOSEN, left.size), dtype=np.int64)
     for place in range(len(chosen)):
@@ -48,6 +50,6 @@ def diverse_order(complex: Complex, log_odds: NDArray[np.float32]) -> NDArray[np
     return np.concatenate([chosen, likeliest_first[~np.isin(likeliest_first, chosen)]])
 
 
-def _nearness(positions: NDArray[np.float32]) -> NDArray[np.float32]:
+def _nearness(positions: NDArray[np.floating]) -> NDArray[np.float32]:
     apart = distances(positions.astype(np.float64))
     return np.exp2(-((apart / HALF_NEAR) ** 2)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A partner's structure with every residue's best score as B-factor, in the format it came in."""
+"""A partner's structure in the format it came in; the B-factor is a residue's probability to be in the interface."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.structure import Partner, Residue
+from resblock.structure.write import fits_pdb, pdb_text
 
-#: B-factor of a residue whose best pair has score 1; a PDB file's column has two decimals.
-B_FACTOR_PER_SCORE = 100.0
+#: B-factor of a residue with probability 1; a PDB file's column has two decimals.
+B_FACTOR = 100.0
 
 _EXPLANATION = (
     "WRITTEN BY RESBLOCK PREDICT. THE B-FACTOR IS NO B-FACTOR:",
-    "IT IS 100 X THE BEST SCORE OF THE RESIDUE IN ANY PAIR WITH A RESIDUE",
-    "OF THE OTHER PARTNER (0 FOR A RESIDUE THAT IS NOT ON THE SURFACE).",
+    "IT IS 100 X THE PROBABILITY OF THE RESIDUE TO BE IN THE INTERFACE,",
+    "0 TO 100 (0 FOR A RESIDUE THAT IS NO CANDIDATE).",
     "ONLY THE RESIDUES AND ATOMS THAT THE PREDICTION READ ARE LISTED.",
 )
 
@@ -26,8 +27,8 @@ def structure_file_name(role: str, partner: Partner) -> str:
     return f"{role}.cif" if _is_mmcif(partner) else f"{role}.pdb"
 
 
-def write_scored_structure(path: Path, partner: Partner, best_scores: NDArray[np.floating]) -> None:
-    """Write a partner with 100 x the best score of each residue as B-factor.
+def write_scored_structure(path: Path, partner: Partner, probabilities: NDArray[np.floating]) -> None:
+    """Write a partner with 100 x the probability of each residue to be in the interface as B-factor.
 
     The file says so itself: in REMARK 250 (PDB) or in the category pdbx_database_remark (mmCIF).
 
@@ -37,59 +38,28 @@ def write_scored_structure(path: Path, partner: Partner, best_scores: NDArray[np
         File to write; the format is that of the file the partner was read from.
     partner : Partner
         Residues and heavy atoms as read, with the author's chains and numbers.
-    best_scores : (N,) array
-        Best score of each of the partner's N residues; 0 where a residue is not on the surface.
+    probabilities : (N,) array
+        Of each of the partner's N residues; 0 where it is no candidate.
     """
-    if len(best_scores) != len(partner.residues):
-        raise ValueError(f"{len(best_scores)} scores for {len(partner.residues)} residues")
-    b_factors = B_FACTOR_PER_SCORE * np.asarray(best_scores, dtype=np.float64)
+    if len(probabilities) != len(partner.residues):
+        raise ValueError(f"{len(probabilities)} probabilities for {len(partner.residues)} residues")
+    b_factors = B_FACTOR * np.asarray(probabilities, dtype=np.float64)
     with path.open("w", encoding="utf-8") as file:
         if _is_mmcif(partner):
             file.writelines(f"# {line}\n" for line in _EXPLANATION)
             file.write(_mmcif(partner, b_factors).as_string())
         else:
             file.writelines(f"REMARK 250 {line}\n" for line in _EXPLANATION)
-            options = gemmi.PdbWriteOptions(
-                minimal=True, cryst1_record=False, end_record=True, ter_records=True, preserve_serial=True
-            )
-            file.write(_structure(partner, b_factors).make_pdb_string(options))
+            file.write(pdb_text(partner, b_factors))
 
 
 def _is_mmcif(partner: Partner) -> bool:
     """Whether the partner came from mmCIF, or has names and numbers that a PDB file's columns cannot hold."""
-    return partner.format == "mmcif" or any(
-        len(residue.chain) > 1 or len(residue.name) > 3 or not -999 <= residue.number <= 9999
-        for residue in partner.residues
-    )
+    return partner.format == "mmcif" or not fits_pdb(partner)
 
 
 def _is_modified(residue: Residue) -> bool:
     return residue.name != residue.parent
-
-
-def _structure(partner: Partner, b_factors: NDArray[np.float64]) -> gemmi.Structure:
-    model = gemmi.Model(1)
-    starts = np.searchsorted(partner.atom_residue, np.arange(len(partner) + 1))
-    for index, residue in enumerate(partner.residues):
-        if index in partner.chain_starts:
-            chain = model.add_chain(gemmi.Chain(residue.chain))
-        written = gemmi.Residue()
-        written.name = residue.name
-        written.seqid = gemmi.SeqId(residue.number, residue.insertion_code or " ")
-        written.het_flag = "H" if _is_modified(residue) else "A"
-        written.entity_type = gemmi.EntityType.Polymer  # ends with TER
-        for number in range(starts[index], starts[index + 1]):
-            atom = gemmi.Atom()
-            atom.name = partner.atom_names[number]
-            atom.element = gemmi.Element(partner.elements[number])
-            atom.pos = gemmi.Position(*partner.coordinates[number])
-            atom.b_iso = b_factors[index]
-            atom.serial = (number + 1) % 100_000  # five columns; large files start again at 0
-            written.add_atom(atom)
-        chain.add_residue(written)
-    structure = gemmi.Structure()
-    structure.add_model(model)
-    return structure
 
 
 def _mmcif(partner: Partner, b_factors: NDArray[np.float64]) -> gemmi.cif.Document:

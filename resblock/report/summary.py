@@ -1,36 +1,47 @@
-"""What was read and what was written, for programs: summary.json."""
+"""What was read, predicted and written, for programs: summary.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from resblock.files import write_text
-from resblock.structure import Partner
+from resblock.pairs.tables import Results, Side
+from resblock.report.words import answer, truth
 from resblock.structure.features import LOW_PLDDT, notes
 
 #: Raised when the meaning of an entry changes, or one goes.
 SCHEMA: Final = 1
 
 
-def write_summary(path: Path, receptor: Partner, ligand: Partner, pairs: Mapping[str, int]) -> None:
+def write_summary(path: Path, results: Results, in_pairs_csv: int) -> None:
     """Write summary.json, whose entries docs/predict.md describes.
 
     Parameters
     ----------
     path : Path
-    receptor, ligand : Partner
-        As read.
-    pairs : mapping
-        Entries of ``pairs``.
+    results : Results
+    in_pairs_csv : int
+        Pairs in pairs.csv.
     """
-    content = {"schema": SCHEMA, "receptor": _about(receptor), "ligand": _about(ligand), "pairs": dict(pairs)}
+    content: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": results.version,
+        "command": results.command,
+        "weights": results.weights,
+        "answer": [*answer(results), *truth(results)],
+        "marking": results.marking,
+        "expectations": None if results.expectations is None else results.expectations.as_dict(),
+        "receptor": _about(results.receptor),
+        "ligand": _about(results.ligand),
+        "pairs": {"ranked": len(results.pairs), "in_pairs_csv": in_pairs_csv},
+    }
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def _about(partner: Partner) -> dict[str, Any]:
+def _about(side: Side) -> dict[str, Any]:
+    partner = side.partner
     starts = [*partner.chain_starts.tolist(), len(partner)]
     chains = [
         {"name": name, "residues": stop - start, "sequence": sequence}
@@ -44,6 +55,17 @@ def _about(partner: Partner) -> dict[str, Any]:
         "left_out": list(partner.left_out),
         "notes": notes(partner),
         "plddt": None,
+        "marked": [f"{one.residue.chain}:{one.residue.label}" for one in side.marked],
+        "patches": [
+            {
+                "residues": [f"{one.residue.chain}:{one.residue.label}" for one in patch.residues],
+                "area": round(patch.area, 1),
+                "probability": round(patch.probability, 4),
+                "expected": round(patch.expected, 3),
+                "goes_with": patch.goes_with,
+            }
+            for patch in side.patches
+        ],
     }
     if partner.plddt is not None:
         low = [

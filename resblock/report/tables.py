@@ -1,21 +1,21 @@
-"""Ranked pairs as a CSV file and as a table for the terminal."""
+"""Pairs, residues and patches as rows, as CSV files and as a table for the terminal."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.markup import escape
 from rich.table import Table
 
-from resblock.pairs.tables import RankedPair
-from resblock.structure import Partner, Residue
+from resblock.errors import InputError
+from resblock.pairs.tables import Patch, RankedPair, Results, ScoredResidue
+from resblock.structure import Residue
 
-PAIR_COLUMNS = (
+PAIR_COLUMNS: Final = (
     "rank",
     "score",
     "receptor_chain",
@@ -25,61 +25,109 @@ PAIR_COLUMNS = (
     "ligand_residue",
     "ligand_name",
 )
+RESIDUE_COLUMNS: Final = (
+    "partner",
+    "chain",
+    "residue",
+    "name",
+    "probability",
+    "rank",
+    "marked",
+    "patch",
+    "accessible_area",
+    "best_score",
+    "plddt",
+    "glycan",
+)
+PATCH_COLUMNS: Final = ("partner", "patch", "residues", "expected", "probability", "area", "goes_with", "members")
+#: Further columns where the complex is known.
+PAIR_TRUTH: Final = "touches"
+RESIDUE_TRUTH: Final = "in_interface"
 
 
-def write_pairs_csv(path: Path, ranked: Iterable[RankedPair]) -> None:
-    """Write ranked pairs to a CSV file with the columns of `PAIR_COLUMNS`.
+def table(results: Results, name: str, top: int | None = None) -> tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]:
+    """Columns and rows of a table: ``pairs`` (the `top` ones, or all), ``residues`` or ``patches``.
 
-    Residues are author numbers with insertion code (52A); a blank chain stays blank. Scores have
-    the nine digits that identify a float32.
+    Residues are author numbers with insertion code (52A); a blank chain stays blank. What is not known is None.
+
+    Raises
+    ------
+    InputError
+        If there is no such table.
     """
+    known = results.truth is not None
+    if name == "pairs":
+        return PAIR_COLUMNS + (PAIR_TRUTH,) * known, (_pair(pair, known) for pair in results.pairs[:top])
+    if name == "residues":
+        residues = (_residue(one, known) for side in results.sides for one in side.residues)
+        return RESIDUE_COLUMNS + (RESIDUE_TRUTH,) * known, residues
+    if name == "patches":
+        return PATCH_COLUMNS, (_patch(patch) for side in results.sides for patch in side.patches)
+    raise InputError(f"table {name!r}; choose pairs, residues or patches")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table; numbers have the nine digits that identify a float32, and what is not known stays empty."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(PAIR_COLUMNS)
-        writer.writerows(
-            (pair.rank, f"{pair.score:.9g}", *_cells(pair.receptor), *_cells(pair.ligand)) for pair in ranked
-        )
+        writer.writerow(columns)
+        writer.writerows([_cell(value) for value in row] for row in rows)
 
 
-RESIDUE_COLUMNS = ("partner", "chain", "residue", "name", "best_score", "plddt")
-
-
-def write_residues_csv(path: Path, partners: Mapping[str, tuple[Partner, NDArray[np.floating]]]) -> None:
-    """Write every residue with its best score to a CSV file with the columns of `RESIDUE_COLUMNS`.
-
-    Parameters
-    ----------
-    path : Path
-    partners : mapping
-        By role, a partner of N residues and the (N,) best scores of these, 0 where a residue is no candidate. The
-        column ``plddt`` stays empty where the file is no prediction.
-    """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(RESIDUE_COLUMNS)
-        for role, (partner, scores) in partners.items():
-            confidence = [""] * len(partner) if partner.plddt is None else [f"{x:.2f}" for x in partner.plddt]
-            writer.writerows(
-                (role, *_cells(residue), f"{score:.9g}", plddt)
-                for residue, score, plddt in zip(partner.residues, scores, confidence, strict=True)
-            )
-
-
-def pairs_table(ranked: Iterable[RankedPair], top: int = 10) -> Table:
+def pairs_table(
+    ranked: Iterable[RankedPair], top: int = 10, title: str = "Residue pairs most likely to touch"
+) -> Table:
     """Lay out the first `top` of the ranked pairs for the terminal."""
-    table = Table(title="Residue pairs most likely to touch")
-    table.add_column("rank", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column("receptor")
-    table.add_column("ligand")
+    shown = Table(title=title)
+    shown.add_column("rank", justify="right")
+    shown.add_column("score", justify="right")
+    shown.add_column("receptor")
+    shown.add_column("ligand")
     for pair in islice(ranked, top):
-        table.add_row(str(pair.rank), f"{pair.score:.4f}", *map(_shown, (pair.receptor, pair.ligand)))
-    return table
+        shown.add_row(str(pair.rank), f"{pair.score:.4f}", *(escape(name(one)) for one in (pair.receptor, pair.ligand)))
+    return shown
+
+
+def name(residue: Residue) -> str:
+    """Chain, name and number: ``A LEU 52A``."""
+    return f"{residue.chain} {residue.name} {residue.label}".strip()
+
+
+def _pair(pair: RankedPair, known: bool) -> tuple[Any, ...]:
+    row = pair.rank, pair.score, *_cells(pair.receptor), *_cells(pair.ligand)
+    return (*row, pair.touches) if known else row
+
+
+def _residue(one: ScoredResidue, known: bool) -> tuple[Any, ...]:
+    plddt = None if one.plddt is None else round(one.plddt, 2)
+    row = (
+        one.partner,
+        *_cells(one.residue),
+        one.probability,
+        one.rank,
+        one.marked,
+        one.patch,
+        round(one.area, 1),
+        one.best_score,
+        plddt,
+        one.glycan,
+    )
+    return (*row, bool(one.in_interface)) if known else row
+
+
+def _patch(patch: Patch) -> tuple[Any, ...]:
+    members = " ".join(f"{one.residue.chain}:{one.residue.label}" for one in patch.residues)
+    about = patch.partner, patch.rank, len(patch.residues), round(patch.expected, 2), round(patch.probability, 3)
+    return (*about, round(patch.area, 1), patch.goes_with, members)
 
 
 def _cells(residue: Residue) -> tuple[str, str, str]:
     return residue.chain, residue.label, residue.name
 
 
-def _shown(residue: Residue) -> str:
-    return escape(f"{residue.chain} {residue.name} {residue.label}".strip())
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else value

@@ -117,7 +117,7 @@ def write_pymol_script(path: Path, view: View) -> None:
         "deselect",
         "orient",
         "",
-        "# To colour by score instead (the B-factor is 100 x the best score of a residue):",
+        "# To colour by probability instead (the B-factor is 100 x that of a residue to be in the interface):",
         "# spectrum b, white_red",
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -167,7 +167,7 @@ def write_chimerax_script(path: Path, view: View) -> None:
     lines += [
         "view",
         "",
-        "# To colour by score instead (the B-factor is 100 x the best score of a residue):",
+        "# To colour by probability instead (the B-factor is 100 x that of a residue to be in the interface):",
         "# color byattribute bfactor #1,2 palette white:red",
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

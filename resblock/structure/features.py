@@ -226,10 +226,13 @@ def notes(partner: Partner) -> list[str]:
     ]
     confidence = np.full(len(partner), 100.0) if partner.plddt is None else partner.plddt
     guessed = [residue for residue, plddt in zip(partner.residues, confidence, strict=True) if plddt < LOW_PLDDT]
+    carried = partner.glycosylated if partner.glycosylated is not None else np.zeros(len(partner), dtype=np.bool_)
+    sugared = [partner.residues[k] for k in np.flatnonzero(carried)]
     lines = []
     for residues, what in (
         (unknown, "of unknown type: hydropathy 0, alanine's reference area, no pKa"),
         (truncated, "with side-chain atoms missing: their areas and pKa are less reliable"),
+        (sugared, "with a glycan, which no model sees: exclude what it covers (--exclude)"),
         (guessed, f"with pLDDT under {LOW_PLDDT:g}: where they lie is a guess"),
     ):
         if residues:

@@ -78,6 +78,8 @@ class Partner:
         What the file is written in.
     plddt
         (N,) float64, confidence in each residue's place, 0 to 100, where the file says that it is a prediction's.
+    glycosylated
+        (N,) bool, whether a residue is bonded to a sugar; None where that was not looked at.
     """
 
     path: str
@@ -93,6 +95,7 @@ class Partner:
     remarks: tuple[str, ...] = ()
     format: Format = "pdb"
     plddt: NDArray[np.float64] | None = None
+    glycosylated: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.residues)

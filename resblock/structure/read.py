@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections import Counter
@@ -16,6 +17,7 @@ from resblock.files import STANDARD_INPUT, read_bytes
 from resblock.structure.assembly import build_assembly, larger_unit
 from resblock.structure.formats import read_structure
 from resblock.structure.geometry import pairs_within
+from resblock.structure.glycans import glycosylated
 from resblock.structure.models import choose_model, original_name
 from resblock.structure.names import is_residue_name, nucleic_acid, one_letter
 from resblock.structure.partner import Partner, Residue
@@ -126,7 +128,7 @@ def partner_of(
         (*about_models, *file.remarks),
     )
     _check(partner)
-    return partner
+    return dataclasses.replace(partner, glycosylated=glycosylated(partner, atoms))
 
 
 def _atoms(file: StructureFile, model: int | None, assembly: str | None) -> tuple[AtomTable, list[str]]:

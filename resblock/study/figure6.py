@@ -47,7 +47,7 @@ def run(study: Study) -> Result:
         prediction = predict(receptor, ligand, ensemble)
         directory = study.out / code
         directory.mkdir(exist_ok=True)
-        prediction.write(directory)
+        prediction.save(directory)
         rows += _rows(code, prediction, known.get(code))
         if viewer is not None:
             figures.append(draw(viewer, directory / "view.pml", study.out / f"{code}.png"))

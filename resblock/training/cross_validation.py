@@ -24,8 +24,10 @@ from resblock.evaluation.splits import Part, Split, find_list, read_folds
 from resblock.files import read_text, write_text
 from resblock.models import Calibration, Ensemble, choose_device, load_ensemble, probability
 from resblock.pairs import Complex, load_complexes
+from resblock.pairs.expectations import Expectations
 from resblock.training.calibration import fit_calibration
 from resblock.training.config import TrainingConfig
+from resblock.training.expectations import fit_expectations
 from resblock.training.run import WEIGHTS, train_parts
 
 METRICS: Final = "metrics.json"
@@ -49,6 +51,8 @@ class Row:
         The correction under which the log-odds of all pairs of all dimers fit best.
     reliability
         What the probabilities corrected so are worth.
+    expectations
+        What lists of residues and pairs corrected so are worth; None where no dimer without a homologue tells.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Row:
     without_homologues: frozenset[str]
     calibration: Calibration
     reliability: tuple[Reliability, ...]
+    expectations: Expectations | None
 
     def summaries(self) -> dict[str, dict[str, Any]]:
         """Summaries over all dimers and over those without a homologue."""
@@ -163,8 +168,8 @@ def _refuse_ensembles(configs: Mapping[str, TrainingConfig]) -> None:
             )
 
 
-def read_calibration(path: str | os.PathLike[str], model: str) -> Calibration:
-    """Read the correction of a model's log-odds from the metrics that `cross_validate` wrote.
+def read_calibration(path: str | os.PathLike[str], model: str) -> tuple[Calibration, Expectations | None]:
+    """Read the correction of a model's log-odds, and what to expect of it, from the metrics of `cross_validate`.
 
     Raises
     ------
@@ -172,8 +177,7 @@ def read_calibration(path: str | os.PathLike[str], model: str) -> Calibration:
         If the file cannot be read, or has no such model.
     """
     try:
-        fitted = {row["model"]: row["calibration"] for row in json.loads(read_text(path))}
-        report = {name: Calibration(float(of["scale"]), float(of["shift"])) for name, of in fitted.items()}
+        report = {row["model"]: _fitted(row) for row in json.loads(read_text(path))}
     except InputError:
         raise
     except (ValueError, KeyError, TypeError):
@@ -181,6 +185,12 @@ def read_calibration(path: str | os.PathLike[str], model: str) -> Calibration:
     if model not in report:
         raise InputError(f"{path}: has no model {model!r}; it has {', '.join(report)}")
     return report[model]
+
+
+def _fitted(row: Mapping[str, Any]) -> tuple[Calibration, Expectations | None]:
+    told, found = row["calibration"], row.get("expectations")
+    calibration = Calibration(float(told["scale"]), float(told["shift"]))
+    return calibration, None if found is None else Expectations.of(found)
 
 
 def _left_out(
@@ -209,14 +219,14 @@ def _row(
     homologues: Homologues,
 ) -> Row:
     results: list[Metrics] = []
-    log_odds: list[NDArray[np.float32]] = []
-    labels: list[NDArray[np.bool_]] = []
+    tables: list[NDArray[np.float32]] = []
+    contacts: list[NDArray[np.bool_]] = []
     for fold, model in sorted(models.items()):
         for complex in (complexes[code] for code in sorted(folds) if folds[code] == fold):
-            log_odds.append(model.ensemble.complex_log_odds(complex).reshape(-1))
-            labels.append(complex.labels())
-            results.append(rank(complex, log_odds[-1].reshape(complex.surface_shape)))
-    together, touching = np.concatenate(log_odds), np.concatenate(labels)
+            tables.append(model.ensemble.complex_log_odds(complex))
+            contacts.append(complex.labels().reshape(complex.surface_shape))
+            results.append(rank(complex, tables[-1]))
+    together, touching = (np.concatenate([table.reshape(-1) for table in of]) for of in (tables, contacts))
     calibration = fit_calibration(together, touching)
     reliable = reliability(probability(calibration(together)), touching)
     alone = frozenset(
@@ -228,6 +238,9 @@ def _row(
         without_homologues=alone,
         calibration=calibration,
         reliability=tuple(reliable),
+        expectations=fit_expectations(
+            [calibration(table) for table in tables], contacts, [result.code in alone for result in results]
+        ),
     )
 
 
@@ -238,6 +251,7 @@ def _write(path: Path, rows: Sequence[Row]) -> None:
             **row.summaries(),
             "calibration": dataclasses.asdict(row.calibration),
             "reliability": [dataclasses.asdict(bin) for bin in row.reliability],
+            "expectations": None if row.expectations is None else row.expectations.as_dict(),
             "dimers": [dataclasses.asdict(result) for result in row.results],
         }
         for row in rows
