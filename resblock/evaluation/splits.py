@@ -74,8 +74,8 @@ def random_split(codes: Sequence[str], seed: int) -> Split:
 def find_list(name: str) -> Path:
     """A list's file: a path, or the name of a list in the package.
 
-    For `read_split` there are `all`, `paper_test`, `without_paper_test` and `included_weights`; for cross-validation
-    `folds` and `homologues`.
+    For `read_split` there are `all`, `paper_test`, `without_paper_test`, `included_weights` and `final_test`; for
+    cross-validation `folds` and `homologues`.
     """
     included = Path(__file__).parent / "lists" / f"{name}.tsv"
     return included if not Path(name).exists() and included.is_file() else Path(name)
