@@ -1,21 +1,27 @@
 """Complexes: residue pairs of two partners, their windows and labels, and the pairs to train on."""
 
-from resblock.pairs.benchmark import Prepared, Summary, prepare_benchmark, prepare_complex
+from resblock.pairs.benchmark import prepare_benchmark, prepare_complex
 from resblock.pairs.complex import Complex
+from resblock.pairs.layout import Described, read_index
+from resblock.pairs.preparation import Prepared, Summary
 from resblock.pairs.prepared import FORMAT_VERSION, load_complex, load_complexes, save_complex
+from resblock.pairs.variants import Recipe
 from resblock.pairs.windows import SIDE, neighbours, window_pairs
 
 __all__ = [
     "FORMAT_VERSION",
     "SIDE",
     "Complex",
+    "Described",
     "Prepared",
+    "Recipe",
     "Summary",
     "load_complex",
     "load_complexes",
     "neighbours",
     "prepare_benchmark",
     "prepare_complex",
+    "read_index",
     "save_complex",
     "window_pairs",
 ]
