@@ -98,6 +98,38 @@ def test_relatives_are_found_and_strangers_are_not(tmp_path):
         read_homologues(tmp_path / "none")
 
 
+def test_homologues_of_some_by_several_processes():
+    generator = np.random.default_rng(4)
+    families = [generator.choice(RESIDUE_NAMES, 90) for _ in range(3)]
+    dimers = [
+        with_sequence(
+            made_complex(k, f"D{k}"), np.where(generator.random(90) < 0.3, families[k % 3][::-1], families[k % 3])
+        )
+        for k in range(9)
+    ]
+    everything = find_homologues(dimers)
+    assert everything["D0"] == {"D3", "D6"}
+    assert find_homologues(dimers, jobs=2) == everything
+    some = {"D0", "D4"}
+    assert find_homologues(iter(dimers), of=some) == {code: others & some for code, others in everything.items()}
+    with pytest.raises(InputError, match="no prepared complex X"):
+        find_homologues(dimers, of=["X"])
+
+
+def test_a_chain_that_was_cut_counts_as_a_whole():
+    """Each part alone has too few columns in common with the other chain."""
+    whole = "".join(np.random.default_rng(5).choice(list("ACDEFGHIKLMNPQRSTVWY"), 60))
+    one, other = (with_sequence(made_complex(k, code), [seq3(x).upper() for x in whole]) for k, code in enumerate("AB"))
+    parts = [
+        dataclasses.replace(partner, sequence=(whole,), residues=partner.residues[:30])
+        for partner in (one.receptor, one.receptor)
+    ]
+    cut = dataclasses.replace(one, receptor=parts[0], ligand=parts[1])
+    assert find_homologues([cut, other]) == {"A": set(), "B": set()}
+    cut = dataclasses.replace(cut, conformations=("cut", "cut"))
+    assert find_homologues([cut, other]) == {"A": {"B"}, "B": {"A"}}
+
+
 @pytest.mark.parametrize(
     ("score", "columns", "identity", "homologous"),
     [

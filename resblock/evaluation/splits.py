@@ -46,6 +46,20 @@ def read_split(path: str | os.PathLike[str]) -> Split:
     return split
 
 
+def read_codes(path: str | os.PathLike[str]) -> list[str]:
+    """Codes of a list of complexes or of folds, in its order; whatever follows a code on its line is skipped.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or lists no complex.
+    """
+    codes = [words[0] for line in read_text(path).splitlines() if (words := line.partition("#")[0].split())]
+    if not codes:
+        raise InputError(f"{path}: lists no complex")
+    return list(dict.fromkeys(codes))
+
+
 def write_split(path: Path, split: Split) -> None:
     """Write what `read_split` reads, sorted by code."""
     write_text(path, "".join(f"{code}\t{split[code]}\n" for code in sorted(split)))

@@ -4,7 +4,7 @@ from resblock.pairs.benchmark import prepare_benchmark, prepare_complex
 from resblock.pairs.complex import Complex
 from resblock.pairs.layout import Described, read_index
 from resblock.pairs.preparation import Prepared, Summary
-from resblock.pairs.prepared import FORMAT_VERSION, load_complex, load_complexes, save_complex
+from resblock.pairs.prepared import FORMAT_VERSION, complex_paths, load_complex, load_complexes, save_complex
 from resblock.pairs.variants import Recipe
 from resblock.pairs.windows import SIDE, neighbours, window_pairs
 
@@ -16,6 +16,7 @@ __all__ = [
     "Prepared",
     "Recipe",
     "Summary",
+    "complex_paths",
     "load_complex",
     "load_complexes",
     "neighbours",

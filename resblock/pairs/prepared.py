@@ -108,6 +108,17 @@ def load_complexes(directory: str | os.PathLike[str], codes: Sequence[str] | Non
     InputError
         The directory or a complex is missing, or a file is unusable.
     """
+    return [load_complex(path) for path in complex_paths(directory, codes)]
+
+
+def complex_paths(directory: str | os.PathLike[str], codes: Sequence[str] | None = None) -> list[Path]:
+    """Files of the prepared complexes of a directory, sorted by code, or of those of `codes` in that order.
+
+    Raises
+    ------
+    InputError
+        The directory or a complex is missing.
+    """
     directory = Path(directory)
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; run `resblock prepare` first")
@@ -115,12 +126,12 @@ def load_complexes(directory: str | os.PathLike[str], codes: Sequence[str] | Non
         paths = sorted(directory.glob("*.npz"))
         if not paths:
             raise InputError(f"{directory}: no prepared complexes; run `resblock prepare` first")
-    else:
-        paths = [directory / f"{code}.npz" for code in codes]
-        for code, path in zip(codes, paths, strict=True):
-            if not path.is_file():
-                raise InputError(f"{directory}: no prepared complex {code}; run `resblock prepare`")
-    return [load_complex(path) for path in paths]
+        return paths
+    paths = [directory / f"{code}.npz" for code in codes]
+    for code, path in zip(codes, paths, strict=True):
+        if not path.is_file():
+            raise InputError(f"{directory}: no prepared complex {code}; run `resblock prepare`")
+    return paths
 
 
 @contextlib.contextmanager
