@@ -229,10 +229,11 @@ def test_a_run_can_make_an_ensemble(prepared, tmp_path):
 
 @pytest.fixture
 def lists(tmp_path):
-    folds, homologues = tmp_path / "folds", tmp_path / "homologues"
+    folds, homologues, collection = (tmp_path / name for name in ("folds", "homologues", "collection"))
     folds.write_text("D0 1\nD1 1\nD2 2\nD3 2\n")
-    homologues.write_text("D0\tD2\nD2\tD0\nD1\nD3\tD5\nD5\tD3\n")
-    return {"folds_file": folds, "homologues_file": homologues}
+    homologues.write_text("D0\tD2\nD2\tD0\nD1\nD3\tD5\nD4\nD5\tD3\n")
+    collection.write_text("D4\nD5\n")
+    return {"folds_file": folds, "homologues_file": homologues, "collection_file": collection}
 
 
 def test_every_dimer_is_ranked_out_of_fold(prepared, config, lists, tmp_path):
@@ -252,6 +253,21 @@ def test_every_dimer_is_ranked_out_of_fold(prepared, config, lists, tmp_path):
     assert [entry["model"] for entry in report] == [row.name for row in rows]
     assert report[0]["without homologues"]["complexes"] == 1
     assert cross_validate(prepared, tmp_path / "cv", {"small": config}, [1, 2], **lists) == rows
+
+
+def test_further_homologues_are_left_out(prepared, config, lists, tmp_path):
+    """D5, which is of no collection, is a homologue of D3 in fold 2; strictly, D0 and D2 are left out as well."""
+    (tmp_path / "none").write_text("D4\n")
+    for strict, without, expected in (
+        (False, {"D1", "D3"}, {1: ["D2", "D3", "D4", "D5"], 2: ["D0", "D1", "D4"]}),
+        (True, {"D0", "D1", "D2", "D3"}, {1: ["D3", "D4", "D5"], 2: ["D1", "D4"]}),
+    ):
+        given = {**lists, "collection_file": tmp_path / "none", "strict": strict}
+        (row,) = cross_validate(prepared, tmp_path / f"cv{strict}", {"small": config}, [1], **given)
+        assert row.without_homologues == without
+        for fold, codes in expected.items():
+            weights = load_ensemble(tmp_path / f"cv{strict}/small/seed-1/fold-{fold}/weights.safetensors")
+            assert weights.card["complexes"]["train"] == codes
 
 
 def test_complexes_of_more_chains_train_only_if_asked_for(prepared, lists, tmp_path):

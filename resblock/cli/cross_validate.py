@@ -30,6 +30,16 @@ def cross_validate(
     homologues: Annotated[
         Path | None, typer.Option(help="List of resblock homologues; the package's by default.")
     ] = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            help="List of complexes that are trained on although they are homologues of a fold's dimers; the docking "
+            "benchmark by default. Other homologues are left out."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave out all homologues of the fold that is ranked.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Rank every dimer out-of-fold, by models that were not trained on it, and say how good the ranking is.
@@ -43,6 +53,8 @@ def cross_validate(
         from resblock.training import cross_validation
         from resblock.training.config import resolve_config
 
+    from resblock.evaluation.splits import find_list
+
     configs = {name: resolve_config(name, None, tuple(set_field or ())) for name in preset}
     rows = cross_validation.cross_validate(
         data,
@@ -51,6 +63,8 @@ def cross_validate(
         numbers(seeds),
         folds_file=folds,
         homologues_file=homologues,
+        collection_file=None if collection is None else find_list(collection),
+        strict=strict,
         device=device,
         progress=lambda what: remarks.print(escape(f"training: {what}")),
     )

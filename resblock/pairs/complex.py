@@ -16,6 +16,9 @@ from resblock.structure.features import PartnerFeatures
 #: have been moved a little; or a part of a chain that was cut in two.
 Conformation = Literal["unbound", "bound", "perturbed", "cut"]
 
+#: Kinds of what was made of a part of a complex or of a chain.
+INTERFACE, PSEUDO_DIMER = DERIVED_KINDS = ("interface", "pseudo-dimer")
+
 
 @dataclass(frozen=True)
 class Complex:

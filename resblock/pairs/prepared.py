@@ -123,7 +123,7 @@ def complex_paths(directory: str | os.PathLike[str], codes: Sequence[str] | None
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; run `resblock prepare` first")
     if codes is None:
-        paths = sorted(directory.glob("*.npz"))
+        paths = sorted(directory.glob("*.npz"), key=lambda path: path.stem)
         if not paths:
             raise InputError(f"{directory}: no prepared complexes; run `resblock prepare` first")
         return paths

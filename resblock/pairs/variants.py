@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
-from resblock.pairs.complex import Complex, Conformation
+from resblock.pairs.complex import INTERFACE, Complex, Conformation
 from resblock.pairs.labels import BoundContacts, Labels
 from resblock.pairs.layout import SIDES, ComplexFiles, Described
 from resblock.structure.align import map_residues
@@ -22,8 +22,6 @@ from resblock.structure.geometry import pairs_within
 from resblock.structure.partner import Partner
 from resblock.structure.read import partner_of, read_file
 
-#: Kind of two chains that touch, taken out of a complex.
-INTERFACE: Final = "interface"
 #: Residues whose heavy atoms come this near, Angstrom, are counted where it is asked whether two chains touch ...
 NEAR: Final = 5.0
 #: ... and so many pairs of them make an interface.

@@ -41,12 +41,42 @@ class DataConfig:
 
     complexes: Literal["dimers", "all"] = "dimers"
     """Complexes of two single chains only, or all."""
+    variants: bool = False
+    """Also the other forms and parts of the complexes trained on that were prepared: bound structures, copies with
+    noise, interfaces of two chains, pseudo-dimers."""
+    cluster_power: float = 0.0
+    """A complex is in an epoch with the chance 1 / N to this power, N being the complexes of its cluster and kind that
+    are trained on: 0 takes all of them, 1 one of each cluster, on average. Each stands for itself where no cluster is
+    known; its variants are of its cluster."""
+    kind_chances: str = ""
+    """Factors of these chances by kind, from 0 to 1, as in `antibody=0.3,interface=0.5`; 1 for the other kinds."""
     validation_pairs: int = 3000
     """Negatives per validation complex, beside all of its positives, that early stopping ranks after an epoch."""
 
     def check(self) -> None:
         """Refuse values that mean nothing."""
         _require(self.validation_pairs >= 1, "data.validation_pairs", "at least 1", self)
+        _require(self.cluster_power >= 0, "data.cluster_power", "0 or above", self)
+        self.chances_of_kinds()
+
+    def chances_of_kinds(self) -> dict[str, float]:
+        """Read `kind_chances`.
+
+        Raises
+        ------
+        InputError
+            It is not of that form.
+        """
+        chances = {}
+        for word in filter(None, self.kind_chances.split(",")):
+            kind, _, number = word.partition("=")
+            try:
+                chances[kind.strip()] = float(number)
+            except ValueError:
+                chances[kind.strip()] = math.nan
+        wanted = "kinds with a number from 0 to 1 each, as in antibody=0.3,interface=0.5"
+        _require(all(0 <= chance <= 1 for chance in chances.values()), "data.kind_chances", wanted, self)
+        return chances
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,8 +27,9 @@ from resblock.evaluation import evaluate, summarise
 from resblock.evaluation.splits import PARTS, Part, Split, codes_of, random_split, read_split, write_split
 from resblock.files import write_text
 from resblock.models import Ensemble, Model, Scaling, choose_device, load_ensemble, save_ensemble
-from resblock.pairs import Complex, load_complexes
+from resblock.pairs import Complex
 from resblock.structure import FEATURE_VERSION, feature_names
+from resblock.training.choice import load_usable, refuse_final_test
 from resblock.training.config import TrainingConfig, read_toml
 from resblock.training.data import TrainingData
 from resblock.training.module import Training
@@ -95,6 +96,7 @@ def train_parts(
     run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
 ) -> Outcome:
     """Train on complexes that are loaded and divided already; otherwise as `train`."""
+    refuse_final_test(complex for part in ("train", "validation") for complex in parts[part])
     if config.optimisation.ensemble > 1:
         return _train_ensemble(run, config, split, parts, device=device)
     try:
@@ -159,21 +161,28 @@ def _divide(
 ) -> tuple[Split, dict[str, Complex]]:
     """The part of every complex, and the loaded ones."""
     listed = None if split_file is None else read_split(split_file)
-    codes = None if listed is None else codes_of(listed, "train") + codes_of(listed, "validation")
-    complexes = {
-        complex.code: complex
-        for complex in load_complexes(data, codes)
-        if config.data.complexes == "all" or complex.is_dimer
-    }
+    wanted = None if listed is None else codes_of(listed, "train") + codes_of(listed, "validation")
+    complexes = {complex.code: complex for complex in load_usable(data, config.data, wanted)}
     if listed is None:
-        return random_split(list(complexes), config.optimisation.seed), complexes
-    split = {code: part for code, part in listed.items() if part == "test" or code in complexes}
+        whole = sorted({complex.root for complex in complexes.values()})
+        drawn = random_split(whole, config.optimisation.seed)
+        return _with_variants(drawn, complexes), complexes
+    split = _with_variants(listed, complexes)
     for part in ("train", "validation"):
         if part in listed.values() and part not in split.values():
             raise InputError(f"{split_file}: no complex to use in the part {part}")
     if "train" not in split.values():
         raise InputError(f"{split_file}: no complex in the part train")
     return split, complexes
+
+
+def _with_variants(split: Split, complexes: Mapping[str, Complex]) -> Split:
+    """Leave out what was not loaded, but of the test part, and add variants, which are for training alone."""
+    parts: dict[str, Part] = {code: part for code, part in split.items() if part == "test" or code in complexes}
+    for code, complex in complexes.items():
+        if complex.origin and code not in parts and split.get(complex.root) == "train":
+            parts[code] = "train"
+    return parts
 
 
 def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
