@@ -65,7 +65,7 @@ def test_nothing_of_the_final_test_is_loaded(tmp_path):
 def test_a_list_cannot_bring_the_final_test_into_training(code, tmp_path):
     data = save(tmp_path / "data", complex_of("1ABC"), complex_of(code, origin="" if code == KEPT else KEPT))
     (tmp_path / "split").write_text(f"1ABC train\n{code} train\n")
-    with pytest.raises(InputError, match=f"{code} is of the final test"):
+    with pytest.raises(InputError, match=f"{code} is in the final test"):
         train(
             data, tmp_path / "run", resolve_config("residues", None, (*SMALL, "data.variants=true")), tmp_path / "split"
         )
