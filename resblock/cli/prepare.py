@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from resblock.cli.console import output, progress_bar, remarks
+from resblock.errors import InputError
 
 if TYPE_CHECKING:
     from resblock.pairs import Prepared, Summary
@@ -37,6 +38,14 @@ def prepare(
     noise: Annotated[float, typer.Option(help="Standard deviation of moved coordinates in copies, Angstrom.")] = 0.0,
     copies: Annotated[int, typer.Option(help="Copies of the bound structures with moved coordinates.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    pseudo_dimers: Annotated[
+        bool,
+        typer.Option(
+            "--pseudo-dimers",
+            help="Of any folder of structures: chains, cut in two where few contacts cross, to pretrain on.",
+        ),
+    ] = False,
+    cuts: Annotated[int, typer.Option(help="With --pseudo-dimers: at most so many cuts of a chain.")] = 3,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
 ) -> None:
     """Compute features and labels of a docking benchmark, which serve every model.
@@ -46,19 +55,23 @@ def prepare(
     if some complexes failed, 2 if all did.
     """
     from resblock.evaluation.splits import read_split
-    from resblock.pairs import Recipe, prepare_benchmark, read_index
+    from resblock.pairs import Cutting, Recipe, prepare_benchmark, prepare_pseudo_dimers, read_index
 
-    codes = None if only is None else list(read_split(only))
+    recipe = Recipe(model, bound, interfaces, noise, copies, seed)
+    if pseudo_dimers and (only is not None or recipe != Recipe(model, seed=seed)):
+        raise InputError("--pseudo-dimers cuts every chain as it is; leave --only and what else could be made out")
+    table = None if index is None else read_index(index)
     with _Report(out) as report:
-        summary = prepare_benchmark(
-            benchmark_dir,
-            out,
-            only=codes,
-            index=None if index is None else read_index(index),
-            recipe=Recipe(model, bound, interfaces, noise, copies, seed),
-            jobs=jobs,
-            progress=report.show,
-        )
+        if pseudo_dimers:
+            given = Cutting(cuts, model=model)
+            summary = prepare_pseudo_dimers(
+                benchmark_dir, out, index=table, cutting=given, jobs=jobs, progress=report.show
+            )
+        else:
+            codes = None if only is None else list(read_split(only))
+            summary = prepare_benchmark(
+                benchmark_dir, out, only=codes, index=table, recipe=recipe, jobs=jobs, progress=report.show
+            )
     _finish(summary, out)
 
 
@@ -91,15 +104,18 @@ class _Report:
 
 def _finish(summary: Summary, out: Path) -> None:
     """Say how many there are, by kind if these are known, and leave with the status."""
-    there = [*summary.done, *summary.unchanged]
+    there, empty = [*summary.done, *summary.unchanged], summary.having("empty")
     output.print(
-        f"{len(summary.complexes)} complexes: {len(summary.done)} prepared, {len(summary.unchanged)} unchanged, "
+        f"{len(summary.complexes) - len(empty)} complexes: {len(summary.done)} prepared, "
+        f"{len(summary.unchanged)} unchanged, "
         f"{len(summary.failed)} failed. They are in {escape(str(out))}."
     )
     for kind, count in sorted(Counter(entry.kind for entry in there).items()):
         if kind:
             failed = sum(entry.kind == kind for entry in summary.failed)
             output.print(f"{escape(kind)}: {count}" + (f", {failed} failed" if failed else ""))
+    if empty:
+        output.print(f"{len(empty)} structures have none: {escape(empty[0].reason)}.")
     if summary.done:
         contacts, lost = (sum(getattr(e, name) for e in summary.done) for name in ("contacts", "lost_contacts"))
         output.print(f"{contacts} interface pairs; {lost} contacts of residues that the unbound structures lack.")

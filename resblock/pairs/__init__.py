@@ -5,6 +5,7 @@ from resblock.pairs.complex import DERIVED_KINDS, INTERFACE, PSEUDO_DIMER, Compl
 from resblock.pairs.layout import Described, read_index
 from resblock.pairs.preparation import Prepared, Summary
 from resblock.pairs.prepared import FORMAT_VERSION, complex_paths, load_complex, load_complexes, save_complex
+from resblock.pairs.pseudo_dimers import Cutting, prepare_pseudo_dimers
 from resblock.pairs.variants import Recipe
 from resblock.pairs.windows import SIDE, neighbours, window_pairs
 
@@ -15,6 +16,7 @@ __all__ = [
     "PSEUDO_DIMER",
     "SIDE",
     "Complex",
+    "Cutting",
     "Described",
     "Prepared",
     "Recipe",
@@ -25,6 +27,7 @@ __all__ = [
     "neighbours",
     "prepare_benchmark",
     "prepare_complex",
+    "prepare_pseudo_dimers",
     "read_index",
     "save_complex",
     "window_pairs",
