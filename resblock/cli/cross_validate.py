@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from resblock.cli.console import extra, numbers, output, progress_bar, remarks
+from resblock.errors import InputError
 
 if TYPE_CHECKING:
     from resblock.training.cross_validation import Row
@@ -79,6 +80,10 @@ def homologues(
         str | None,
         typer.Option(help="List of codes, such as folds: only these are looked for among the homologues of each."),
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(help="List of folds: a table of clusters of chains instead, in a group for each fold."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
 ) -> None:
     """List the complexes that have chains of one family, for resblock cross-validate.
@@ -86,22 +91,31 @@ def homologues(
     With --of, what is listed is which of these codes are homologues of each complex: enough for cross-validation with
     their folds, and done much sooner.
     """
+    from resblock.evaluation.groups import make_groups, write_groups
     from resblock.evaluation.homologues import find_homologues, write_homologues
-    from resblock.evaluation.splits import find_list, read_codes
+    from resblock.evaluation.splits import find_list, read_codes, read_folds
     from resblock.pairs import complex_paths, load_complex
 
-    paths = complex_paths(data)
+    if groups is not None and of is not None:
+        raise InputError("--groups compares all chains; leave --of out")
+    complexes = map(load_complex, complex_paths(data))
+    processes = jobs or os.cpu_count() or 1
     with progress_bar() as bar:
         task = bar.add_task("aligning", total=None)
-        found = find_homologues(
-            map(load_complex, paths),
-            of=None if of is None else read_codes(find_list(of)),
-            jobs=jobs or os.cpu_count() or 1,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    write_homologues(out, found)
-    related = sum(bool(others) for others in found.values())
-    output.print(f"{related} of {len(found)} complexes have a homologue. The list is {escape(str(out))}.")
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        if groups is not None:
+            members = make_groups(complexes, read_folds(find_list(groups)), jobs=processes, progress=show)
+            write_groups(out, members)
+            said = f"{len(members)} chains in {len({member.cluster for member in members})} clusters. The table"
+        else:
+            wanted = None if of is None else read_codes(find_list(of))
+            found = find_homologues(complexes, of=wanted, jobs=processes, progress=show)
+            write_homologues(out, found)
+            said = f"{sum(map(bool, found.values()))} of {len(found)} complexes have a homologue. The list"
+    output.print(f"{said} is {escape(str(out))}.")
 
 
 def _table(title: str, part: str, rows: Sequence[Row]) -> Table:

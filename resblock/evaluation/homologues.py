@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -93,19 +93,20 @@ def find_homologues(
     InputError
         There is no complex with a code of `of`.
     """
-    chains = {one.code: tuple(sorted({chain for partner in one.partners for chain in _chains(partner, one)}))
-              for one in complexes}  # fmt: skip
+    chains = {
+        one.code: tuple({chain for partner in one.partners for chain in counted_chains(partner, one).values() if chain})
+        for one in complexes
+    }
     wanted = sorted(chains if of is None else set(of))
     missing = [code for code in wanted if code not in chains]
     if missing:
         raise InputError(f"no prepared complex {missing[0]}, whose homologues are wanted; run `resblock prepare`")
-    sequences = sorted({chain for own in chains.values() for chain in own}, key=lambda chain: (len(chain), chain))
-    queries = [chain for chain in sequences if chain in {one for code in wanted for one in chains[code]}]
-    near = _near(queries, sequences, jobs, progress or (lambda done, total: None))
-    return _by_complex(chains, wanted, near)
+    asked = {chain for code in wanted for chain in chains[code]}
+    found = alike({chain for own in chains.values() for chain in own}, asked, jobs=jobs, progress=progress)
+    return _by_complex(chains, wanted, found)
 
 
-class _Near(NamedTuple):
+class Alike(NamedTuple):
     """Two sequences whose alignment scores enough to make them homologues."""
 
     score: int
@@ -113,22 +114,44 @@ class _Near(NamedTuple):
     second: str
 
 
-def _near(queries: list[str], sequences: list[str], jobs: int, progress: Callable[[int, int], object]) -> list[_Near]:
-    """All pairs of a query and a sequence that score enough, the highest score first."""
+def alike(
+    sequences: Collection[str],
+    asked: Collection[str],
+    *,
+    jobs: int = 1,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Alike]:
+    """All pairs of a sequence that is asked for and any sequence that score enough, the highest score first.
+
+    Parameters
+    ----------
+    sequences, asked
+        Different sequences, and some or all of them.
+    jobs, progress
+        As of `find_homologues`.
+
+    Raises
+    ------
+    InputError
+        A process died.
+    """
+    ordered = sorted(sequences, key=lambda sequence: (len(sequence), sequence))
+    queries = [sequence for sequence in ordered if sequence in asked]
     tasks = [
-        _Comparison(asked[start : start + _QUERIES], sequences[part])
-        for part in batches(sequences)
+        _Comparison(chosen[start : start + _QUERIES], ordered[part])
+        for part in batches(ordered)
         # Where all are compared with all, each with those that are no shorter.
-        for asked in [queries[: part.stop] if len(queries) == len(sequences) else queries]
-        for start in range(0, len(asked), _QUERIES)
+        for chosen in [queries[: part.stop] if len(queries) == len(ordered) else queries]
+        for start in range(0, len(chosen), _QUERIES)
     ]
     done = ((task, _compare(task)) for task in tasks) if jobs == 1 else in_processes(_compare, tasks, jobs)
-    found: list[_Near] = []
+    found: list[Alike] = []
     for number, (_, pairs) in enumerate(done, start=1):
         if pairs is None:
             raise InputError("a process that aligned sequences died (out of memory?); see --jobs")
         found += pairs
-        progress(number, len(tasks))
+        if progress is not None:
+            progress(number, len(tasks))
     return sorted(found, key=lambda pair: (-pair.score, *sorted((pair.first, pair.second))))
 
 
@@ -137,11 +160,11 @@ class _Comparison(NamedTuple):
     sequences: list[str]
 
 
-def _compare(task: _Comparison) -> list[_Near]:
+def _compare(task: _Comparison) -> list[Alike]:
     """The pairs of a comparison that score enough."""
     targets = Targets(task.sequences)
     return [
-        _Near(int(scores[place]), query, task.sequences[place])
+        Alike(int(scores[place]), query, task.sequences[place])
         for query in task.queries
         for scores in [targets.scores(query)]
         for place in np.flatnonzero(scores >= SCORE)
@@ -149,14 +172,14 @@ def _compare(task: _Comparison) -> list[_Near]:
 
 
 def _by_complex(
-    chains: Mapping[str, Sequence[str]], wanted: Sequence[str], near: Sequence[_Near]
+    chains: Mapping[str, Sequence[str]], wanted: Sequence[str], pairs_alike: Sequence[Alike]
 ) -> dict[str, frozenset[str]]:
     """Which complexes are homologues; the two sequences of a pair are aligned only where that is not known yet."""
     codes = sorted(chains)
     rows, columns = _places(chains, codes), _places(chains, wanted)
     related = np.zeros((len(codes), len(wanted)), dtype=np.bool_)
     itself = np.array(codes)[:, None] == np.array(wanted)
-    for _, first, second in near:
+    for _, first, second in pairs_alike:
         pairs = [np.ix_(rows[a], columns[b]) for a, b in ((first, second), (second, first)) if b in columns]
         known = all((related[pair] | itself[pair]).all() for pair in pairs)
         if not known and LocalAlignment.of(first, second).homologous:
@@ -195,12 +218,14 @@ def read_homologues(path: str | os.PathLike[str]) -> dict[str, frozenset[str]]:
     return {code: frozenset(others) for code, *others in rows}
 
 
-def _chains(partner: PartnerFeatures, complex: Complex) -> Iterator[str]:
-    """Sequences of the partner's chains that are long enough to count; of a part of a chain, that of the whole."""
+def counted_chains(partner: PartnerFeatures, complex: Complex) -> dict[str, str]:
+    """Sequence of each of a partner's chains by its name; empty for one that is too short to count.
+
+    A part of a chain has that of the whole.
+    """
     if "cut" in complex.conformations:
-        yield from partner.sequence
-        return
-    letters, ends = partner.letters, np.append(partner.chain_starts, len(partner)).tolist()
-    for start, end in itertools.pairwise(ends):
-        if end - start >= COLUMNS:
-            yield letters[start:end]
+        return dict(zip(partner.chains, partner.sequence, strict=True))
+    ends = np.append(partner.chain_starts, len(partner)).tolist()
+    names, letters = partner.chains, partner.letters
+    spans = zip(names, itertools.pairwise(ends), strict=True)
+    return {name: letters[start:end] if end - start >= COLUMNS else "" for name, (start, end) in spans}
