@@ -66,6 +66,7 @@ BUILD: Final[Sequence[Variable]] = (
 )
 
 TESTS: Final[Sequence[Variable]] = (
+    ("RESBLOCK_COMPLEXES", "../shared/complexes", "Further complexes, whose table the tests of lists made from it read."),
     ("RESBLOCK_DB5", "../shared/db5", "The docking benchmark for the tests on real proteins, which skip without it."),
     ("RESBLOCK_CORE", "build/core", "Where CMake built the core for `python_tests/test_core.py`."),
     ("RESBLOCK_REQUIRE_CUDA", "0", "1: a missing GPU is a failure, not a skip."),
