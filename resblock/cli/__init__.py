@@ -16,6 +16,7 @@ from resblock.cli.ensemble import ensemble
 from resblock.cli.evaluate import evaluate
 from resblock.cli.predict import predict
 from resblock.cli.prepare import prepare
+from resblock.cli.pretrain import pretrain
 from resblock.cli.reproduce import reproduce
 from resblock.cli.sweep import sweep
 from resblock.cli.train import train
@@ -25,6 +26,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 for _command in (
     predict,
     prepare,
+    pretrain,
     train,
     evaluate,
     cross_validate,

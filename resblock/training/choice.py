@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,8 +41,8 @@ def refuse_final_test(complexes: Iterable[Complex]) -> None:
 
 def load_usable(
     data: str | os.PathLike[str], config: DataConfig, wanted: Collection[str] | None = None
-) -> list[Complex]:
-    """Prepared complexes of a directory that may be trained on or validated with.
+) -> Iterator[Complex]:
+    """Prepared complexes of a directory that may be trained on or validated with, one by one.
 
     Those of the final test are never among them, nor anything that was made of them.
 
@@ -65,15 +65,13 @@ def load_usable(
         # A variant has its complex's code before a dot in its own, and a code may have dots itself.
         codes = set(wanted)
         paths = [path for path in paths if path.stem in codes or _beginnings(path.stem) & codes]
-    usable = []
     for path in paths:
         complex = load_complex(path)
         if wanted is not None and complex.code in wanted:
             refuse_final_test([complex])
         is_wanted = wanted is None or complex.code in wanted or complex.root in wanted
         if is_wanted and complex.root not in kept and is_used(complex, config):
-            usable.append(complex)
-    return usable
+            yield complex
 
 
 def _beginnings(code: str) -> set[str]:

@@ -168,7 +168,7 @@ class TrainingConfig:
             fields = dict(fields)
             if name == "model" and (kind := fields.pop(KIND, self.kind.kind)) != self.kind.kind:
                 sections[name] = KINDS[_chosen("model.kind", kind, tuple(KINDS))].Config()
-            sections[name] = _replace(name, sections[name], fields)
+            sections[name] = replace_fields(name, sections[name], fields)
         return TrainingConfig(**sections)
 
     def to_toml(self) -> str:
@@ -249,7 +249,7 @@ def resolve_config(
             raise InputError(f"{file}: {error}") from None
     for setting in settings:
         try:
-            config = config.updated(_parse_setting(setting))
+            config = config.updated(parse_setting(setting))
         except InputError as error:
             raise InputError(f"setting {setting!r}: {error}") from None
     return config
@@ -272,7 +272,14 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     return values
 
 
-def _parse_setting(setting: str) -> dict[str, Any]:
+def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
+    """Read ``section.field=value``, the value in TOML's notation (a string may lack its quotes).
+
+    Raises
+    ------
+    InputError
+        It is not of that form.
+    """
     name, equals, value = setting.partition("=")
     section, dot, field = name.strip().partition(".")
     if not (equals and dot and field):
@@ -284,7 +291,14 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     return {section: {field: parsed}}
 
 
-def _replace(section: str, config: Any, values: Mapping[str, Any]) -> Any:
+def replace_fields(section: str, config: Any, values: Mapping[str, Any]) -> Any:
+    """Replace fields of a section's dataclass.
+
+    Raises
+    ------
+    InputError
+        A field is unknown, or a value has the wrong type.
+    """
     types = _field_types(type(config))
     checked = {}
     for name, value in values.items():
