@@ -1,4 +1,4 @@
-"""Clusters of chains in groups that contain the folds."""
+"""Clusters of partners in groups that contain the folds."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import pytest
 from made_complexes import made_complex, save_complexes
 
 from resblock.errors import InputError
-from resblock.evaluation.groups import Member, make_groups, read_groups, write_groups
+from resblock.evaluation.groups import make_groups, read_groups, write_groups
 from resblock.evaluation.homologues import read_homologues
 from resblock.pairs import save_complex
 from resblock.structure import Residue
@@ -51,9 +51,9 @@ def complexes():
     ]
 
 
-def test_homology_links_chains_to_clusters(complexes):
+def test_homology_links_partners_to_clusters(complexes):
     members = {(m.code, m.partner): m for m in make_groups(complexes, FOLDS)}
-    assert len(members) == 10, "variants are no chains of their own"
+    assert len(members) == 10, "variants are no partners of their own"
     clusters: dict[int, set] = {}
     for key, member in members.items():
         clusters.setdefault(member.cluster, set()).add("".join((key[0], key[1][0])))
@@ -61,8 +61,17 @@ def test_homology_links_chains_to_clusters(complexes):
         ["Al"], ["Ar", "Bl", "Cr", "Xr"], ["Br"], ["Cl"], ["Xl", "Yl"], ["Yr"],
     ]  # fmt: skip
     assert clusters[1] == {"Ar", "Bl", "Cr", "Xr"}, "the largest comes first"
-    assert members["A", "ligand"].chain == ""
-    assert members["A", "receptor"].chain == "R"
+
+
+def test_the_chains_of_a_partner_are_linked(complexes):
+    residues = complexes[3].receptor.residues
+    chains = tuple(dataclasses.replace(one, chain="P" if k < 80 else "Q") for k, one in enumerate(residues))
+    two = dataclasses.replace(complexes[3], receptor=dataclasses.replace(complexes[3].receptor, residues=chains))
+    assert two.receptor.chains == ("P", "Q")
+    linked = {(m.code, m.partner): m.cluster for m in make_groups([*complexes[:3], two, *complexes[4:]], FOLDS)}
+    assert linked["A", "receptor"] == linked["B", "ligand"] == linked["X", "receptor"]
+    alone = {(m.code, m.partner): m.cluster for m in make_groups([*complexes[:3], *complexes[4:]], FOLDS)}
+    assert alone["A", "receptor"] != alone["B", "ligand"]
 
 
 def test_groups_contain_the_folds_and_share_out_the_rest(complexes):
@@ -70,7 +79,7 @@ def test_groups_contain_the_folds_and_share_out_the_rest(complexes):
     assert all(members[code, side] == fold for code, fold in FOLDS.items() for side in ("receptor", "ligand"))
     assert members["X", "receptor"] == 2, "where most of the cluster's dimers are"
     assert members["X", "ligand"] == members["Y", "ligand"]
-    assert {members["X", "ligand"], members["Y", "receptor"]} == {1}, "the group with fewer chains"
+    assert {members["X", "ligand"], members["Y", "receptor"]} == {1}, "the group with fewer partners"
 
 
 def test_groups_are_the_same_every_time(complexes):
@@ -98,12 +107,12 @@ def test_homologues_writes_lists_and_groups(run, complexes, tmp_path):
     (tmp_path / "folds").write_text("".join(f"{code} {fold}\n" for code, fold in FOLDS.items()))
     given = "homologues", data, "--jobs", "1", "--out", tmp_path / "out"
     status, text, _ = run(*given, "--groups", tmp_path / "folds")
-    assert (status, text) == (0, f"10 chains in 6 clusters. The table is {tmp_path / 'out'}.\n")
-    assert Member("A", "ligand", "", 2, 1).code in {member.code for member in read_groups(tmp_path / "out")}
+    assert (status, text) == (0, f"10 partners in 6 clusters. The table is {tmp_path / 'out'}.\n")
+    assert "A" in {member.code for member in read_groups(tmp_path / "out")}
     status, text, _ = run(*given, "--of", tmp_path / "folds")
     assert (status, text) == (0, f"3 of 6 complexes have a homologue. The list is {tmp_path / 'out'}.\n")
     assert read_homologues(tmp_path / "out") == {
         "A": set(), "B": {"C"}, "C": {"B"}, "X": {"A", "B", "C"}, "Y": set(), "Y.bound": set(),
     }  # fmt: skip
     status, _, err = run(*given, "--of", tmp_path / "folds", "--groups", tmp_path / "folds")
-    assert (status, err) == (2, "error: --groups compares all chains; leave --of out\n")
+    assert (status, err) == (2, "error: --groups compares all partners; leave --of out\n")

@@ -75,6 +75,7 @@ def test_parts_are_dimers_of_their_own(tmp_path):
         dimer = load_complex(tmp_path / "out" / f"{entry.code}.npz")
         assert entry.code.startswith("1ABC.c1-cut")
         assert (dimer.kind, dimer.origin, dimer.conformations) == ("pseudo-dimer", "1ABC", ("cut", "cut"))
+        assert dimer.sides == ("receptor", "receptor")
         (cut,) = [one for one in find_cuts(whole, SMALL) if one.place == len(dimer.receptor) + 2]
         assert len(dimer.receptor) + len(dimer.ligand) == len(whole) - 4
         parts = whole.part(0, cut.place - 2), whole.part(cut.place + 2, len(whole))

@@ -99,6 +99,8 @@ def test_interfaces_across_and_within_partners(directory):
     within = found["1ABC.l1-l2"]
     assert (within.kind, within.origin, within.cluster) == ("interface", "1ABC", "9XYZ")
     assert [partner.chains for partner in within.partners] == [("L",), ("M",)]
+    assert within.sides == ("ligand", "ligand")
+    assert found["1ABC.r1-l1"].sides == found["1ABC"].sides == ("receptor", "ligand")
     # Each chain's features are those of the chain alone.
     np.testing.assert_array_equal(within.ligand.features, PartnerFeatures.of(chains[2]).features)
     np.testing.assert_allclose(within.contact_area, contact_areas(chains[1], chains[2]), rtol=1e-6)

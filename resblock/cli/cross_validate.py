@@ -82,7 +82,7 @@ def homologues(
     ] = None,
     groups: Annotated[
         str | None,
-        typer.Option(help="List of folds: a table of clusters of chains instead, in a group for each fold."),
+        typer.Option(help="List of folds: a table of clusters of partners instead, in a group for each fold."),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
 ) -> None:
@@ -97,7 +97,7 @@ def homologues(
     from resblock.pairs import complex_paths, load_complex
 
     if groups is not None and of is not None:
-        raise InputError("--groups compares all chains; leave --of out")
+        raise InputError("--groups compares all partners; leave --of out")
     complexes = map(load_complex, complex_paths(data))
     processes = jobs or os.cpu_count() or 1
     with progress_bar() as bar:
@@ -109,7 +109,7 @@ def homologues(
         if groups is not None:
             members = make_groups(complexes, read_folds(find_list(groups)), jobs=processes, progress=show)
             write_groups(out, members)
-            said = f"{len(members)} chains in {len({member.cluster for member in members})} clusters. The table"
+            said = f"{len(members)} partners in {len({member.cluster for member in members})} clusters. The table"
         else:
             wanted = None if of is None else read_codes(find_list(of))
             found = find_homologues(complexes, of=wanted, jobs=processes, progress=show)

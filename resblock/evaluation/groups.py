@@ -1,8 +1,8 @@
-"""Groups of chains for cross-fitting: each is described by a network that has seen no homologue of it.
+"""Groups of partners for cross-fitting: each is described by a network that has seen no homologue of it.
 
-Chains that homology links, over others too, are a cluster. The groups are the folds: the chains of a fold's dimers are
-in its group, the others of a cluster in that of most of its dimers, and clusters without a dimer are shared out. A
-network for a group is trained on the clusters that have no chain in it.
+Partners whose chains homology links, over others too, are a cluster. The groups are the folds: the partners of a fold's
+dimers are in its group, the others of a cluster in that of most of its dimers, and clusters without a dimer are shared
+out. A network for a group is trained on the clusters that have no partner in it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from resblock.errors import InputError
@@ -18,12 +19,12 @@ from resblock.evaluation.homologues import Alike, LocalAlignment, alike, counted
 from resblock.files import read_text, write_text
 from resblock.pairs import Complex
 
-_COLUMNS = "code", "partner", "chain", "cluster", "group"
+_COLUMNS = "code", "partner", "cluster", "group"
 
 
 @dataclass(frozen=True)
 class Member:
-    """A chain in a group.
+    """A partner in a group.
 
     Attributes
     ----------
@@ -31,8 +32,6 @@ class Member:
         Of its complex.
     partner
         ``"receptor"`` or ``"ligand"``.
-    chain
-        Its name; may be blank.
     cluster
         Number of its cluster, the largest first.
     group
@@ -41,17 +40,15 @@ class Member:
 
     code: str
     partner: str
-    chain: str
     cluster: int
     group: int
 
 
 @dataclass(frozen=True)
-class _Chain:
+class _Partner:
     code: str
-    partner: str
-    name: str
-    sequence: str
+    side: str
+    sequences: tuple[str, ...]
 
 
 def make_groups(
@@ -61,7 +58,7 @@ def make_groups(
     jobs: int = 1,
     progress: Callable[[int, int], object] | None = None,
 ) -> list[Member]:
-    """Divide the chains of complexes; those too short to be homologues of any are clusters of their own.
+    """Divide the partners of complexes; a chain that is too short to be a homologue of any links none.
 
     Parameters
     ----------
@@ -77,33 +74,31 @@ def make_groups(
     InputError
         A dimer of a fold is missing.
     """
-    chains = [chain for complex in complexes if not complex.origin for chain in _chains_of(complex)]
-    missing = sorted(folds.keys() - {chain.code for chain in chains})
+    partners = [partner for complex in complexes if not complex.origin for partner in _partners(complex)]
+    missing = sorted(folds.keys() - {partner.code for partner in partners})
     if missing:
         raise InputError(f"no prepared complex {missing[0]}, which is in a fold; run `resblock prepare`")
-    counted = {sequence for sequence in (chain.sequence for chain in chains) if sequence}
-    clusters = _clusters(counted, alike(counted, counted, jobs=jobs, progress=progress))
-    keys = [clusters.get(chain.sequence, f"{chain.code} {chain.partner} {chain.name}") for chain in chains]
-    order = {
-        key: place for place, (key, _) in enumerate(sorted(Counter(keys).items(), key=lambda one: (-one[1], one[0])))
-    }
-    numbers = [order[key] + 1 for key in keys]
-    groups = _groups_of_clusters(chains, numbers, folds)
+    counted = {sequence for partner in partners for sequence in partner.sequences}
+    clusters = _clusters(partners, alike(counted, counted, jobs=jobs, progress=progress))
+    keys = [clusters[partner.sequences[0]] if partner.sequences else f"{partner}" for partner in partners]
+    sizes = Counter(keys)
+    order = {key: place for place, key in enumerate(sorted(sizes, key=lambda key: (-sizes[key], key)), start=1)}
+    numbers = [order[key] for key in keys]
+    groups = _groups_of_clusters(partners, numbers, folds)
     return [
-        Member(chain.code, chain.partner, chain.name, number, folds.get(chain.code, groups[number]))
-        for chain, number in zip(chains, numbers, strict=True)
+        Member(partner.code, partner.side, number, folds.get(partner.code, groups[number]))
+        for partner, number in zip(partners, numbers, strict=True)
     ]
 
 
-def _chains_of(complex: Complex) -> Iterable[_Chain]:
+def _partners(complex: Complex) -> Iterable[_Partner]:
     for side, partner in zip(("receptor", "ligand"), complex.partners, strict=True):
-        for name, sequence in counted_chains(partner, complex).items():
-            yield _Chain(complex.code, side, name, sequence)
+        yield _Partner(complex.code, side, tuple(counted_chains(partner, complex)))
 
 
-def _clusters(sequences: Iterable[str], pairs: Sequence[Alike]) -> dict[str, str]:
+def _clusters(partners: Sequence[_Partner], pairs: Sequence[Alike]) -> dict[str, str]:
     """The first sequence of the cluster of each; pairs are aligned only where they would join two clusters."""
-    parents = {sequence: sequence for sequence in sequences}
+    parents = {sequence: sequence for partner in partners for sequence in partner.sequences}
 
     def root(sequence: str) -> str:
         while parents[sequence] != sequence:
@@ -111,20 +106,28 @@ def _clusters(sequences: Iterable[str], pairs: Sequence[Alike]) -> dict[str, str
             sequence = parents[sequence]
         return sequence
 
-    for _, first, second in pairs:
+    def join(first: str, second: str) -> None:
         one, other = sorted((root(first), root(second)))
-        if one != other and LocalAlignment.of(first, second).homologous:
-            parents[other] = one
+        parents[other] = one
+
+    for partner in partners:
+        for first, second in pairwise(partner.sequences):
+            join(first, second)
+    for _, first, second in pairs:
+        if root(first) != root(second) and LocalAlignment.of(first, second).homologous:
+            join(first, second)
     return {sequence: root(sequence) for sequence in parents}
 
 
-def _groups_of_clusters(chains: Sequence[_Chain], numbers: Sequence[int], folds: Mapping[str, int]) -> dict[int, int]:
-    """Group of each cluster: that of most of its dimers' chains, or else the one with the fewest chains so far."""
+def _groups_of_clusters(
+    partners: Sequence[_Partner], numbers: Sequence[int], folds: Mapping[str, int]
+) -> dict[int, int]:
+    """Group of each cluster: that of most of its dimers' partners, or else the one with the fewest partners so far."""
     votes: dict[int, Counter[int]] = {number: Counter() for number in sorted(set(numbers))}
     sizes = Counter(numbers)
-    for chain, number in zip(chains, numbers, strict=True):
-        if chain.code in folds:
-            votes[number][folds[chain.code]] += 1
+    for partner, number in zip(partners, numbers, strict=True):
+        if partner.code in folds:
+            votes[number][folds[partner.code]] += 1
     taken = Counter(dict.fromkeys(sorted(set(folds.values())), 0))
     groups: dict[int, int] = {}
     for number in sorted(votes, key=lambda number: (not votes[number], number)):
@@ -135,8 +138,8 @@ def _groups_of_clusters(chains: Sequence[_Chain], numbers: Sequence[int], folds:
 
 
 def write_groups(path: Path, members: Sequence[Member]) -> None:
-    """Write a tab-separated table with a line for each chain."""
-    lines = [_COLUMNS, *((m.code, m.partner, m.chain, str(m.cluster), str(m.group)) for m in members)]
+    """Write a tab-separated table with a line for each partner."""
+    lines = [_COLUMNS, *((m.code, m.partner, str(m.cluster), str(m.group)) for m in members)]
     write_text(path, "".join("\t".join(line) + "\n" for line in lines))
 
 
@@ -152,6 +155,6 @@ def read_groups(path: str | os.PathLike[str]) -> list[Member]:
     try:
         if header != _COLUMNS:
             raise ValueError(header)
-        return [Member(code, side, chain, int(cluster), int(group)) for code, side, chain, cluster, group in lines]
+        return [Member(code, side, int(cluster), int(group)) for code, side, cluster, group in lines]
     except ValueError:
         raise InputError(f"{path}: no table of resblock homologues --groups; write it with that") from None

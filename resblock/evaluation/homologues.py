@@ -94,7 +94,7 @@ def find_homologues(
         There is no complex with a code of `of`.
     """
     chains = {
-        one.code: tuple({chain for partner in one.partners for chain in counted_chains(partner, one).values() if chain})
+        one.code: tuple({chain for partner in one.partners for chain in counted_chains(partner, one)})
         for one in complexes
     }
     wanted = sorted(chains if of is None else set(of))
@@ -218,14 +218,10 @@ def read_homologues(path: str | os.PathLike[str]) -> dict[str, frozenset[str]]:
     return {code: frozenset(others) for code, *others in rows}
 
 
-def counted_chains(partner: PartnerFeatures, complex: Complex) -> dict[str, str]:
-    """Sequence of each of a partner's chains by its name; empty for one that is too short to count.
-
-    A part of a chain has that of the whole.
-    """
+def counted_chains(partner: PartnerFeatures, complex: Complex) -> list[str]:
+    """Sequence of each of a partner's chains that is long enough to count; of a part of a chain, that of the whole."""
     if "cut" in complex.conformations:
-        return dict(zip(partner.chains, partner.sequence, strict=True))
+        return list(partner.sequence)
     ends = np.append(partner.chain_starts, len(partner)).tolist()
-    names, letters = partner.chains, partner.letters
-    spans = zip(names, itertools.pairwise(ends), strict=True)
-    return {name: letters[start:end] if end - start >= COLUMNS else "" for name, (start, end) in spans}
+    letters = partner.letters
+    return [letters[start:end] for start, end in itertools.pairwise(ends) if end - start >= COLUMNS]

@@ -15,6 +15,7 @@ from resblock.structure.features import PartnerFeatures
 #: What a partner's features are of: its own structure, or its structure in the complex, where every coordinate may
 #: have been moved a little; or a part of a chain that was cut in two.
 Conformation = Literal["unbound", "bound", "perturbed", "cut"]
+Side = Literal["receptor", "ligand"]
 
 #: Kinds of what was made of a part of a complex or of a chain.
 INTERFACE, PSEUDO_DIMER = DERIVED_KINDS = ("interface", "pseudo-dimer")
@@ -78,6 +79,15 @@ class Complex:
         return self.origin or self.code
 
     @property
+    def sides(self) -> tuple[Side, Side]:
+        """Of which partner of `root` receptor and ligand are, or are a part; parts say so in the code (``r1-l2``)."""
+        if self.kind not in DERIVED_KINDS or not self.origin:
+            return "receptor", "ligand"
+        first, _, second = self.code.removeprefix(f"{self.origin}.").partition("-")
+        receptor = _side(first)
+        return receptor, _side(second) if self.kind == INTERFACE else receptor
+
+    @property
     def partners(self) -> tuple[PartnerFeatures, PartnerFeatures]:
         """Receptor and ligand."""
         return self.receptor, self.ligand
@@ -109,3 +119,7 @@ class Complex:
             raise InputError(f"{self.code}: no contacts known; prepare it with the bound complex")
         interface = self.contact_area[np.ix_(self.receptor.surface, self.ligand.surface)] > 0.0
         return np.asarray(interface.reshape(-1))
+
+
+def _side(label: str) -> Side:
+    return "ligand" if label.startswith("l") else "receptor"

@@ -21,7 +21,6 @@ from resblock.evaluation.groups import Member
 from resblock.models.examples import draw_systematically
 from resblock.models.inverse_folding import InverseFoldingConfig, chains_of
 from resblock.nn import Chains
-from resblock.pairs import Complex
 from resblock.training.choice import load_usable
 from resblock.training.config import DataConfig
 
@@ -130,10 +129,9 @@ def load_partners(
     cluster_power : float
         As of `DataConfig`.
     members : sequence of Member
-        Clusters and groups of all chains. A partner's cluster is its largest chain's; without members it is its
-        complex's.
+        Clusters and groups of all partners. Without them a partner's cluster is its complex's.
     left_out : int, optional
-        Group; a partner is left out if a chain of it is in a cluster that has a chain in this group.
+        Group; its clusters are left out whole.
 
     Raises
     ------
@@ -142,27 +140,23 @@ def load_partners(
     """
     if left_out is not None and left_out not in {member.group for member in members}:
         raise InputError(f"group {left_out} is not in the table of groups")
-    cluster_of = {(member.code, member.partner): member.cluster for member in reversed(members)}
+    cluster_of = {(member.code, member.partner): member.cluster for member in members}
     forbidden = {member.cluster for member in members if member.group == left_out}
-    has_forbidden = {(member.code, member.partner) for member in members if member.cluster in forbidden}
     codes, chains, clusters = [], [], []
     for complex in load_usable(data, DataConfig(complexes="all")):
         for side, partner in zip(("receptor", "ligand"), complex.partners, strict=True):
             if members and (complex.code, side) not in cluster_of:
                 raise InputError(f"{complex.code}: its {side} is not in the table of groups; make that anew")
-            if (complex.code, side) in has_forbidden:
+            cluster = cluster_of.get((complex.code, side))
+            if cluster in forbidden:
                 continue
             codes.append(complex.code)
             chains.append(chains_of(partner, neighbours))
-            clusters.append(str(cluster_of.get((complex.code, side), _cluster(complex, side))))
+            clusters.append(f"{complex.cluster or complex.root} {side}" if cluster is None else str(cluster))
     if not codes:
         raise InputError(f"{data}: no partner is left to train on; prepare more complexes, or leave out fewer")
     sizes = {name: clusters.count(name) for name in set(clusters)}
     return Partners(codes, chains, clusters, np.array([sizes[name] ** -cluster_power for name in clusters]))
-
-
-def _cluster(complex: Complex, side: str) -> str:
-    return f"{complex.cluster or complex.root} {side}"
 
 
 class FoldingRun:

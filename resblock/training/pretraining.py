@@ -102,7 +102,7 @@ def pretrain(
         The run's directory; made if missing.
     settings : Settings
     members : sequence of Member
-        Clusters and groups of chains (`resblock.evaluation.groups`). Without them a complex's cluster is that of its
+        Clusters and groups of partners (`resblock.evaluation.groups`). Without them a complex's cluster is that of its
         partners.
     left_out : int, optional
         Group whose clusters are left out, whole.
