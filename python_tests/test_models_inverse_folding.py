@@ -13,12 +13,12 @@ from resblock.models.inverse_folding import (
     InverseFolder,
     InverseFoldingConfig,
     chains_of,
-    described_names,
+    is_described,
     surprise,
     types_of,
 )
 from resblock.nn.inverse_folding import FURTHEST, NO_NEIGHBOUR, OTHER_CHAIN, TYPES
-from resblock.structure import PartnerFeatures, read_partner
+from resblock.structure import EXTENDED_FEATURES, PartnerFeatures, read_partner
 from resblock.structure.scales import CHARGE, KYTE_DOOLITTLE, RESIDUE_NAMES, VOLUME
 
 SMALL = InverseFoldingConfig(size=16, edge_size=8, layers=2, lstm_layers=1, neighbours=8)
@@ -104,7 +104,7 @@ def test_nothing_is_a_surprise_where_nothing_is_known(partner):
 
 def test_a_described_partner_has_further_columns(folder, partner):
     described = folder.describe(partner)
-    assert described.feature_names == (*partner.feature_names, *described_names(SMALL))
+    assert described.feature_names == (*partner.feature_names, *folder.names("encodings"))
     assert described.features.shape == (32, len(partner.feature_names) + 48 + 16)
     assert described.features.dtype == np.float32
     np.testing.assert_array_equal(described.columns(partner.feature_names), partner.features)
@@ -125,15 +125,24 @@ def test_a_description_knows_neither_types_in_advance_nor_where_a_partner_lies(f
     assert (types_of(partner) < TYPES).all()
 
 
-def test_files_hold_the_network(folder, partner, tmp_path):
+def test_files_hold_the_network_in_half_precision(folder, partner, tmp_path):
     folder.save(tmp_path / "f.safetensors")
     again = InverseFolder.load(tmp_path / "f.safetensors")
     assert (again.config, again.card) == (SMALL, {"partners": ["1ABC"]})
-    np.testing.assert_array_equal(again.expected(partner)[0], folder.expected(partner)[0])
-    folder.save(tmp_path / "h.safetensors", torch.float16)
-    assert (tmp_path / "h.safetensors").stat().st_size < 0.6 * (tmp_path / "f.safetensors").stat().st_size
-    half = InverseFolder.load(tmp_path / "h.safetensors")
-    np.testing.assert_allclose(half.expected(partner)[0], folder.expected(partner)[0], atol=0.02)
+    np.testing.assert_allclose(again.expected(partner)[0], folder.expected(partner)[0], atol=0.02)
+    again.save(tmp_path / "g.safetensors")
+    assert (tmp_path / "g.safetensors").read_bytes() == (tmp_path / "f.safetensors").read_bytes()
+    third = InverseFolder.load(tmp_path / "g.safetensors")
+    assert third.digest == again.digest != folder.digest
+    np.testing.assert_array_equal(third.expected(partner)[0], again.expected(partner)[0])
+
+
+def test_names_of_columns(folder):
+    assert folder.names("none") == ()
+    assert folder.names("surprise") == SURPRISE_FEATURES
+    assert folder.names("encodings") == (*SURPRISE_FEATURES, *(f"folding {k}" for k in range(16)))
+    assert all(map(is_described, folder.names("encodings")))
+    assert not any(map(is_described, EXTENDED_FEATURES))
 
 
 def test_what_is_no_such_file_is_refused(folder, tmp_path):

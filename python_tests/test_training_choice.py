@@ -92,7 +92,7 @@ def test_variants_are_used_where_asked_for(with_variants):
     assert [one.code for one in load_usable(with_variants, ALL, ["D1.x"])] == ["D1.x", "D1.x.bound"]
     assert [one.code for one in load_usable(with_variants, plain, ["D1", "D2"])] == ["D1", "D2"]
     with pytest.raises(InputError, match="no prepared complex D9"):
-        load_usable(with_variants, ALL, ["D9"])
+        list(load_usable(with_variants, ALL, ["D9"]))
 
 
 @pytest.mark.parametrize("listed", [True, False])

@@ -41,6 +41,10 @@ def cross_validate(
     strict: Annotated[
         bool, typer.Option("--strict", help="Leave out all homologues of the fold that is ranked.")
     ] = False,
+    folding: Annotated[
+        Path | None,
+        typer.Option(help="Directory of networks for inverse folding, for models that see it: docs/train.md."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Rank every dimer out-of-fold, by models that were not trained on it, and say how good the ranking is.
@@ -66,6 +70,7 @@ def cross_validate(
         homologues_file=homologues,
         collection_file=None if collection is None else find_list(collection),
         strict=strict,
+        folding=folding,
         device=device,
         progress=lambda what: remarks.print(escape(f"training: {what}")),
     )

@@ -7,13 +7,16 @@ other surface.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from resblock.errors import InputError
 from resblock.files import read_container, write_container
@@ -40,6 +43,7 @@ _SURPRISE: Final = (
 SURPRISE_FEATURES: Final = tuple(
     f"surprise {name}{where}" for where in ("", *(f", {radius:g} A" for radius in RADII)) for name in _SURPRISE
 )
+_ENCODING: Final = "folding "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,19 +94,31 @@ class InverseFolder:
     network: InverseFolding
     card: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def save(self, path: str | os.PathLike[str], dtype: torch.dtype = torch.float32) -> None:
-        """Write one safetensors file, all or nothing; in half precision it is half as large."""
-        description = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "config": dataclasses.asdict(self.config),
-            "card": self.card,
-        }
-        write_container(path, description, {k: v.to(dtype) for k, v in self.network.state_dict().items()})
+    def description(self) -> dict[str, Any]:
+        """What `of` needs besides the tensors, as plain values."""
+        return {"config": dataclasses.asdict(self.config), "card": self.card}
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> InverseFolder:
+        """Make it anew, for evaluation; KeyError, TypeError, ValueError or RuntimeError if these do not fit."""
+        config = InverseFoldingConfig(**description["config"])
+        config.check()
+        network = config.network()
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        return cls(config, network.eval(), dict(description["card"]))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights in half precision: they are half as large, and the surprise is the same to .01."""
+        return {name: tensor.half() for name, tensor in self.network.state_dict().items()}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file, all or nothing, in half precision."""
+        description = {"format": FORMAT, "format_version": FORMAT_VERSION, **self.description()}
+        write_container(path, description, self.tensors())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> InverseFolder:
-        """Read what `save` wrote, for evaluation.
+        """Read what `save` wrote.
 
         Raises
         ------
@@ -111,11 +127,7 @@ class InverseFolder:
         """
         description, tensors = read_container(path, FORMAT, FORMAT_VERSION)
         try:
-            config = InverseFoldingConfig(**description["config"])
-            config.check()
-            network = config.network()
-            network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-            return cls(config, network.eval(), dict(description["card"]))
+            return cls.of(description, tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"{path}: weights and description do not fit ({' '.join(str(error).split())})") from None
 
@@ -132,14 +144,29 @@ class InverseFolder:
         table = np.concatenate([surprise(log_probabilities, partner), encodings], axis=1)
         return dataclasses.replace(
             partner,
-            feature_names=(*partner.feature_names, *described_names(self.config)),
+            feature_names=(*partner.feature_names, *self.names("encodings")),
             features=np.concatenate([partner.features, table], axis=1).astype(np.float32),
         )
 
+    def names(self, folding: str) -> tuple[str, ...]:
+        """Names of the columns that a model sees whose field `folding` has this value."""
+        if folding == "none":
+            return ()
+        encodings = (f"{_ENCODING}{k}" for k in range(self.config.size)) if folding == "encodings" else ()
+        return (*SURPRISE_FEATURES, *encodings)
 
-def described_names(config: InverseFoldingConfig) -> tuple[str, ...]:
-    """Names of the columns that `InverseFolder.describe` adds."""
-    return (*SURPRISE_FEATURES, *(f"folding {k}" for k in range(config.size)))
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def is_described(name: str) -> bool:
+    """Whether a column is one that `InverseFolder.describe` adds."""
+    return name in SURPRISE_FEATURES or name.startswith(_ENCODING)
 
 
 def types_of(partner: PartnerFeatures) -> NDArray[np.int64]:

@@ -23,10 +23,11 @@ from resblock.evaluation.reliability import Reliability, reliability
 from resblock.evaluation.splits import PARTS, Part, Split, find_list, read_folds, read_split
 from resblock.files import read_text, write_text
 from resblock.models import Calibration, Ensemble, choose_device, load_ensemble, probability
-from resblock.pairs import Complex, load_complexes
+from resblock.pairs import Complex, complex_paths, load_complex
 from resblock.training.calibration import fit_calibration
 from resblock.training.choice import Separation, final_test
 from resblock.training.config import TrainingConfig
+from resblock.training.description import Describer
 from resblock.training.run import WEIGHTS, train_parts
 
 METRICS: Final = "metrics.json"
@@ -77,6 +78,7 @@ def cross_validate(
     homologues_file: str | os.PathLike[str] | None = None,
     collection_file: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    folding: str | os.PathLike[str] | None = None,
     device: str = "auto",
     progress: Callable[[str], object] = lambda what: None,
 ) -> list[Row]:
@@ -103,6 +105,8 @@ def cross_validate(
         List of the complexes that are trained on even if they are homologues; the docking benchmark's without.
     strict : bool
         Leave out all homologues of the fold that is ranked.
+    folding : path, optional
+        Directory of networks for inverse folding, which describe the partners.
     device : {"auto", "cpu", "cuda"}
     progress : callable, optional
         Called with the name of each training run before it begins.
@@ -126,7 +130,9 @@ def cross_validate(
     homologues = read_homologues(homologues_file or find_list("homologues"))
     separation = Separation(folds, homologues, collection, strict)
     kept = final_test()
-    complexes = {complex.code: complex for complex in load_complexes(data) if complex.root not in kept}
+    usable = (complex for complex in map(load_complex, complex_paths(data)) if complex.root not in kept)
+    described = usable if folding is None else map(Describer.load(folding).describe, usable)
+    complexes = {complex.code: complex for complex in described}
     missing = [code for code in folds if code not in complexes]
     if missing:
         raise InputError(f"{data}: no prepared complex {missing[0]}, which is in a fold; run `resblock prepare`")

@@ -140,7 +140,7 @@ def pretrain(
         "left_out": left_out,
         "settings": dataclasses.asdict(optimisation),
     }
-    InverseFolder(settings.network, run.network, card).save(out / WEIGHTS, torch.float16)
+    InverseFolder(settings.network, run.network, card).save(out / WEIGHTS)
     return out / WEIGHTS
 
 

@@ -26,12 +26,13 @@ from resblock.errors import InputError
 from resblock.evaluation import evaluate, summarise
 from resblock.evaluation.splits import PARTS, Part, Split, codes_of, random_split, read_split, write_split
 from resblock.files import write_text
-from resblock.models import Ensemble, Model, Scaling, choose_device, load_ensemble, save_ensemble
+from resblock.models import Ensemble, InverseFolder, Model, Scaling, choose_device, load_ensemble, save_ensemble
 from resblock.pairs import Complex
-from resblock.structure import FEATURE_VERSION, feature_names
+from resblock.structure import FEATURE_VERSION
 from resblock.training.choice import load_usable, refuse_final_test
 from resblock.training.config import TrainingConfig, read_toml
 from resblock.training.data import TrainingData
+from resblock.training.description import Describer, columns_seen
 from resblock.training.module import Training
 from resblock.training.trainer import BEST, CHECKPOINTS, LAST, fit, new_trainer, quiet
 
@@ -60,6 +61,8 @@ def train(
     config: TrainingConfig,
     split_file: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    *,
+    folding: str | os.PathLike[str] | None = None,
 ) -> Outcome:
     """Train on prepared complexes, or go on with a run that was interrupted.
 
@@ -78,6 +81,8 @@ def train(
         Without it the complexes are divided 6:2:2 by the seed. Where it has no validation part, the last epoch
         counts.
     device : {"auto", "cpu", "cuda"}
+    folding : path, optional
+        Directory of networks for inverse folding (`resblock.training.description`), which describe the partners.
 
     Raises
     ------
@@ -87,27 +92,41 @@ def train(
         If interrupted; the finished epochs stay.
     """
     chosen_device = choose_device(device)
-    split, complexes = _divide(data, config, split_file)
+    describer = None if folding is None else Describer.load(folding)
+    split, complexes = _divide(data, config, split_file, describer)
     parts = {part: [complexes[code] for code in codes_of(split, part) if code in complexes] for part in PARTS}
-    return train_parts(Path(out), config, split, parts, device=chosen_device)
+    folder = None if describer is None else describer.whole
+    return train_parts(Path(out), config, split, parts, device=chosen_device, folder=folder)
 
 
 def train_parts(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
+    run: Path,
+    config: TrainingConfig,
+    split: Split,
+    parts: Mapping[Part, list[Complex]],
+    *,
+    device: torch.device,
+    folder: InverseFolder | None = None,
 ) -> Outcome:
-    """Train on complexes that are loaded and divided already; otherwise as `train`."""
+    """Train on complexes that are loaded, divided and described already; `folder` goes with the weights."""
     refuse_final_test(complex for part in ("train", "validation") for complex in parts[part])
     if config.optimisation.ensemble > 1:
-        return _train_ensemble(run, config, split, parts, device=device)
+        return _train_ensemble(run, config, split, parts, device=device, folder=folder)
     try:
-        return _train_one(run, config, split, parts, device=device)
+        return _train_one(run, config, split, parts, device=device, folder=folder)
     finally:
         # The trainer and its parts hold each other and the run's tables: hundreds of MiB that many runs would gather.
         gc.collect()
 
 
 def _train_ensemble(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
+    run: Path,
+    config: TrainingConfig,
+    split: Split,
+    parts: Mapping[Part, list[Complex]],
+    *,
+    device: torch.device,
+    folder: InverseFolder | None,
 ) -> Outcome:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise InputError("optimisation.ensemble: several models train in one process; start it without torchrun")
@@ -119,14 +138,20 @@ def _train_ensemble(
     for number in range(optimisation.ensemble):
         seeded = dataclasses.replace(optimisation, seed=optimisation.seed + number, ensemble=1)
         one = dataclasses.replace(config, optimisation=seeded)
-        outcome = train_parts(run / f"model-{number + 1}", one, split, parts, device=device)
+        outcome = train_parts(run / f"model-{number + 1}", one, split, parts, device=device, folder=folder)
         ensembles.append(load_ensemble(outcome.weights))
     metrics = _save(run, Ensemble.of(ensembles), parts["validation"], _card(config, parts))
     return Outcome(run / WEIGHTS, False, metrics, leader=True)
 
 
 def _train_one(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
+    run: Path,
+    config: TrainingConfig,
+    split: Split,
+    parts: Mapping[Part, list[Complex]],
+    *,
+    device: torch.device,
+    folder: InverseFolder | None,
 ) -> Outcome:
     model = new_model(config, parts["train"])
     world_size = int(os.environ.get("WORLD_SIZE", 1))
@@ -147,7 +172,7 @@ def _train_one(
         fit(trainer, module, data, resume_from)
         metrics = {}
         if leader:
-            metrics = _finish(run, model, parts["validation"], _card(config, parts))
+            metrics = _finish(run, Ensemble([model], folder=folder), parts["validation"], _card(config, parts))
         trainer.strategy.barrier("the weights are written")
     return Outcome(run / WEIGHTS, False, metrics, leader)
 
@@ -157,12 +182,17 @@ def _finished(run: Path, leader: bool = True) -> Outcome:
 
 
 def _divide(
-    data: str | os.PathLike[str], config: TrainingConfig, split_file: str | os.PathLike[str] | None
+    data: str | os.PathLike[str],
+    config: TrainingConfig,
+    split_file: str | os.PathLike[str] | None,
+    describer: Describer | None,
 ) -> tuple[Split, dict[str, Complex]]:
     """The part of every complex, and the loaded ones."""
     listed = None if split_file is None else read_split(split_file)
     wanted = None if listed is None else codes_of(listed, "train") + codes_of(listed, "validation")
-    complexes = {complex.code: complex for complex in load_usable(data, config.data, wanted)}
+    usable = load_usable(data, config.data, wanted)
+    described = usable if describer is None else map(describer.describe, usable)
+    complexes = {complex.code: complex for complex in described}
     if listed is None:
         whole = sorted({complex.root for complex in complexes.values()})
         drawn = random_split(whole, config.optimisation.seed)
@@ -223,17 +253,19 @@ def _difference(theirs: TrainingConfig, config: TrainingConfig) -> str:
 
 def new_model(config: TrainingConfig, train: Sequence[Complex]) -> Model[Any]:
     """Build an untrained model of the configuration, whose features are scaled over the training complexes."""
-    scaling = Scaling.over(train, feature_names(config.model.features))
+    names = columns_seen(config.model, train[0].receptor) if train else ()
+    scaling = Scaling.over(train, names)
     torch.manual_seed(config.optimisation.seed)
     return config.kind(config.model, scaling)
 
 
-def _finish(run: Path, model: Model[Any], validation: Sequence[Complex], card: dict[str, Any]) -> dict[str, Any]:
+def _finish(run: Path, ensemble: Ensemble, validation: Sequence[Complex], card: dict[str, Any]) -> dict[str, Any]:
     """Write the model of the epoch that counts."""
     checkpoint = _load_checkpoint(run / CHECKPOINTS / f"{BEST if validation else LAST}.ckpt")
     state, prefix = checkpoint["state_dict"], "model."
+    (model,) = ensemble.models
     model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    return _save(run, Ensemble([model]), validation, {**card, "epoch": checkpoint["epoch"] + 1})
+    return _save(run, ensemble, validation, {**card, "epoch": checkpoint["epoch"] + 1})
 
 
 def _save(run: Path, ensemble: Ensemble, validation: Sequence[Complex], card: dict[str, Any]) -> dict[str, Any]:
