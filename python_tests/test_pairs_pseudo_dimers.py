@@ -57,8 +57,20 @@ def test_chains_are_cut_where_few_contacts_cross(chain):
     assert (gaps > 10).all()
 
 
+def test_parts_are_not_denser_in_contacts_than_asked_for(chain):
+    def densities(limit):
+        cuts = find_cuts(chain, replace(SMALL, density=limit))
+        return [cut.contacts / np.sqrt((cut.place - 2) * (len(chain) - cut.place - 2)) for cut in cuts]
+
+    free = densities(10.0)
+    assert len(free) > 1
+    middle = (min(free) + max(free)) / 2
+    assert 0 < max(densities(middle)) <= middle < max(free)
+
+
 @pytest.mark.parametrize(
-    "change", [{"chain": 121}, {"part": 60}, {"contacts": 10_000}, {"most_contacts": 1, "contacts": 1}]
+    "change",
+    [{"chain": 121}, {"part": 60}, {"contacts": 10_000}, {"most_contacts": 1, "contacts": 1}, {"density": 0.05}],
 )
 def test_limits_leave_a_chain_whole(change, chain):
     assert find_cuts(chain, SMALL)
@@ -108,7 +120,7 @@ def test_equal_chains_are_cut_once(tmp_path):
     (nothing,) = summary.having("empty")
     assert (nothing.code, nothing.reason) == (
         "3SMA",
-        "no chain of 60 residues with a place where 5 to 160 contacts cross",
+        "no chain of 60 residues with a place where 5 to 160 contacts cross, 0.8 for each residue of its parts at most",
     )
     again = prepare_pseudo_dimers(tmp_path / "set", tmp_path / "out", cutting=SMALL, jobs=1)
     assert (len(again.unchanged), len(again.done)) == (len(summary.done), 0)

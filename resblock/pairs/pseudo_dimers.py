@@ -5,6 +5,7 @@ After Du, Gong and others, Nature Communications 2026, doi 10.1038/s41467-026-73
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,6 +45,9 @@ class Cutting:
         Residues that each part must have.
     contacts, most_contacts
         Pairs of residues on both sides that come near each other, at least and at most.
+    density
+        Contacts over the geometric mean of the sizes of both parts, at most: a cut through the core of a domain lays
+        bare what no surface has.
     left_out
         Residues at either side of a cut that belong to neither part: bonded residues would tell where the chain went
         on.
@@ -58,6 +62,7 @@ class Cutting:
     part: int = 45
     contacts: int = MIN_CONTACTS
     most_contacts: int = 160
+    density: float = 0.8
     left_out: int = 2
     apart: int = 25
     model: int | None = None
@@ -104,8 +109,12 @@ def find_cuts(chain: Partner, cutting: Cutting) -> list[Cut]:
     cuts: list[Cut] = []
     for k in np.argsort(crossing, kind="stable").tolist():
         place, contacts = int(places[k]), int(crossing[k])
+        sizes = place - cutting.left_out, len(chain) - place - cutting.left_out
+        is_like_a_dimer = (
+            cutting.contacts <= contacts <= min(cutting.most_contacts, cutting.density * math.sqrt(sizes[0] * sizes[1]))
+        )
         is_apart = all(abs(place - cut.place) > cutting.apart for cut in cuts)
-        if cutting.contacts <= contacts <= cutting.most_contacts and is_apart and _is_lowest(crossing, k):
+        if is_like_a_dimer and is_apart and _is_lowest(crossing, k):
             cuts.append(Cut(place, contacts, contacts / middle))
     return cuts[: cutting.cuts]
 
@@ -186,7 +195,7 @@ class ChainTask:
         wanted = self.cutting
         return (
             f"no chain of {wanted.chain} residues with a place where {wanted.contacts} to {wanted.most_contacts} "
-            "contacts cross"
+            f"contacts cross, {wanted.density:g} for each residue of its parts at most"
         )
 
 
