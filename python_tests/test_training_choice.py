@@ -10,7 +10,7 @@ from resblock.errors import InputError
 from resblock.evaluation.splits import find_list, part_of, read_split
 from resblock.models.examples import Drawing, draw_systematically
 from resblock.pairs import INTERFACE, save_complex
-from resblock.training.choice import Separation, chances, final_test, load_usable
+from resblock.training.choice import Separation, chances, drawable, final_test, load_usable
 from resblock.training.config import DataConfig, resolve_config
 from resblock.training.data import TrainingData
 from resblock.training.run import train
@@ -91,6 +91,8 @@ def test_variants_are_used_where_asked_for(with_variants):
     assert [one.code for one in load_usable(with_variants, ALL, ["D1", "D2"])] == ["D1", "D1.bound", "D2", "D2.bound"]
     assert [one.code for one in load_usable(with_variants, ALL, ["D1.x"])] == ["D1.x", "D1.x.bound"]
     assert [one.code for one in load_usable(with_variants, plain, ["D1", "D2"])] == ["D1", "D2"]
+    (with_variants / "D4.npz").unlink()
+    assert [one.code for one in load_usable(with_variants, ALL, ["D4"])] == ["D4.bound"], "parts may stand alone"
     with pytest.raises(InputError, match="no prepared complex D9"):
         list(load_usable(with_variants, ALL, ["D9"]))
 
@@ -162,6 +164,9 @@ def test_chances_by_cluster_and_kind():
     assert chances(complexes, given) == pytest.approx([0.2 * 5**-0.5] * 5 + [0.0] + [2**-0.5] * 2)
     assert chances(complexes, DataConfig(cluster_power=1.0)) == pytest.approx([0.2] * 5 + [1.0] + [0.5] * 2)
     assert chances(complexes, DataConfig()) == ()
+    only = DataConfig(kind_chances="interface=0.5,*=0")
+    assert [one.code for one in drawable(complexes, only)] == ["A0.r1-l1"]
+    assert drawable(complexes, DataConfig()) == complexes
 
 
 @pytest.mark.parametrize("text", ["antibody", "antibody=x", "antibody=2", "antibody=-0.1", "antibody=nan"])

@@ -45,6 +45,10 @@ def cross_validate(
         Path | None,
         typer.Option(help="Directory of networks for inverse folding, for models that see it: docs/train.md."),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="A cross-validation of the same presets, seeds and folds, to begin with its networks."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Rank every dimer out-of-fold, by models that were not trained on it, and say how good the ranking is.
@@ -71,6 +75,7 @@ def cross_validate(
         collection_file=None if collection is None else find_list(collection),
         strict=strict,
         folding=folding,
+        start=start,
         device=device,
         progress=lambda what: remarks.print(escape(f"training: {what}")),
     )

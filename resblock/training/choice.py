@@ -14,6 +14,8 @@ from resblock.evaluation.splits import Part, find_list, part_of
 from resblock.pairs import DERIVED_KINDS, Complex, complex_paths, load_complex
 from resblock.training.config import DataConfig
 
+#: Stands for all kinds that are not named.
+ANY_KIND: Final = "*"
 #: List of the complexes that nothing is trained on until the end.
 FINAL_TEST: Final = "final_test"
 
@@ -61,10 +63,11 @@ def load_usable(
     kept = final_test()
     paths = complex_paths(data)
     if wanted is not None:
-        complex_paths(data, sorted(wanted))
         # A variant has its complex's code before a dot in its own, and a code may have dots itself.
         codes = set(wanted)
         paths = [path for path in paths if path.stem in codes or _beginnings(path.stem) & codes]
+        found = {name for path in paths for name in (path.stem, *_beginnings(path.stem))}
+        complex_paths(data, sorted(codes - found))
     for path in paths:
         complex = load_complex(path)
         if wanted is not None and complex.code in wanted:
@@ -91,7 +94,17 @@ def chances(complexes: Sequence[Complex], config: DataConfig) -> tuple[float, ..
         return ()
     clusters = [(complex.kind, complex.cluster or complex.root) for complex in complexes]
     size = Counter(clusters)
-    return tuple(by_kind.get(kind, 1.0) * size[kind, name] ** -config.cluster_power for kind, name in clusters)
+    return tuple(_of_kind(kind, by_kind) * size[kind, name] ** -config.cluster_power for kind, name in clusters)
+
+
+def drawable(complexes: Sequence[Complex], config: DataConfig) -> list[Complex]:
+    """The complexes whose kind has any chance."""
+    by_kind = config.chances_of_kinds()
+    return [complex for complex in complexes if _of_kind(complex.kind, by_kind) > 0]
+
+
+def _of_kind(kind: str, by_kind: Mapping[str, float]) -> float:
+    return by_kind.get(kind, by_kind.get(ANY_KIND, 1.0))
 
 
 @dataclass(frozen=True)

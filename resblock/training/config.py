@@ -49,7 +49,8 @@ class DataConfig:
     are trained on: 0 takes all of them, 1 one of each cluster, on average. Each stands for itself where no cluster is
     known; its variants are of its cluster."""
     kind_chances: str = ""
-    """Factors of these chances by kind, from 0 to 1, as in `antibody=0.3,interface=0.5`; 1 for the other kinds."""
+    """Factors of these chances by kind, from 0 to 1, as in `antibody=0.3,interface=0.5`; `*` stands for the other
+    kinds, which have 1 without it: `pseudo-dimer=1,*=0` trains on pseudo-dimers alone."""
     validation_pairs: int = 3000
     """Negatives per validation complex, beside all of its positives, that early stopping ranks after an epoch."""
 

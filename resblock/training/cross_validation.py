@@ -25,10 +25,10 @@ from resblock.files import read_text, write_text
 from resblock.models import Calibration, Ensemble, choose_device, load_ensemble, probability
 from resblock.pairs import Complex, complex_paths, load_complex
 from resblock.training.calibration import fit_calibration
-from resblock.training.choice import Separation, final_test
+from resblock.training.choice import Separation, drawable, final_test
 from resblock.training.config import TrainingConfig
 from resblock.training.description import Describer
-from resblock.training.run import WEIGHTS, train_parts
+from resblock.training.run import WEIGHTS, Inherited, train_parts
 
 METRICS: Final = "metrics.json"
 #: Name of the row for the ensemble of all models.
@@ -79,6 +79,7 @@ def cross_validate(
     collection_file: str | os.PathLike[str] | None = None,
     strict: bool = False,
     folding: str | os.PathLike[str] | None = None,
+    start: str | os.PathLike[str] | None = None,
     device: str = "auto",
     progress: Callable[[str], object] = lambda what: None,
 ) -> list[Row]:
@@ -107,6 +108,8 @@ def cross_validate(
         Leave out all homologues of the fold that is ranked.
     folding : path, optional
         Directory of networks for inverse folding, which describe the partners.
+    start : path, optional
+        Directory of another cross-validation with the same folds, names and seeds, whose networks are trained on.
     device : {"auto", "cpu", "cuda"}
     progress : callable, optional
         Called with the name of each training run before it begins.
@@ -143,9 +146,13 @@ def cross_validate(
         for fold in sorted(set(folds.values())):
             progress(f"{label}, fold {fold}")
             split, parts = _left_out(complexes, separation, fold, configs[name])
-            run = Path(out) / name / f"seed-{seed}" / f"fold-{fold}"
-            train_parts(run, configs[name].seeded(seed), split, parts, device=chosen_device)
-            new = separation.without_homologue(fold, parts["train"])
+            place = Path(name) / f"seed-{seed}" / f"fold-{fold}"
+            before = None if start is None else load_ensemble(Path(start) / place / WEIGHTS)
+            seen = parts["train"] + _trained_before(before, complexes, folds, fold)
+            inherited = Inherited(start=before)
+            run = Path(out) / place
+            train_parts(run, configs[name].seeded(seed), split, parts, device=chosen_device, inherited=inherited)
+            new = separation.without_homologue(fold, seen)
             models[label][fold] = OutOfFold(load_ensemble(run / WEIGHTS, chosen_device), new)
     if len(models) > 1:
         models[ENSEMBLE] = {
@@ -199,13 +206,39 @@ def read_calibration(path: str | os.PathLike[str], model: str) -> Calibration:
     return report[model]
 
 
+def _trained_before(
+    start: Ensemble | None, complexes: Mapping[str, Complex], folds: Mapping[str, int], fold: int
+) -> list[Complex]:
+    """Complexes that the weights to begin with were trained on.
+
+    Raises
+    ------
+    InputError
+        One is not prepared, or is of the fold that is ranked.
+    """
+    seen, codes, card = [], [], {} if start is None else start.card
+    while card:
+        codes += card["complexes"]["train"]
+        card = card.get("start", {})
+    for code in codes:
+        if code not in complexes:
+            raise InputError(f"--start: was trained on {code}, which is not prepared here; it could be a homologue")
+        if folds.get(complexes[code].root) == fold:
+            raise InputError(f"--start: was trained on {code}, which is of fold {fold}; cross-validate it, too")
+        seen.append(complexes[code])
+    return seen
+
+
 def _left_out(
     complexes: Mapping[str, Complex], separation: Separation, fold: int, config: TrainingConfig
 ) -> tuple[Split, dict[Part, list[Complex]]]:
     """Fold `fold` as test part, as training part all that the configuration takes and that is not left out."""
     parts = {code: separation.part(complex, fold, config.data) for code, complex in complexes.items()}
     split = {code: part for code, part in parts.items() if part is not None}
-    return split, {part: [complexes[code] for code in split if split[code] == part] for part in PARTS}
+    lists: dict[Part, list[Complex]] = {
+        part: [complexes[code] for code in split if split[code] == part] for part in PARTS
+    }
+    return split, {**lists, "train": drawable(lists["train"], config.data)}
 
 
 def _row(

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from resblock.errors import InputError
 from resblock.models import Calibration, Drawing, Examples, Model
 from resblock.pairs import Complex
-from resblock.training.choice import chances
+from resblock.training.choice import chances, drawable
 from resblock.training.config import TrainingConfig
 
 
@@ -63,10 +63,9 @@ class TrainingData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.model = model
-        self._chances = chances(train, config.data)
         # What has no chance at all takes no memory.
-        self.train = [one for k, one in enumerate(train) if not self._chances or self._chances[k]]
-        self._chances = tuple(filter(None, self._chances))
+        self.train = drawable(train, config.data)
+        self._chances = chances(self.train, config.data)
         self.config = config
         self.world_size = world_size
         self._examples: dict[int, Examples] = {}

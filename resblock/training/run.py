@@ -29,7 +29,7 @@ from resblock.files import write_text
 from resblock.models import Ensemble, InverseFolder, Model, Scaling, choose_device, load_ensemble, save_ensemble
 from resblock.pairs import Complex
 from resblock.structure import FEATURE_VERSION
-from resblock.training.choice import load_usable, refuse_final_test
+from resblock.training.choice import drawable, load_usable, refuse_final_test
 from resblock.training.config import TrainingConfig, read_toml
 from resblock.training.data import TrainingData
 from resblock.training.description import Describer, columns_seen
@@ -55,6 +55,36 @@ class Outcome:
     """Whether this is the process that writes, of those that train together."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Inherited:
+    """What a run takes over from others.
+
+    Attributes
+    ----------
+    folder
+        Network that has described the partners; goes with the weights.
+    start
+        Weights to begin with.
+    """
+
+    folder: InverseFolder | None = None
+    start: Ensemble | None = None
+
+    def of(self, number: int, count: int) -> Inherited:
+        """What the model of this number takes over, of so many.
+
+        Raises
+        ------
+        InputError
+            There are not as many models to begin with.
+        """
+        if self.start is None:
+            return self
+        if len(self.start.models) != count:
+            raise InputError(f"--start: the weights have {len(self.start.models)} models, {count} are to be trained")
+        return dataclasses.replace(self, start=Ensemble([self.start.models[number]]))
+
+
 def train(
     data: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -63,6 +93,7 @@ def train(
     device: str = "auto",
     *,
     folding: str | os.PathLike[str] | None = None,
+    start: str | os.PathLike[str] | None = None,
 ) -> Outcome:
     """Train on prepared complexes, or go on with a run that was interrupted.
 
@@ -83,11 +114,13 @@ def train(
     device : {"auto", "cpu", "cuda"}
     folding : path, optional
         Directory of networks for inverse folding (`resblock.training.description`), which describe the partners.
+    start : path, optional
+        Weights to begin with in place of random ones, of as many models of the same settings.
 
     Raises
     ------
     InputError
-        If data, list and configuration do not fit together, or `out` holds something else.
+        If data, list, configuration and weights do not fit together, or `out` holds something else.
     KeyboardInterrupt
         If interrupted; the finished epochs stay.
     """
@@ -95,8 +128,10 @@ def train(
     describer = None if folding is None else Describer.load(folding)
     split, complexes = _divide(data, config, split_file, describer)
     parts = {part: [complexes[code] for code in codes_of(split, part) if code in complexes] for part in PARTS}
-    folder = None if describer is None else describer.whole
-    return train_parts(Path(out), config, split, parts, device=chosen_device, folder=folder)
+    inherited = Inherited(
+        None if describer is None else describer.whole, None if start is None else load_ensemble(start)
+    )
+    return train_parts(Path(out), config, split, parts, device=chosen_device, inherited=inherited)
 
 
 def train_parts(
@@ -106,14 +141,16 @@ def train_parts(
     parts: Mapping[Part, list[Complex]],
     *,
     device: torch.device,
-    folder: InverseFolder | None = None,
+    inherited: Inherited | None = None,
 ) -> Outcome:
-    """Train on complexes that are loaded, divided and described already; `folder` goes with the weights."""
+    """Train on complexes that are loaded, divided and described already; otherwise as `train`."""
+    inherited = inherited or Inherited()
     refuse_final_test(complex for part in ("train", "validation") for complex in parts[part])
+    parts = {**parts, "train": drawable(parts["train"], config.data)}
     if config.optimisation.ensemble > 1:
-        return _train_ensemble(run, config, split, parts, device=device, folder=folder)
+        return _train_ensemble(run, config, split, parts, device=device, inherited=inherited)
     try:
-        return _train_one(run, config, split, parts, device=device, folder=folder)
+        return _train_one(run, config, split, parts, device=device, inherited=inherited)
     finally:
         # The trainer and its parts hold each other and the run's tables: hundreds of MiB that many runs would gather.
         gc.collect()
@@ -126,7 +163,7 @@ def _train_ensemble(
     parts: Mapping[Part, list[Complex]],
     *,
     device: torch.device,
-    folder: InverseFolder | None,
+    inherited: Inherited,
 ) -> Outcome:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise InputError("optimisation.ensemble: several models train in one process; start it without torchrun")
@@ -138,9 +175,10 @@ def _train_ensemble(
     for number in range(optimisation.ensemble):
         seeded = dataclasses.replace(optimisation, seed=optimisation.seed + number, ensemble=1)
         one = dataclasses.replace(config, optimisation=seeded)
-        outcome = train_parts(run / f"model-{number + 1}", one, split, parts, device=device, folder=folder)
+        own = inherited.of(number, optimisation.ensemble)
+        outcome = train_parts(run / f"model-{number + 1}", one, split, parts, device=device, inherited=own)
         ensembles.append(load_ensemble(outcome.weights))
-    metrics = _save(run, Ensemble.of(ensembles), parts["validation"], _card(config, parts))
+    metrics = _save(run, Ensemble.of(ensembles), parts["validation"], _card(config, parts, inherited))
     return Outcome(run / WEIGHTS, False, metrics, leader=True)
 
 
@@ -151,9 +189,9 @@ def _train_one(
     parts: Mapping[Part, list[Complex]],
     *,
     device: torch.device,
-    folder: InverseFolder | None,
+    inherited: Inherited,
 ) -> Outcome:
-    model = new_model(config, parts["train"])
+    model = new_model(config, parts["train"], inherited.of(0, 1).start)
     world_size = int(os.environ.get("WORLD_SIZE", 1))
     data = TrainingData(model, parts["train"], parts["validation"], config, world_size=world_size)
     model.calibrate(data.prior)
@@ -172,7 +210,8 @@ def _train_one(
         fit(trainer, module, data, resume_from)
         metrics = {}
         if leader:
-            metrics = _finish(run, Ensemble([model], folder=folder), parts["validation"], _card(config, parts))
+            ensemble = Ensemble([model], folder=inherited.folder)
+            metrics = _finish(run, ensemble, parts["validation"], _card(config, parts, inherited))
         trainer.strategy.barrier("the weights are written")
     return Outcome(run / WEIGHTS, False, metrics, leader)
 
@@ -251,12 +290,26 @@ def _difference(theirs: TrainingConfig, config: TrainingConfig) -> str:
     )
 
 
-def new_model(config: TrainingConfig, train: Sequence[Complex]) -> Model[Any]:
-    """Build an untrained model of the configuration, whose features are scaled over the training complexes."""
+def new_model(config: TrainingConfig, train: Sequence[Complex], start: Ensemble | None = None) -> Model[Any]:
+    """Build a model of the configuration: untrained, its features scaled over the training complexes, or as `start`.
+
+    Raises
+    ------
+    InputError
+        The weights to begin with are of another model.
+    """
     names = columns_seen(config.model, train[0].receptor) if train else ()
-    scaling = Scaling.over(train, names)
     torch.manual_seed(config.optimisation.seed)
-    return config.kind(config.model, scaling)
+    if start is None:
+        return config.kind(config.model, Scaling.over(train, names))
+    (before,) = start.models
+    if type(before) is not config.kind or before.config != config.model or before.feature_names != names:
+        raise InputError(f"--start: the weights are of {before.config}, to be trained is {config.model}")
+    model = config.kind(config.model, before.scaling)
+    own = {name for name, _ in model.named_parameters()}
+    # The calibration is that of other complexes.
+    model.load_state_dict({k: v for k, v in before.state_dict().items() if k in own}, strict=False)
+    return model
 
 
 def _finish(run: Path, ensemble: Ensemble, validation: Sequence[Complex], card: dict[str, Any]) -> dict[str, Any]:
@@ -285,11 +338,12 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _card(config: TrainingConfig, parts: Mapping[Part, list[Complex]]) -> dict[str, Any]:
-    return {
+def _card(config: TrainingConfig, parts: Mapping[Part, list[Complex]], inherited: Inherited) -> dict[str, Any]:
+    card = {
         "resblock": resblock.__version__,
         "torch": torch.__version__,
         "feature_version": FEATURE_VERSION,
         "config": config.values(),
         "complexes": {part: [complex.code for complex in parts[part]] for part in ("train", "validation")},
     }
+    return card if inherited.start is None else {**card, "start": inherited.start.card}
