@@ -71,6 +71,16 @@ def test_the_calibration_is_not_taken_over(data, split, tmp_path):
         assert torch.equal(weight, dict(start.models[0].named_parameters())[name])
 
 
+def test_a_run_with_other_weights_is_another_run(data, split, tmp_path):
+    first = train(data, tmp_path / "first", FIRST, split).weights
+    other = train(data, tmp_path / "other", FIRST.seeded(7), split).weights
+    train(data, tmp_path / "then", THEN, split, start=first)
+    assert train(data, tmp_path / "then", THEN, split, start=first).already_finished
+    for start in (other, None):
+        with pytest.raises(InputError, match="then: holds a run that began with other weights"):
+            train(data, tmp_path / "then", THEN, split, start=start)
+
+
 def test_other_models_and_numbers_are_refused(data, split, tmp_path):
     first = train(data, tmp_path / "first", FIRST, split).weights
     wider = THEN.updated({"model": {"size": 16}})

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
+from resblock.files import digest_of
 from resblock.models.base import Encoding, Model, PairScorer
 from resblock.models.calibration import Calibration
 from resblock.models.inverse_folding import InverseFolder, is_described
@@ -82,6 +83,11 @@ class Ensemble(PairScorer[EnsembleEncoding]):
     def feature_set(self) -> str:
         """Name of the smallest feature set that serves all models; what describes partners adds the other columns."""
         return feature_set_of([name for name in self.feature_names if not is_described(name)])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        return digest_of({f"{k}.{n}": t for k, model in enumerate(self.models) for n, t in model.state_dict().items()})
 
     def encode(self, partner: PartnerFeatures) -> EnsembleEncoding:
         """Encode a partner by each model."""

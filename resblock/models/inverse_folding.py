@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from resblock.errors import InputError
-from resblock.files import read_container, write_container
+from resblock.files import digest_of, read_container, write_container
 from resblock.nn import Chains, InverseFolding
 from resblock.nn.inverse_folding import FURTHEST, NO_NEIGHBOUR, OTHER_CHAIN, TYPES
 from resblock.structure import PartnerFeatures
@@ -158,10 +157,7 @@ class InverseFolder:
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of the weights."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.network.state_dict().items()):
-            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return digest_of(self.network.state_dict())
 
 
 def is_described(name: str) -> bool:

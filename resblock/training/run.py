@@ -2,6 +2,7 @@
 
 RUN/config.toml            the resolved configuration
 RUN/split.tsv              the part of every complex
+RUN/inherited.json         digests of the weights that it begins with, and of the network that describes partners
 RUN/checkpoints/           the last epoch and the best one
 RUN/csv, RUN/tensorboard   logs, one version_N for each time the run was started
 RUN/weights.safetensors    the best epoch's model (without validation the last one's), written at the end
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import json
 import os
 import pickle
 from collections.abc import Mapping, Sequence
@@ -25,7 +27,7 @@ import resblock
 from resblock.errors import InputError
 from resblock.evaluation import evaluate, summarise
 from resblock.evaluation.splits import PARTS, Part, Split, codes_of, random_split, read_split, write_split
-from resblock.files import write_text
+from resblock.files import read_text, write_text
 from resblock.models import Ensemble, InverseFolder, Model, Scaling, choose_device, load_ensemble, save_ensemble
 from resblock.pairs import Complex
 from resblock.structure import FEATURE_VERSION
@@ -38,6 +40,7 @@ from resblock.training.trainer import BEST, CHECKPOINTS, LAST, fit, new_trainer,
 
 CONFIG: Final = "config.toml"
 SPLIT: Final = "split.tsv"
+INHERITED: Final = "inherited.json"
 WEIGHTS: Final = "weights.safetensors"
 
 
@@ -69,6 +72,11 @@ class Inherited:
 
     folder: InverseFolder | None = None
     start: Ensemble | None = None
+
+    def digests(self) -> dict[str, str]:
+        """What tells them from others."""
+        given = {"folder": self.folder, "start": self.start}
+        return {name: one.digest for name, one in given.items() if one is not None}
 
     def of(self, number: int, count: int) -> Inherited:
         """What the model of this number takes over, of so many.
@@ -167,7 +175,7 @@ def _train_ensemble(
 ) -> Outcome:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise InputError("optimisation.ensemble: several models train in one process; start it without torchrun")
-    _claim(run, config, split)
+    _claim(run, config, split, inherited)
     if (run / WEIGHTS).exists():
         return _finished(run)
     optimisation = config.optimisation
@@ -197,7 +205,7 @@ def _train_one(
     model.calibrate(data.prior)
     leader = int(os.environ.get("RANK", 0)) == 0
     if leader:
-        _claim(run, config, split)
+        _claim(run, config, split, inherited)
     if (run / WEIGHTS).exists():
         return _finished(run, leader)
     last = run / CHECKPOINTS / f"{LAST}.ckpt"
@@ -254,7 +262,7 @@ def _with_variants(split: Split, complexes: Mapping[str, Complex]) -> Split:
     return parts
 
 
-def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
+def _claim(run: Path, config: TrainingConfig, split: Split, inherited: Inherited) -> None:
     """Make the run's directory, or see that the one there is this run."""
     if run.exists() and (not run.is_dir() or not _unclaimed(run)):
         if not (run / CONFIG).is_file() or not (run / SPLIT).is_file():
@@ -264,10 +272,15 @@ def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
             raise InputError(f"{run}: holds a run with {_difference(theirs, config)}; choose another directory")
         if read_split(run / SPLIT) != split:
             raise InputError(f"{run}: holds a run with another split of complexes; choose another directory")
+        before = run / INHERITED
+        if (json.loads(read_text(before)) if before.is_file() else {}) != inherited.digests():
+            raise InputError(f"{run}: holds a run that began with other weights; choose another directory")
         return
     try:
         run.mkdir(parents=True, exist_ok=True)
         write_split(run / SPLIT, split)
+        if inherited.digests():
+            write_text(run / INHERITED, json.dumps(inherited.digests()) + "\n")
         # The last, at once: a directory with a configuration is a whole run's, wherever a process was killed.
         write_text(run / CONFIG, config.to_toml())
     except OSError as error:
@@ -276,7 +289,7 @@ def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
 
 def _unclaimed(run: Path) -> bool:
     """Whether a directory is empty but for what a process leaves that is killed while it makes it a run's."""
-    return all(path.name == SPLIT or path.name.startswith(f".{CONFIG}.") for path in run.iterdir())
+    return all(path.name in (SPLIT, INHERITED) or path.name.startswith(f".{CONFIG}.") for path in run.iterdir())
 
 
 def _difference(theirs: TrainingConfig, config: TrainingConfig) -> str:
