@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 from command_line import assert_refused, run_without
-from made_complexes import save_complexes
+from made_complexes import made_complex, save_complexes
 from synthetic import helix, moved, write
 
 import resblock
@@ -18,6 +18,7 @@ from resblock.cli import app, main
 from resblock.cli.train import train as train_command
 from resblock.errors import InputError
 from resblock.models import INCLUDED, load_ensemble
+from resblock.pairs import save_complex
 from resblock.training.config import PRESETS, resolve_config
 
 SEQUENCE = "MKALEKWFHRDELVQKIS"
@@ -86,6 +87,17 @@ def test_prepare_fails_where_nothing_could_be_prepared(run, tmp_path, benchmark_
     only = tmp_path / "list"
     only.write_text("1CCC\n")
     assert run("prepare", benchmark_dir, "--out", tmp_path / "out", "--only", only)[0] == 2
+
+
+def test_variants_are_not_ranked_unless_listed(run, tmp_path):
+    data = save_complexes(tmp_path / "data", 2)
+    variant = replace(made_complex(3, "D0.bound"), origin="D0")
+    save_complex(data / "D0.bound.npz", variant)
+    (tmp_path / "list").write_text("D0.bound\n")
+    for given, codes in (((), ["D0", "D1"]), (("--split", tmp_path / "list"), ["D0.bound"])):
+        status, _, _ = run("evaluate", data, *given, "--metrics", tmp_path / "metrics.json")
+        assert status == 0
+        assert [one["code"] for one in json.loads((tmp_path / "metrics.json").read_text())["complexes"]] == codes
 
 
 def test_train_and_evaluate(run, tmp_path):
