@@ -141,20 +141,26 @@ class Separation:
             return None if complex.origin else "test"
         if complex.code not in self.folds and not is_used(complex, config):
             return None
-        belongs = complex.root in self.collection or complex.root in self.folds
-        if belongs and complex.kind not in DERIVED_KINDS and not self.strict:
+        if self._belongs(complex) and not self.strict:
             return "train"
         return None if any(self.folds[code] == fold for code in self.relatives(complex)) else "train"
 
+    def _belongs(self, complex: Complex) -> bool:
+        """Whether a complex is one of the collection or of the folds, or another form of one, but no part."""
+        return (complex.root in self.collection or complex.root in self.folds) and complex.kind not in DERIVED_KINDS
+
     def relatives(self, complex: Complex) -> frozenset[str]:
         """Dimers in folds that are homologues of a complex.
+
+        Of another form of a complex of the collection, those of the complex itself: metrics of the same dimers compare,
+        whatever forms are trained on.
 
         Raises
         ------
         InputError
             The complex is not in the list of homologues.
         """
-        listed = complex.code if complex.code in self.homologues or complex.kind in DERIVED_KINDS else complex.root
+        listed = complex.root if self._belongs(complex) else complex.code
         if listed not in self.homologues:
             raise InputError(
                 f"{complex.code} is not in the list of homologues; run `resblock homologues` over all that is prepared"
