@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from resblock.models.files import DERIVED, KINDS
+from resblock.models.inverse_folding import InverseFoldingConfig
 from resblock.report.viewer_js import URL as VIEWER_URL
 from resblock.structure.banks import ALPHAFOLD_URL, PDB_URL
 from resblock.training.config import KIND, PRESETS, DataConfig, OptimisationConfig, TrainingConfig
+from resblock.training.folding import PretrainingConfig
 
 PAGE: Final = Path(__file__).with_name("configuration.md")
 
@@ -74,6 +76,11 @@ BUILD: Final[Sequence[Variable]] = (
 )
 
 TESTS: Final[Sequence[Variable]] = (
+    (
+        "RESBLOCK_COMPLEXES",
+        "../shared/complexes",
+        "Further complexes, for the tests of lists made from their table.",
+    ),
     ("RESBLOCK_DB5", "../shared/db5", "The docking benchmark for the tests on real proteins, which skip without it."),
     ("RESBLOCK_CORE", "build/core", "Where CMake built the core for `python_tests/test_core.py`."),
     ("RESBLOCK_REQUIRE_CUDA", "0", "1: a missing GPU is a failure, not a skip."),
@@ -110,6 +117,22 @@ Code: `DataConfig` in `resblock/training/config.py`.
 {optimisation}
 
 Code: `OptimisationConfig` in `resblock/training/config.py`.
+
+## Inverse folding
+
+`resblock pretrain` has a configuration of its own, whose fields `--set` replaces (`network.layers=4`).
+
+### [network]
+
+{network}
+
+Code: `InverseFoldingConfig` in `resblock/models/inverse_folding.py`.
+
+### [optimisation] of `resblock pretrain`
+
+{pretraining}
+
+Code: `PretrainingConfig` in `resblock/training/folding.py`.
 
 ## Environment variables
 
@@ -159,6 +182,16 @@ def section(config: type, name: str, presets: Mapping[str, TrainingConfig]) -> s
     return table(["field", "values", *(f"`{preset}`" for preset in presets), "what"], rows)
 
 
+def defaults(config: type) -> str:
+    """Fields of a dataclass with their defaults."""
+    types, texts = typing.get_type_hints(config), descriptions(config)
+    rows = [
+        [f"`{field.name}`", _kind(types[field.name]), _value(field.default), texts[field.name]]
+        for field in dataclasses.fields(config)
+    ]
+    return table(["field", "values", "default", "what"], rows)
+
+
 def _kind(wanted: Any) -> str:
     if typing.get_origin(wanted) is Literal:
         return ", ".join(typing.get_args(wanted))
@@ -191,6 +224,8 @@ def page() -> str:
         data=section(DataConfig, "data", PRESETS),
         models="\n\n".join(map(_model, KINDS)),
         optimisation=section(OptimisationConfig, "optimisation", PRESETS),
+        network=defaults(InverseFoldingConfig),
+        pretraining=defaults(PretrainingConfig),
         use=variables(USE),
         build=variables(BUILD),
         tests=variables(TESTS),

@@ -1,3 +1,4 @@
+import csv
 import os
 import sys
 from pathlib import Path
@@ -58,6 +59,17 @@ def db5():
     if not (directory / "index.tsv").is_file():
         pytest.skip(f"no docking benchmark at {directory}; set RESBLOCK_DB5 to have it")
     return directory
+
+
+@pytest.fixture(scope="session")
+def collection():
+    """Lines of the table of further complexes, where it is at hand."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "complexes"
+    index = Path(os.environ.get("RESBLOCK_COMPLEXES", default)) / "index.tsv"
+    if not index.is_file():
+        pytest.skip(f"no further complexes at {index.parent}; set RESBLOCK_COMPLEXES to have them")
+    with index.open() as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 @pytest.fixture

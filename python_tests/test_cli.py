@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 from command_line import assert_refused, run_without
-from made_complexes import save_complexes
+from made_complexes import made_complex, save_complexes
 from synthetic import helix, moved, write
 
 import resblock
@@ -18,6 +18,7 @@ from resblock.cli import app, main
 from resblock.cli.train import train as train_command
 from resblock.errors import InputError
 from resblock.models import INCLUDED, load_ensemble
+from resblock.pairs import save_complex
 from resblock.pairs.expectations import Expectations
 from resblock.training.config import PRESETS, resolve_config
 
@@ -53,7 +54,7 @@ def test_prepare(run, tmp_path, benchmark_dir):
     assert "3 complexes: 2 prepared, 0 unchanged, 1 failed" in text
     assert "1CCC: failed: " in err
     assert "1BBB: note: " in err
-    assert sorted(p.name for p in out.iterdir()) == ["1AAA.npz", "1BBB.npz", "prepare.log"]
+    assert sorted(p.name for p in out.iterdir()) == ["1AAA.npz", "1BBB.npz", "prepare.log", "prepared.tsv"]
     log = (out / "prepare.log").read_text().splitlines()
     assert "1AAA: ligand_bound: ligand_bound.pdb, model 1 of 1, chain B (18 residues); left out: 1 CA" in log
     assert set(err.splitlines()) < set(log)
@@ -65,10 +66,39 @@ def test_prepare(run, tmp_path, benchmark_dir):
     assert (out / "prepare.log").read_text().splitlines() == [*log, "1AAA: unchanged"]
 
 
+def test_prepare_makes_other_forms_and_parts(run, tmp_path, benchmark_dir):
+    (tmp_path / "index.tsv").write_text("code\tkind\tcluster30\n1AAA\tgeneral\t1BBB\n")
+    (tmp_path / "only").write_text("1AAA\n")
+    options = "--bound", "--interfaces", "--noise", "0.1", "--copies", "1", "--seed", "2"
+    given = "--index", tmp_path / "index.tsv", "--only", tmp_path / "only", "--jobs", "1", *options
+    status, text, _ = run("prepare", benchmark_dir, "--out", tmp_path / "out", *given)
+    assert status == 0
+    assert "3 complexes: 3 prepared" in text
+    assert "general: 3\n" in text
+    codes = {path.stem for path in (tmp_path / "out").glob("*.npz")}
+    assert codes == {"1AAA", "1AAA.bound", "1AAA.copy1"}
+    status, _, err = run("prepare", benchmark_dir, "--out", tmp_path / "out", "--index", tmp_path / "index.tsv")
+    assert (status, err) == (2, "error: 1BBB: is not in the index; add a line for it, or leave --index out\n")
+    status, _, err = run("prepare", benchmark_dir, "--out", tmp_path / "out", "--copies", "1")
+    assert status == 2
+    assert "--noise 0 --copies 1" in err
+
+
 def test_prepare_fails_where_nothing_could_be_prepared(run, tmp_path, benchmark_dir):
     only = tmp_path / "list"
     only.write_text("1CCC\n")
     assert run("prepare", benchmark_dir, "--out", tmp_path / "out", "--only", only)[0] == 2
+
+
+def test_variants_are_not_ranked_unless_listed(run, tmp_path):
+    data = save_complexes(tmp_path / "data", 2)
+    variant = replace(made_complex(3, "D0.bound"), origin="D0")
+    save_complex(data / "D0.bound.npz", variant)
+    (tmp_path / "list").write_text("D0.bound\n")
+    for given, codes in (((), ["D0", "D1"]), (("--split", tmp_path / "list"), ["D0.bound"])):
+        status, _, _ = run("evaluate", data, *given, "--metrics", tmp_path / "metrics.json")
+        assert status == 0
+        assert [one["code"] for one in json.loads((tmp_path / "metrics.json").read_text())["complexes"]] == codes
 
 
 def test_train_and_evaluate(run, tmp_path):

@@ -98,6 +98,38 @@ def test_relatives_are_found_and_strangers_are_not(tmp_path):
         read_homologues(tmp_path / "none")
 
 
+def test_homologues_of_some_by_several_processes():
+    generator = np.random.default_rng(4)
+    families = [generator.choice(RESIDUE_NAMES, 90) for _ in range(3)]
+    dimers = [
+        with_sequence(
+            made_complex(k, f"D{k}"), np.where(generator.random(90) < 0.3, families[k % 3][::-1], families[k % 3])
+        )
+        for k in range(9)
+    ]
+    everything = find_homologues(dimers)
+    assert everything["D0"] == {"D3", "D6"}
+    assert find_homologues(dimers, jobs=2) == everything
+    some = {"D0", "D4"}
+    assert find_homologues(iter(dimers), of=some) == {code: others & some for code, others in everything.items()}
+    with pytest.raises(InputError, match="no prepared complex X"):
+        find_homologues(dimers, of=["X"])
+
+
+def test_a_chain_that_was_cut_counts_as_a_whole():
+    """Each part alone has too few columns in common with the other chain."""
+    whole = "".join(np.random.default_rng(5).choice(list("ACDEFGHIKLMNPQRSTVWY"), 60))
+    one, other = (with_sequence(made_complex(k, code), [seq3(x).upper() for x in whole]) for k, code in enumerate("AB"))
+    parts = [
+        dataclasses.replace(partner, sequence=(whole,), residues=partner.residues[:30])
+        for partner in (one.receptor, one.receptor)
+    ]
+    cut = dataclasses.replace(one, receptor=parts[0], ligand=parts[1])
+    assert find_homologues([cut, other]) == {"A": set(), "B": set()}
+    cut = dataclasses.replace(cut, conformations=("cut", "cut"))
+    assert find_homologues([cut, other]) == {"A": {"B"}, "B": {"A"}}
+
+
 @pytest.mark.parametrize(
     ("score", "columns", "identity", "homologous"),
     [
@@ -197,10 +229,11 @@ def test_a_run_can_make_an_ensemble(prepared, tmp_path):
 
 @pytest.fixture
 def lists(tmp_path):
-    folds, homologues = tmp_path / "folds", tmp_path / "homologues"
+    folds, homologues, collection = (tmp_path / name for name in ("folds", "homologues", "collection"))
     folds.write_text("D0 1\nD1 1\nD2 2\nD3 2\n")
-    homologues.write_text("D0\tD2\nD2\tD0\nD1\nD3\tD5\nD5\tD3\n")
-    return {"folds_file": folds, "homologues_file": homologues}
+    homologues.write_text("D0\tD2\nD2\tD0\nD1\nD3\tD5\nD4\nD5\tD3\n")
+    collection.write_text("D4\nD5\n")
+    return {"folds_file": folds, "homologues_file": homologues, "collection_file": collection}
 
 
 def test_every_dimer_is_ranked_out_of_fold(prepared, config, lists, tmp_path):
@@ -220,6 +253,21 @@ def test_every_dimer_is_ranked_out_of_fold(prepared, config, lists, tmp_path):
     assert [entry["model"] for entry in report] == [row.name for row in rows]
     assert report[0]["without homologues"]["complexes"] == 1
     assert cross_validate(prepared, tmp_path / "cv", {"small": config}, [1, 2], **lists) == rows
+
+
+def test_further_homologues_are_left_out(prepared, config, lists, tmp_path):
+    """D5, which is of no collection, is a homologue of D3 in fold 2; strictly, D0 and D2 are left out as well."""
+    (tmp_path / "none").write_text("D4\n")
+    for strict, without, expected in (
+        (False, {"D1", "D3"}, {1: ["D2", "D3", "D4", "D5"], 2: ["D0", "D1", "D4"]}),
+        (True, {"D0", "D1", "D2", "D3"}, {1: ["D3", "D4", "D5"], 2: ["D1", "D4"]}),
+    ):
+        given = {**lists, "collection_file": tmp_path / "none", "strict": strict}
+        (row,) = cross_validate(prepared, tmp_path / f"cv{strict}", {"small": config}, [1], **given)
+        assert row.without_homologues == without
+        for fold, codes in expected.items():
+            weights = load_ensemble(tmp_path / f"cv{strict}/small/seed-1/fold-{fold}/weights.safetensors")
+            assert weights.card["complexes"]["train"] == codes
 
 
 def test_complexes_of_more_chains_train_only_if_asked_for(prepared, lists, tmp_path):

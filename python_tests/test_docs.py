@@ -14,6 +14,7 @@ import typer
 from resblock.cli import app
 from resblock.models import KINDS, settings
 from resblock.training.config import KIND, TrainingConfig, resolve_config
+from resblock.training.pretraining import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 HAND_WRITTEN = ["*.md", "docs/*.md", "docs/notes/*.md", "bench/*.md", "csrc/tests/*.md", "resblock/*/*.md"]
@@ -107,9 +108,12 @@ def test_commands_and_their_options_exist(page):
 
 @every_page
 def test_settings_can_be_set(page):
-    for _, *words in calls(page):
+    for command, *words in calls(page):
         pairs = list(itertools.pairwise(words))
         chosen = tuple(value for word, value in pairs if word == "--set" and value != "section.field=value")
+        if command == "pretrain":
+            Settings.of(chosen)
+            continue
         for preset in [value for word, value in pairs if word == "--preset"] or ["paper"]:
             resolve_config(preset, None, chosen)
     fields = TrainingConfig().values()

@@ -1,5 +1,6 @@
 """Splits: by chance, and by lists."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from resblock.evaluation.splits import (
     PARTS,
     codes_of,
     find_list,
+    folds_by_cluster,
     part_of,
     random_split,
     read_folds,
@@ -93,3 +95,35 @@ def test_a_bad_line_of_folds_is_named(tmp_path):
     (tmp_path / "folds").write_text("1ABC 1\n2ABC one\n")
     with pytest.raises(InputError, match="folds, line 2: '2ABC one'"):
         read_folds(tmp_path / "folds")
+
+
+def test_folds_keep_clusters_together_and_are_of_one_size():
+    clusters = {f"C{k:02d}": f"cluster {k // 3}" for k in range(36)}
+    folds = folds_by_cluster(clusters, 4, seed=3)
+    assert all(len({folds[code] for code in clusters if clusters[code] == name}) == 1 for name in clusters.values())
+    assert [list(folds.values()).count(fold) for fold in range(4)] == [9, 9, 9, 9]
+    assert folds_by_cluster(dict(reversed(clusters.items())), 4, seed=3) == folds
+    assert folds_by_cluster(clusters, 4, seed=4) != folds
+
+
+def test_the_folds_of_immune_complexes_are_those_of_the_collection(collection):
+    index = {row["code"]: row for row in collection if row["kind"] in ("antibody", "nanobody", "tcr")}
+    clusters = {code: row["cluster30"] for code, row in index.items()}
+    assert read_folds(find_list("immune_folds")) == folds_by_cluster(clusters, 4, seed=11)
+
+
+def test_the_final_test_is_drawn_from_the_collection(collection):
+    size = Counter(row["cluster30"] for row in collection)
+    drawable = [
+        row["code"]
+        for row in collection
+        if row["kind"] == "general" and row["unbound"] == "rl" and size[row["cluster30"]] == 1
+    ]
+    assert len(drawable) == 155
+    drawn = np.random.default_rng(19).choice(sorted(drawable), 40, replace=False)
+    assert part_of(find_list("final_test"), "test") == sorted(drawn.tolist())
+
+
+def test_no_immune_complex_is_in_the_final_test_or_the_benchmark():
+    folds = read_folds(find_list("immune_folds"))
+    assert not folds.keys() & {*read_split(find_list("final_test")), *read_split(find_list("all"))}

@@ -7,12 +7,21 @@ import pytest
 from synthetic import ALL_TYPES, helix, mmcif, moved, random_rotation, write
 
 from resblock.errors import InputError
-from resblock.pairs import benchmark, load_complex, load_complexes, prepare_benchmark, prepare_complex
-from resblock.pairs.labels import contact_areas, label_pairs, smallest_distances
+from resblock.pairs import (
+    Described,
+    Recipe,
+    benchmark,
+    load_complex,
+    load_complexes,
+    prepare_benchmark,
+    prepare_complex,
+)
+from resblock.pairs.labels import BoundContacts, contact_areas, label_pairs, smallest_distances
 from resblock.structure import read_partner
 from resblock.structure.paper import atom_radii
 from resblock.structure.tessellation import tessellate
 
+ROLES = "receptor_unbound", "ligand_unbound", "receptor_bound", "ligand_bound"
 RECEPTOR = helix(ALL_TYPES)
 LIGAND = moved(helix("KLEDKVEELLSK"), shift=(0.0, 9.5, 3.0), chain="L")
 
@@ -99,13 +108,13 @@ def test_formats_can_be_mixed(tmp_path):
 def test_one_failure_stops_nothing_and_a_second_run_does_what_is_left(complexes, tmp_path):
     out = tmp_path / "new" / "out"
     seen = []
-    first = prepare_benchmark(complexes, out, jobs=2, progress=lambda entry, total: seen.append((entry.code, total)))
+    first = prepare_benchmark(complexes, out, jobs=2, progress=lambda made, total: seen.append((made[0].code, total)))
     assert [entry.code for entry in first.done] == ["GOOD", "SMALL"]
     (failed,) = first.failed
     assert failed.code == "BAD"
     assert "ligand_bound.pdb: no ATOM records" in failed.reason
     assert sorted(seen) == [("BAD", 3), ("GOOD", 3), ("SMALL", 3)]
-    assert first.done[0].residues == (20, 12)
+    assert (first.done[0].receptor_residues, first.done[0].ligand_residues) == (20, 12)
     assert first.done[0].contacts > 10
     assert [d.code for d in load_complexes(out)] == ["GOOD", "SMALL"]
     assert not list(out.glob(".*"))
@@ -127,7 +136,7 @@ def test_impossible_benchmarks(complexes, tmp_path):
         prepare_benchmark(tmp_path / "absent", tmp_path / "out")
     with pytest.raises(InputError, match="no complex 9XYZ"):
         prepare_benchmark(complexes, tmp_path / "out", only=["GOOD", "9XYZ"])
-    with pytest.raises(InputError, match="receptor_unbound"):
+    with pytest.raises(InputError, match="receptor_bound"):
         prepare_benchmark(complexes / "GOOD", tmp_path / "out")
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot be made"):
@@ -139,7 +148,7 @@ def test_missing_and_doubled_files(complexes):
     with pytest.raises(InputError, match=r"ligand_bound.*found ligand_bound\.pdb, ligand_bound\.cif"):
         prepare_complex(complexes / "GOOD")
     (complexes / "SMALL" / "ligand_bound.pdb").unlink()
-    with pytest.raises(InputError, match="found none"):
+    with pytest.raises(InputError, match=r"one file ligand_bound\.pdb.*found none"):
         prepare_complex(complexes / "SMALL")
 
 
@@ -178,29 +187,30 @@ def test_the_biggest_complexes_come_first(complexes, tmp_path):
     write_complex(complexes / "TINY", receptor=RECEPTOR[:40])
     seen = []
 
-    def show(entry, total):
-        seen.append((entry.code, total))
+    def show(made, total):
+        seen.append((made[0].code, total))
 
     prepare_benchmark(complexes, tmp_path / "out", only=["TINY", "GOOD", "BIG"], jobs=1, progress=show)
     assert seen == [("BIG", 3), ("GOOD", 3), ("TINY", 3)]
 
 
 def test_the_key_is_of_files_and_versions(complexes, monkeypatch):
-    def key():
-        return benchmark.complex_key(complexes / "GOOD")
+    def key(**given):
+        return benchmark.ComplexTask(complexes / "GOOD", **given).key()
 
     keys = [key()]
     for name in ("FORMAT_VERSION", "FEATURE_VERSION", "LABEL_VERSION", "READING_VERSION"):
         with monkeypatch.context() as patch:
             patch.setattr(benchmark, name, -1)
             keys.append(key())
-    for role in benchmark.ROLES:
+    keys += [key(recipe=Recipe(bound=True)), key(about=Described("antibody")), key(about=Described(cluster="1ABC"))]
+    for role in ROLES:
         path = complexes / "GOOD" / f"{role}.pdb"
         content = path.read_text()
         path.write_text(content + "REMARK\n")
         keys.append(key())
         path.write_text(content)
-    assert len(set(keys)) == len(keys) == 9
+    assert len(set(keys)) == len(keys) == 12
     assert key() == keys[0]
     (complexes / "GOOD" / "ligand_bound.pdb.gz").write_bytes(
         gzip.compress((complexes / "GOOD" / "ligand_bound.pdb").read_bytes())
@@ -212,7 +222,7 @@ def test_the_key_is_of_files_and_versions(complexes, monkeypatch):
 def test_what_a_prepared_complex_holds(complexes, tmp_path):
     complex = prepare_complex(complexes / "GOOD")
     assert complex.code == "GOOD"
-    assert complex.key == benchmark.complex_key(complexes / "GOOD")
+    assert complex.key == benchmark.ComplexTask(complexes / "GOOD").key()
     assert complex.receptor.features.shape == (20, 142)
     assert [r.chain for r in (complex.receptor.residues[0], complex.ligand.residues[0])] == ["A", "L"]
     receptor, ligand = (read_partner(complexes / "GOOD" / f"{side}_bound.pdb") for side in ("receptor", "ligand"))
@@ -229,31 +239,31 @@ def test_lost_contacts_are_counted(complexes, tmp_path):
     write(complexes / "GOOD" / "receptor_unbound.pdb", [a for a in RECEPTOR if a.number != touching + 1])
     entry = prepare_benchmark(complexes, tmp_path / "out", only=["GOOD"], jobs=1).done[0]
     assert entry.lost_contacts == np.count_nonzero(whole.contact_area[touching]) > 0
-    assert entry.residues == (19, 12)
+    assert (entry.receptor_residues, entry.ligand_residues) == (19, 12)
 
 
-def test_what_failed_or_was_there_has_no_counts(complexes, tmp_path):
+def test_what_failed_has_no_counts(complexes, tmp_path):
     out = tmp_path / "out"
     start = time.perf_counter()
     (failed,) = prepare_benchmark(complexes, out, only=["BAD"], jobs=1).complexes
     assert 0 < failed.seconds < time.perf_counter() - start
     prepare_benchmark(complexes, out, only=["GOOD"], jobs=1)
     (unchanged,) = prepare_benchmark(complexes, out, only=["GOOD"], jobs=1).complexes
-    for entry in (failed, unchanged):
-        assert (entry.residues, entry.contacts, entry.lost_contacts) == ((0, 0), 0, 0)
-    assert (unchanged.status, unchanged.reason, unchanged.seconds) == ("unchanged", "", 0.0)
+    assert (failed.receptor_residues, failed.contacts, failed.lost_contacts) == (0, 0, 0)
+    assert (unchanged.receptor_residues, unchanged.ligand_residues, unchanged.status) == (20, 12, "unchanged")
+    assert unchanged.contacts > 10
     assert failed.status == "failed"
     assert failed.reason.startswith(str(complexes))
 
 
 def test_it_says_what_each_file_held(complexes, tmp_path):
     """And what is to be noted of the unbound ones, which models see."""
-    for role in benchmark.ROLES:
+    for role in ROLES:
         side = RECEPTOR if role.startswith("receptor") else LIGAND
         write(complexes / "GOOD" / f"{role}.pdb", [a for a in side if (a.residue, a.name) != ("LYS", "NZ")])
     entry = prepare_benchmark(complexes, tmp_path / "out", only=["GOOD"], jobs=1).done[0]
-    assert [line.partition(",")[0] for line in entry.read[:4]] == [f"{role}: {role}.pdb" for role in benchmark.ROLES]
-    for line, role in zip(entry.read[4:], benchmark.ROLES[:2], strict=True):
+    assert [line.partition(",")[0] for line in entry.read[:4]] == [f"{role}: {role}.pdb" for role in ROLES]
+    for line, role in zip(entry.read[4:], ROLES[:2], strict=True):
         assert line.startswith("note: ")
         assert f"{role}.pdb: " in line
         assert "side-chain atoms missing" in line
@@ -263,6 +273,6 @@ def test_what_nobody_foresaw_is_named(complexes, tmp_path, monkeypatch):
     def fail(*given):
         raise KeyError("unforeseen")
 
-    monkeypatch.setattr(benchmark, "label_pairs", fail)
+    monkeypatch.setattr(BoundContacts, "between", fail)
     (failed,) = prepare_benchmark(complexes, tmp_path / "out", only=["GOOD"], jobs=1).complexes
     assert failed.reason == "KeyError('unforeseen')"

@@ -32,11 +32,16 @@ def made(tmp_path_factory):
         distance=np.where(area > 0, 3.0, np.nan).astype(np.float32),
         lost_contacts=4,
         key="abc",
+        origin="MADE2",
+        kind="antibody",
+        cluster="1ABC",
+        conformations=("unbound", "bound"),
     )
 
 
 def assert_same(one, other):
-    assert (one.code, one.lost_contacts, one.key) == (other.code, other.lost_contacts, other.key)
+    for field in ("code", "lost_contacts", "key", "origin", "kind", "cluster", "conformations"):
+        assert getattr(one, field) == getattr(other, field)
     np.testing.assert_array_equal(one.contact_area, other.contact_area)
     np.testing.assert_array_equal(one.distance, other.distance)
     for a, b in zip(one.partners, other.partners, strict=True):
@@ -93,12 +98,12 @@ def test_nothing_tells_where_a_partner_lies(made, tmp_path):
     np.testing.assert_allclose(partner.features, made.ligand.features, atol=0.1)
 
 
-@pytest.mark.parametrize("version", [3, 99])
+@pytest.mark.parametrize("version", [4, 99])
 def test_another_format_version_is_refused(version, made, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(prepared, "FORMAT_VERSION", version)
         save_complex(tmp_path / "other.npz", made)
-    with pytest.raises(InputError, match=rf"format version {version}, this program reads 4\); run `resblock prepare`"):
+    with pytest.raises(InputError, match=rf"format version {version}, this program reads 5\); run `resblock prepare`"):
         load_complex(tmp_path / "other.npz")
     assert prepared.stored_key(tmp_path / "other.npz") is None
 

@@ -36,6 +36,15 @@ def test_reference_areas_are_those_of_naccess():
     }  # fmt: skip
 
 
+def test_volumes_grow_with_the_atoms_of_a_residue():
+    """Each heavy atom takes about 20 cubic Angstrom in a protein."""
+    heavy = np.array([4 + len(scales.SIDE_CHAIN_ATOMS[name]) for name in TWENTY])
+    volumes = np.array([scales.VOLUME[name] for name in TWENTY])
+    assert np.abs(volumes / heavy - 17.0).max() < 4.0
+    assert np.corrcoef(heavy, volumes)[0, 1] > 0.9
+    assert (scales.VOLUME["GLY"], scales.VOLUME["TRP"]) == (volumes.min(), volumes.max()) == (60.1, 227.8)
+
+
 def test_model_pkas_are_propkas():
     lines = (Path(propka.__file__).parent / "propka.cfg").read_text().splitlines()
     theirs = {words[1]: float(words[2]) for line in lines if (words := line.split())[:1] == ["model_pkas"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -153,6 +154,14 @@ def write_container(
     # One entry: safetensors writes several in no fixed order.
     content = safetensors.torch.save(dense, {_DESCRIPTION: json.dumps(description)})
     write_atomically(path, lambda stream: stream.write(content))
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors and their names, whatever their order."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_container(path: str | os.PathLike[str], format: str, version: int, what: str = "weights") -> Container:

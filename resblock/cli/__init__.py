@@ -18,6 +18,7 @@ from resblock.cli.evaluate import evaluate
 from resblock.cli.export import export
 from resblock.cli.predict import predict
 from resblock.cli.prepare import prepare
+from resblock.cli.pretrain import pretrain
 from resblock.cli.reproduce import reproduce
 from resblock.cli.sweep import sweep
 from resblock.cli.train import train
@@ -29,6 +30,7 @@ for _command in (
     export,
     compare,
     prepare,
+    pretrain,
     train,
     evaluate,
     cross_validate,

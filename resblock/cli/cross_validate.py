@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from resblock.cli.console import extra, numbers, output, progress_bar, remarks
+from resblock.errors import InputError
 
 if TYPE_CHECKING:
     from resblock.training.cross_validation import Row
@@ -29,6 +31,24 @@ def cross_validate(
     homologues: Annotated[
         Path | None, typer.Option(help="List of resblock homologues; the package's by default.")
     ] = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            help="List of complexes that are trained on although they are homologues of a fold's dimers; the docking "
+            "benchmark by default. Other homologues are left out."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave out all homologues of the fold that is ranked.")
+    ] = False,
+    folding: Annotated[
+        Path | None,
+        typer.Option(help="Directory of networks for inverse folding, for models that see it: docs/train.md."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="A cross-validation of the same presets, seeds and folds, to begin with its networks."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Rank every dimer out-of-fold, by models that were not trained on it, and say how good the ranking is.
@@ -42,6 +62,8 @@ def cross_validate(
         from resblock.training import cross_validation
         from resblock.training.config import resolve_config
 
+    from resblock.evaluation.splits import find_list
+
     configs = {name: resolve_config(name, None, tuple(set_field or ())) for name in preset}
     rows = cross_validation.cross_validate(
         data,
@@ -50,6 +72,10 @@ def cross_validate(
         numbers(seeds),
         folds_file=folds,
         homologues_file=homologues,
+        collection_file=None if collection is None else find_list(collection),
+        strict=strict,
+        folding=folding,
+        start=start,
         device=device,
         progress=lambda what: remarks.print(escape(f"training: {what}")),
     )
@@ -60,18 +86,46 @@ def cross_validate(
 def homologues(
     data: Annotated[Path, typer.Argument(help="Directory of prepared complexes (resblock prepare).")],
     out: Annotated[Path, typer.Option(help="File for the list.")],
+    of: Annotated[
+        str | None,
+        typer.Option(help="List of codes, such as folds: only these are looked for among the homologues of each."),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(help="List of folds: a table of clusters of partners instead, in a group for each fold."),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
 ) -> None:
-    """List the complexes that have chains of one family, for resblock cross-validate."""
-    from resblock.evaluation.homologues import find_homologues, write_homologues
-    from resblock.pairs import load_complexes
+    """List the complexes that have chains of one family, for resblock cross-validate.
 
-    complexes = load_complexes(data)
+    With --of, what is listed is which of these codes are homologues of each complex: enough for cross-validation with
+    their folds, and done much sooner.
+    """
+    from resblock.evaluation.groups import make_groups, write_groups
+    from resblock.evaluation.homologues import find_homologues, write_homologues
+    from resblock.evaluation.splits import find_list, read_codes, read_folds
+    from resblock.pairs import complex_paths, load_complex
+
+    if groups is not None and of is not None:
+        raise InputError("--groups compares all partners; leave --of out")
+    complexes = map(load_complex, complex_paths(data))
+    processes = jobs or os.cpu_count() or 1
     with progress_bar() as bar:
         task = bar.add_task("aligning", total=None)
-        found = find_homologues(complexes, lambda done, total: bar.update(task, completed=done, total=total))
-    write_homologues(out, found)
-    related = sum(bool(others) for others in found.values())
-    output.print(f"{related} of {len(found)} complexes have a homologue. The list is {escape(str(out))}.")
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        if groups is not None:
+            members = make_groups(complexes, read_folds(find_list(groups)), jobs=processes, progress=show)
+            write_groups(out, members)
+            said = f"{len(members)} partners in {len({member.cluster for member in members})} clusters. The table"
+        else:
+            wanted = None if of is None else read_codes(find_list(of))
+            found = find_homologues(complexes, of=wanted, jobs=processes, progress=show)
+            write_homologues(out, found)
+            said = f"{sum(map(bool, found.values()))} of {len(found)} complexes have a homologue. The list"
+    output.print(f"{said} is {escape(str(out))}.")
 
 
 def _table(title: str, part: str, rows: Sequence[Row]) -> Table:

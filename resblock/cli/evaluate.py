@@ -42,7 +42,8 @@ def evaluate(
 
     codes = None if split is None else part_of(find_list(split), part)
     ensemble = load_ensemble(weights, choose_device(device))
-    complexes = load_complexes(data, codes)
+    # Variants of complexes are to train on; a list may name them all the same.
+    complexes = [one for one in load_complexes(data, codes) if codes is not None or not one.origin]
     with progress_bar() as bar:
         task = bar.add_task("ranking", total=len(complexes))
 

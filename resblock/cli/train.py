@@ -30,6 +30,14 @@ def train(
             "without_paper_test, included_weights. 6:2:2 by the seed without it."
         ),
     ] = None,
+    folding: Annotated[
+        Path | None,
+        typer.Option(help="Directory of networks for inverse folding, for models that see it: docs/train.md."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Weights to begin with, of as many models with the same settings."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a model on prepared complexes, or resume a run that was interrupted.
@@ -45,7 +53,9 @@ def train(
     from resblock.evaluation.splits import find_list
 
     resolved = resolve_config(preset, config, tuple(set_field or ()))
-    outcome = run.train(data, out, resolved, None if split is None else find_list(split), device=device)
+    outcome = run.train(
+        data, out, resolved, None if split is None else find_list(split), device, folding=folding, start=start
+    )
     if not outcome.leader:
         return
     if outcome.already_finished:

@@ -46,6 +46,20 @@ def read_split(path: str | os.PathLike[str]) -> Split:
     return split
 
 
+def read_codes(path: str | os.PathLike[str]) -> list[str]:
+    """Codes of a list of complexes or of folds, in its order; whatever follows a code on its line is skipped.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or lists no complex.
+    """
+    codes = [words[0] for line in read_text(path).splitlines() if (words := line.partition("#")[0].split())]
+    if not codes:
+        raise InputError(f"{path}: lists no complex")
+    return list(dict.fromkeys(codes))
+
+
 def write_split(path: Path, split: Split) -> None:
     """Write what `read_split` reads, sorted by code."""
     write_text(path, "".join(f"{code}\t{split[code]}\n" for code in sorted(split)))
@@ -74,8 +88,8 @@ def random_split(codes: Sequence[str], seed: int) -> Split:
 def find_list(name: str) -> Path:
     """A list's file: a path, or the name of a list in the package.
 
-    For `read_split` there are `all`, `paper_test`, `without_paper_test` and `included_weights`; for cross-validation
-    `folds` and `homologues`.
+    For `read_split` there are `all`, `paper_test`, `without_paper_test`, `included_weights` and `final_test`; for
+    cross-validation `folds`, `immune_folds` and `homologues`.
     """
     included = Path(__file__).parent / "lists" / f"{name}.tsv"
     return included if not Path(name).exists() and included.is_file() else Path(name)
@@ -120,4 +134,29 @@ def read_folds(path: str | os.PathLike[str]) -> dict[str, int]:
         folds[words[0]] = int(words[1])
     if len(set(folds.values())) < 2:
         raise InputError(f"{path}: lists fewer than two folds")
+    return folds
+
+
+def folds_by_cluster(clusters: Mapping[str, str], count: int, seed: int) -> dict[str, int]:
+    """Divide complexes into folds so that those of a cluster are together.
+
+    Clusters in an order drawn by the seed; each goes to the fold that has the fewest complexes so far.
+
+    Parameters
+    ----------
+    clusters
+        Name of the cluster of each complex, by code.
+    count
+        Number of folds, from 0 on.
+    seed
+    """
+    of_cluster: dict[str, list[str]] = {}
+    for code in sorted(clusters):
+        of_cluster.setdefault(clusters[code], []).append(code)
+    folds: dict[str, int] = {}
+    sizes = [0] * count
+    for name in np.random.default_rng(seed).permutation(sorted(of_cluster)).tolist():
+        fold = sizes.index(min(sizes))
+        folds |= dict.fromkeys(of_cluster[name], fold)
+        sizes[fold] += len(of_cluster[name])
     return folds

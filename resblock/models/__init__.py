@@ -10,6 +10,7 @@ from resblock.models.device import DEVICES, choose_device
 from resblock.models.ensemble import Ensemble
 from resblock.models.examples import Batch, Drawing, Examples
 from resblock.models.files import INCLUDED, KINDS, load_ensemble, save_ensemble, settings
+from resblock.models.inverse_folding import InverseFolder
 from resblock.models.scaling import Scaling
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Encoding",
     "Ensemble",
     "Examples",
+    "InverseFolder",
     "Model",
     "ModelConfig",
     "PairScorer",

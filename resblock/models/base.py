@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -165,6 +165,9 @@ class ModelConfig:
 
     features: str = "paper"
     """Feature set that the model sees: paper or extended."""
+    folding: Literal["none", "surprise", "encodings"] = "none"
+    """What it sees besides, of a network for inverse folding (`resblock pretrain`): nothing, how far residues differ
+    from what their backbone makes one expect, or the network's encodings as well."""
     positive_weight: float = 0.0
     """Share of the loss that the positives of a batch (windows) or of a complex (residues) have; 0: by their number."""
 

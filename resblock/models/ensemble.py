@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
+from resblock.files import digest_of
 from resblock.models.base import Encoding, Model, PairScorer
 from resblock.models.calibration import Calibration
+from resblock.models.inverse_folding import InverseFolder, is_described
 from resblock.structure import PartnerFeatures, feature_set_of
 
 
@@ -36,6 +38,8 @@ class Ensemble(PairScorer[EnsembleEncoding]):
     models : sequence of Model
     card : mapping, optional
         Where the weights come from, plain values; the card of the model where there is one only.
+    folder : InverseFolder, optional
+        Describes partners that lack the columns of inverse folding, where a model sees these.
 
     Raises
     ------
@@ -43,16 +47,32 @@ class Ensemble(PairScorer[EnsembleEncoding]):
         If there is no model.
     """
 
-    def __init__(self, models: Sequence[Model[Any]], card: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        models: Sequence[Model[Any]],
+        card: Mapping[str, Any] | None = None,
+        folder: InverseFolder | None = None,
+    ) -> None:
         if not models:
             raise InputError("an ensemble needs at least one model; name the weights")
         self.models = tuple(models)
+        self.folder = folder
         self.card = dict(card) if card is not None else self.models[0].card if len(models) == 1 else {}
 
     @classmethod
     def of(cls, ensembles: Sequence[Ensemble]) -> Ensemble:
-        """Combine the models of ensembles."""
-        return cls([model for ensemble in ensembles for model in ensemble.models])
+        """Combine the models of ensembles.
+
+        Raises
+        ------
+        InputError
+            Different networks for inverse folding describe their partners.
+        """
+        folders = {one.folder.digest: one.folder for one in ensembles if one.folder is not None}
+        if len(folders) > 1:
+            raise InputError("the weights have different networks for inverse folding; combine those that share one")
+        folder = next(iter(folders.values()), None)
+        return cls([model for ensemble in ensembles for model in ensemble.models], folder=folder)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -61,11 +81,18 @@ class Ensemble(PairScorer[EnsembleEncoding]):
 
     @property
     def feature_set(self) -> str:
-        """Name of the smallest feature set that serves all models."""
-        return feature_set_of(self.feature_names)
+        """Name of the smallest feature set that serves all models; what describes partners adds the other columns."""
+        return feature_set_of([name for name in self.feature_names if not is_described(name)])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        return digest_of({f"{k}.{n}": t for k, model in enumerate(self.models) for n, t in model.state_dict().items()})
 
     def encode(self, partner: PartnerFeatures) -> EnsembleEncoding:
         """Encode a partner by each model."""
+        if self.folder is not None and not set(self.feature_names) <= set(partner.feature_names):
+            partner = self.folder.describe(partner)
         return EnsembleEncoding(partner.surface_residues, tuple(model.encode(partner) for model in self.models))
 
     def pair_log_odds(

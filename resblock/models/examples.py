@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,13 +33,37 @@ class Batch(NamedTuple):
 class Drawing(NamedTuple):
     """What decides the examples of an epoch besides the complexes: batches are shared by `world_size` processes.
 
-    Batches that do not go round are left out, so that all processes make the same number of steps.
+    Batches that do not go round are left out, so that all processes make the same number of steps. `chances` has the
+    chance of each complex to be in an epoch, above 0 to 1; all are in every epoch where it is empty.
     """
 
     batch_size: int
     seed: int = 0
     rank: int = 0
     world_size: int = 1
+    chances: tuple[float, ...] = ()
+
+    def of(self, places: Sequence[int]) -> Drawing:
+        """The same for some of the complexes."""
+        return self._replace(chances=tuple(self.chances[place] for place in places) if self.chances else ())
+
+
+def draw_systematically(chances: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """Indices of items, shuffled, each of which is drawn with its chance; equally many every time.
+
+    A chance is lowered by what is needed to make their sum a whole number, or raised if that is below 1 (systematic
+    sampling of a random order; Madow 1949).
+    """
+    order = generator.permutation(len(chances))
+    ends = np.cumsum(chances[order])
+    count = number_drawn(chances)
+    drawn = np.searchsorted(ends * (count / ends[-1]), generator.random() + np.arange(count), side="right")
+    return generator.permutation(order[np.minimum(drawn, len(order) - 1)])
+
+
+def number_drawn(chances: NDArray[np.float64]) -> int:
+    """How many items `draw_systematically` draws."""
+    return max(int(chances.sum() + 1e-9), 1)
 
 
 class Examples(IterableDataset[Batch], ABC):
@@ -80,9 +104,15 @@ class Examples(IterableDataset[Batch], ABC):
         """Random numbers of this epoch, for each of `numbers` others."""
         return np.random.default_rng([self.drawing.seed, self.epoch, *numbers])
 
+    def complexes_drawn(self, count: int) -> NDArray[np.int64]:
+        """Indices of those complexes, out of `count`, that are in this epoch, in shuffled order."""
+        if not self.drawing.chances:
+            return self.generator().permutation(count)
+        return draw_systematically(np.array(self.drawing.chances), self.generator())
+
     def slices(self, count: int) -> Iterator[slice]:
         """Batches of `count` examples that fall to this process and worker."""
-        size, _, rank, world_size = self.drawing
+        size, rank, world_size = self.drawing.batch_size, self.drawing.rank, self.drawing.world_size
         starts = range(0, count, size)
         if world_size > 1:
             starts = starts[: len(starts) // world_size * world_size][rank::world_size]

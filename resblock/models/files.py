@@ -15,12 +15,15 @@ from resblock.errors import InputError
 from resblock.files import read_container, write_container
 from resblock.models.base import Model, ModelConfig
 from resblock.models.ensemble import Ensemble
+from resblock.models.inverse_folding import InverseFolder
 from resblock.models.residues import ResidueModel
 from resblock.models.scaling import Scaling
 from resblock.models.windows import WindowModel
 
 FORMAT: Final = "resblock.Ensemble"
 FORMAT_VERSION: Final = 1
+#: Stands before the names of the tensors of the network for inverse folding.
+_FOLDER: Final = "folder"
 #: Every kind of model, by its name in configurations and files.
 KINDS: Final[Mapping[str, type[Model[Any]]]] = {model.kind: model for model in (WindowModel, ResidueModel)}
 #: Sets of weights in the package; the first is taken where none is named.
@@ -51,10 +54,13 @@ def save_ensemble(path: str | os.PathLike[str], ensemble: Ensemble) -> None:
             for model in ensemble.models
         ],
         "card": None if alone else ensemble.card,
+        "folder": None if ensemble.folder is None else ensemble.folder.description(),
     }
     tensors = {
         f"{k}.{name}": tensor for k, model in enumerate(ensemble.models) for name, tensor in model.state_dict().items()
     }
+    if ensemble.folder is not None:
+        tensors |= {f"{_FOLDER}.{name}": tensor for name, tensor in ensemble.folder.tensors().items()}
     write_container(path, description, tensors)
 
 
@@ -82,13 +88,18 @@ def load_ensemble(path: str | os.PathLike[str] | None = None, device: torch.devi
 def _load(path: str | os.PathLike[str], device: torch.device | str) -> Ensemble:
     description, tensors = read_container(path, FORMAT, FORMAT_VERSION)
     try:
-        models = [
-            _model(entry, {name.partition(".")[2]: t for name, t in tensors.items() if name.startswith(f"{k}.")})
-            for k, entry in enumerate(description["models"])
-        ]
-        return Ensemble([model.to(device).eval() for model in models], description["card"])
+        models = [_model(entry, _under(str(k), tensors)) for k, entry in enumerate(description["models"])]
+        # Weights from before there was inverse folding say nothing of it.
+        described = description.get("folder")
+        folder = None if described is None else InverseFolder.of(described, _under(_FOLDER, tensors))
+        return Ensemble([model.to(device).eval() for model in models], description["card"], folder)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path}: weights and description do not fit ({' '.join(str(error).split())})") from None
+
+
+def _under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names have this one before a dot, without it."""
+    return {rest: tensor for full, tensor in tensors.items() for head, _, rest in [full.partition(".")] if head == name}
 
 
 def _model(entry: Mapping[str, Any], state: Mapping[str, Tensor]) -> Model[Any]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from resblock.models.base import Encoding, Model, ModelConfig
 from resblock.models.calibration import Calibration
-from resblock.models.examples import Batch, Drawing, Examples, pair_weights
+from resblock.models.examples import Batch, Drawing, Examples, number_drawn, pair_weights
 from resblock.models.scaling import Scaling
 from resblock.nn import BLOCKS, NEIGHBOUR_BLOCKS, PairHead, ResidueEncoder
 from resblock.pairs import Complex
@@ -181,9 +181,10 @@ class ResidueExamples(Examples):
     """
 
     def __init__(self, model: ResidueModel, complexes: Sequence[Complex], drawing: Drawing) -> None:
-        super().__init__(drawing)
+        places = [k for k, one in enumerate(complexes) if (labels := one.labels()).any() and not labels.all()]
+        usable = [complexes[k] for k in places]
+        super().__init__(drawing.of(places))
         self._config = model.config
-        usable = [one for one in complexes if (labels := one.labels()).any() and not labels.all()]
         self._partners = [[model.residues(partner) for partner in one.partners] for one in usable]
         self._surfaces = [tuple(partner.surface_residues for partner in one.partners) for one in usable]
         # Places among the surface pairs, which are wanted at every step.
@@ -193,7 +194,9 @@ class ResidueExamples(Examples):
     @property
     def batches(self) -> int:
         """Batches of an epoch, of all processes."""
-        return -(-len(self._positives) // self.drawing.batch_size)
+        chances = self.drawing.chances
+        count = number_drawn(np.array(chances)) if chances else len(self._positives)
+        return -(-count // self.drawing.batch_size)
 
     @property
     def positive_share(self) -> float:
@@ -204,7 +207,7 @@ class ResidueExamples(Examples):
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches of this process and worker."""
-        order = self.generator().permutation(len(self._positives)).tolist()
+        order = self.complexes_drawn(len(self._positives)).tolist()
         for batch in self.slices(len(order)):
             yield self._batch(order[batch])
 

@@ -187,7 +187,8 @@ class WindowExamples(Examples):
         """(P, 2) rows of the joined encoding and (P,) labels of an epoch, of all processes."""
         self.set_epoch(epoch)
         rows, labels = [], []
-        for k, complex in enumerate(self._complexes):
+        for k in sorted(self.complexes_drawn(len(self._complexes)).tolist()):
+            complex = self._complexes[k]
             pairs, positive = self._chosen.get(k) or self._selection(complex, self.generator(k))
             if self._selection.fixed:
                 self._chosen[k] = pairs, positive

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resblock.errors import InputError
+from resblock.pairs.labels import Labels
 from resblock.structure.features import PartnerFeatures
+
+#: What a partner's features are of: its own structure, or its structure in the complex, where every coordinate may
+#: have been moved a little; or a part of a chain that was cut in two.
+Conformation = Literal["unbound", "bound", "perturbed", "cut"]
+Side = Literal["receptor", "ligand"]
+
+#: Kinds of what was made of a part of a complex or of a chain.
+INTERFACE, PSEUDO_DIMER = DERIVED_KINDS = ("interface", "pseudo-dimer")
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,15 @@ class Complex:
         Contacts of the bound complex whose residues have no unbound counterpart.
     key
         Tells by content which input this was prepared from; empty if it was not prepared.
+    origin
+        Code of the complex that this is another form or a part of; empty if it stands for itself.
+    kind
+        Such as antibody, ``"interface"`` for two chains out of a complex, ``"pseudo-dimer"`` for two parts of a chain;
+        empty if not known.
+    cluster
+        Name that it shares with the complexes that are much like it; empty if not known.
+    conformations
+        What the features of receptor and ligand are of.
     """
 
     code: str
@@ -40,6 +59,33 @@ class Complex:
     distance: NDArray[np.float32] | None = None
     lost_contacts: int = 0
     key: str = ""
+    origin: str = ""
+    kind: str = ""
+    cluster: str = ""
+    conformations: tuple[Conformation, Conformation] = ("unbound", "unbound")
+
+    def labelled(self, labels: Labels) -> Complex:
+        """The same partners with these contacts."""
+        return replace(
+            self,
+            contact_area=labels.contact_area,
+            distance=labels.distance,
+            lost_contacts=labels.lost_contacts,
+        )
+
+    @property
+    def root(self) -> str:
+        """Code of the complex that this is, or is another form or a part of."""
+        return self.origin or self.code
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Of which partner of `root` receptor and ligand are, or are a part; parts say so in the code (``r1-l2``)."""
+        if self.kind not in DERIVED_KINDS or not self.origin:
+            return "receptor", "ligand"
+        first, _, second = self.code.removeprefix(f"{self.origin}.").partition("-")
+        receptor = _side(first)
+        return receptor, _side(second) if self.kind == INTERFACE else receptor
 
     @property
     def partners(self) -> tuple[PartnerFeatures, PartnerFeatures]:
@@ -78,3 +124,7 @@ class Complex:
             raise InputError(f"{self.code}: no contacts known; prepare it with the bound complex")
         interface = self.contact_area[np.ix_(self.receptor.surface, self.ligand.surface)] > 0.0
         return np.asarray(interface.reshape(-1))
+
+
+def _side(label: str) -> Side:
+    return "ligand" if label.startswith("l") else "receptor"

@@ -37,21 +37,48 @@ class Labels:
     lost_contacts: int
 
 
+@dataclass(frozen=True)
+class BoundContacts:
+    """What touches in a bound complex of n and m residues.
+
+    Attributes
+    ----------
+    area
+        (n, m) float64, contact area of every residue pair, square Angstrom.
+    distance
+        (n, m) float64, smallest heavy-atom distance of every residue pair, Angstrom.
+    """
+
+    area: NDArray[np.float64]
+    distance: NDArray[np.float64]
+
+    @classmethod
+    def between(cls, receptor: Partner, ligand: Partner) -> BoundContacts:
+        """Compute them from the two partners as they lie in the complex."""
+        return cls(contact_areas(receptor, ligand), smallest_distances(receptor, ligand))
+
+    def as_bound(self) -> Labels:
+        """Labels of the bound residues themselves."""
+        rows, columns = (np.arange(count) for count in self.area.shape)
+        return self.on(rows, columns)
+
+    def on(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Labels:
+        """Labels of other residues, each of which is the bound one with this index; -1 for none of them."""
+        known = np.ix_(rows >= 0, columns >= 0)
+        bound = np.ix_(rows[rows >= 0], columns[columns >= 0])
+        shape = (len(rows), len(columns))
+        contact_area = np.zeros(shape, dtype=np.float32)
+        contact_area[known] = self.area[bound]
+        mapped = np.full(shape, np.nan, dtype=np.float32)
+        mapped[known] = self.distance[bound]
+        lost = np.count_nonzero(self.area) - np.count_nonzero(contact_area)
+        return Labels(contact_area, mapped, int(lost))
+
+
 def label_pairs(receptor: Partner, ligand: Partner, receptor_bound: Partner, ligand_bound: Partner) -> Labels:
     """Label the residue pairs of two unbound partners by their bound complex."""
-    area = contact_areas(receptor_bound, ligand_bound)
-    distance = smallest_distances(receptor_bound, ligand_bound)
-    rows = map_residues(receptor, receptor_bound)
-    columns = map_residues(ligand, ligand_bound)
-    known = np.ix_(rows >= 0, columns >= 0)
-    bound = np.ix_(rows[rows >= 0], columns[columns >= 0])
-    shape = (len(rows), len(columns))
-    contact_area = np.zeros(shape, dtype=np.float32)
-    contact_area[known] = area[bound]
-    mapped = np.full(shape, np.nan, dtype=np.float32)
-    mapped[known] = distance[bound]
-    lost = np.count_nonzero(area) - np.count_nonzero(contact_area)
-    return Labels(contact_area, mapped, int(lost))
+    contacts = BoundContacts.between(receptor_bound, ligand_bound)
+    return contacts.on(map_residues(receptor, receptor_bound), map_residues(ligand, ligand_bound))
 
 
 def contact_areas(receptor: Partner, ligand: Partner) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Prepared complexes on the disk: one ``.npz`` file each, without pickle.
 
-Entries of the complex: ``format_version``, ``key``, ``code``, ``lost_contacts``, ``contact_area``, ``distance``; and
-for each partner, with ``receptor_`` or ``ligand_`` before the name, every attribute of
+Entries of the complex: ``format_version`` and every attribute of `resblock.pairs.Complex` but the partners; and for
+each partner, with ``receptor_`` or ``ligand_`` before the name, every attribute of
 `resblock.structure.PartnerFeatures`, its residues as an entry for each field. Whatever a model may need is in it, but
 for what a network computes.
 """
@@ -16,21 +16,21 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from resblock.errors import InputError
 from resblock.files import write_atomically
-from resblock.pairs.complex import Complex
+from resblock.pairs.complex import Complex, Conformation
 from resblock.structure.backbone import Backbone
 from resblock.structure.features import PartnerFeatures
 from resblock.structure.partner import Residue
 from resblock.structure.scales import BACKBONE_ATOMS
 
 #: Raise it whenever the meaning of a stored array changes.
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 
 #: What reading a damaged archive raises.
 _DAMAGED: Final = (
@@ -49,6 +49,7 @@ _DAMAGED: Final = (
 #: Stands for a pair table that is not known: were it left out, a damaged file could pass for one without.
 _UNKNOWN: Final = np.empty((0, 0), dtype=np.float32)
 _RESIDUE_FIELDS: Final = ("chain", "number", "insertion_code", "name", "parent")
+_NAMES: Final = ("code", "key", "origin", "kind", "cluster")
 _TEXTS: Final = ("feature_names", "sequence", "left_out")
 _ARRAYS: Final = ("features", "centres", "surface", "sequence_index")
 
@@ -57,8 +58,8 @@ def save_complex(path: str | os.PathLike[str], complex: Complex) -> None:
     """Write a complex to a file, all or nothing."""
     arrays: dict[str, Any] = {
         "format_version": np.int64(FORMAT_VERSION),
-        "key": np.str_(complex.key),
-        "code": np.str_(complex.code),
+        **{name: np.str_(getattr(complex, name)) for name in _NAMES},
+        "conformations": np.array(complex.conformations, dtype=np.str_),
         "lost_contacts": np.int64(complex.lost_contacts),
         "contact_area": _UNKNOWN if complex.contact_area is None else complex.contact_area,
         "distance": _UNKNOWN if complex.distance is None else complex.distance,
@@ -80,13 +81,13 @@ def load_complex(path: str | os.PathLike[str]) -> Complex:
         receptor, ligand = (_partner_from(arrays, role) for role in ("receptor", "ligand"))
         pairs = (len(receptor), len(ligand))
         return Complex(
-            code=str(arrays["code"]),
             receptor=receptor,
             ligand=ligand,
             contact_area=_known(arrays, "contact_area", pairs),
             distance=_known(arrays, "distance", pairs),
             lost_contacts=int(arrays["lost_contacts"]),
-            key=str(arrays["key"]),
+            conformations=_conformations(arrays["conformations"].tolist()),
+            **{name: str(arrays[name]) for name in _NAMES},
         )
 
 
@@ -107,19 +108,30 @@ def load_complexes(directory: str | os.PathLike[str], codes: Sequence[str] | Non
     InputError
         The directory or a complex is missing, or a file is unusable.
     """
+    return [load_complex(path) for path in complex_paths(directory, codes)]
+
+
+def complex_paths(directory: str | os.PathLike[str], codes: Sequence[str] | None = None) -> list[Path]:
+    """Files of the prepared complexes of a directory, sorted by code, or of those of `codes` in that order.
+
+    Raises
+    ------
+    InputError
+        The directory or a complex is missing.
+    """
     directory = Path(directory)
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; run `resblock prepare` first")
     if codes is None:
-        paths = sorted(directory.glob("*.npz"))
+        paths = sorted(directory.glob("*.npz"), key=lambda path: path.stem)
         if not paths:
             raise InputError(f"{directory}: no prepared complexes; run `resblock prepare` first")
-    else:
-        paths = [directory / f"{code}.npz" for code in codes]
-        for code, path in zip(codes, paths, strict=True):
-            if not path.is_file():
-                raise InputError(f"{directory}: no prepared complex {code}; run `resblock prepare`")
-    return [load_complex(path) for path in paths]
+        return paths
+    paths = [directory / f"{code}.npz" for code in codes]
+    for code, path in zip(codes, paths, strict=True):
+        if not path.is_file():
+            raise InputError(f"{directory}: no prepared complex {code}; run `resblock prepare`")
+    return paths
 
 
 @contextlib.contextmanager
@@ -168,6 +180,12 @@ def _known(arrays: Mapping[str, NDArray[Any]], name: str, pairs: tuple[int, int]
     if (table < 0).any():
         raise ValueError(f"{name} holds negative numbers")
     return table
+
+
+def _conformations(names: Any) -> tuple[Conformation, Conformation]:
+    if len(names) != 2 or not set(names) <= set(get_args(Conformation)):
+        raise ValueError(f"conformations are {names}")
+    return names[0], names[1]
 
 
 def _partner_arrays(partner: PartnerFeatures) -> dict[str, NDArray[Any]]:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from resblock.structure.backbone import Backbone
 from resblock.structure.neighbourhood import distances
 from resblock.structure.shape import surface_normals
 
@@ -80,3 +81,27 @@ def nearest_residues(
         axis=-1,
     )
     return neighbours, edges
+
+
+def nearest_backbones(backbone: Backbone, count: int) -> NDArray[np.int64]:
+    """The residues whose alpha carbons are nearest to that of each residue, itself first.
+
+    Nothing but the backbone is looked at: side chains would tell which types they are.
+
+    Parameters
+    ----------
+    backbone
+        N residues. Where an atom is missing, a residue is nobody's neighbour and has none.
+    count
+        K.
+
+    Returns
+    -------
+    ndarray
+        (N, K) indices; -1 where there are too few.
+    """
+    known = np.flatnonzero(np.isfinite(backbone.atoms).all(axis=(1, 2)))
+    neighbours = np.full((len(backbone.ca), count), -1)
+    found = np.argsort(distances(backbone.ca[known]), axis=1, kind="stable")[:, :count]
+    neighbours[known, : found.shape[1]] = known[found]
+    return neighbours

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,30 @@ class Partner:
     def chain_starts(self) -> NDArray[np.int64]:
         """(C,) index of the first residue of each chain."""
         return chain_starts(self.residues)
+
+    def part(self, start: int, stop: int) -> Partner:
+        """The residues from `start` to before `stop`, as a partner of their own."""
+        first, last = np.searchsorted(self.atom_residue, [start, stop])
+        linked = self.linked[start:stop].copy()
+        linked[0] = False
+        chains = {residue.chain for residue in self.residues[start:stop]}
+        return replace(
+            self,
+            residues=self.residues[start:stop],
+            atom_names=self.atom_names[first:last],
+            elements=self.elements[first:last],
+            coordinates=self.coordinates[first:last],
+            atom_residue=self.atom_residue[first:last] - start,
+            linked=linked,
+            sequence=tuple(one for name, one in zip(self.chains, self.sequence, strict=True) if name in chains),
+            sequence_index=self.sequence_index[start:stop],
+            plddt=None if self.plddt is None else self.plddt[start:stop],
+        )
+
+    @cached_property
+    def chain_ranges(self) -> tuple[tuple[int, int], ...]:
+        """Index of the first residue of each chain, and of the first behind it."""
+        return tuple(pairwise([*self.chain_starts.tolist(), len(self)]))
 
     @cached_property
     def frame(self) -> NDArray[np.float64]:

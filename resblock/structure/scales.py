@@ -90,6 +90,16 @@ NEUTRAL_PKA: Final = 7.0
 #: pKa of 6.5 and the Henderson-Hasselbalch equation.
 CHARGE: Final[Mapping[str, float]] = MappingProxyType({"ARG": 1.0, "LYS": 1.0, "HIS": 0.24, "ASP": -1.0, "GLU": -1.0})
 
+#: Volume of a residue in a protein, cubic Angstrom. Zamyatnin, Prog. Biophys. Mol. Biol. 24:107 (1972).
+VOLUME: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "ALA": 88.6, "ARG": 173.4, "ASN": 114.1, "ASP": 111.1, "CYS": 108.5,
+        "GLN": 143.8, "GLU": 138.4, "GLY": 60.1, "HIS": 153.2, "ILE": 166.7,
+        "LEU": 166.7, "LYS": 168.6, "MET": 162.9, "PHE": 189.9, "PRO": 112.7,
+        "SER": 89.0, "THR": 116.1, "TRP": 227.8, "TYR": 193.6, "VAL": 140.0,
+    }
+)  # fmt: skip
+
 #: Types over-represented in interfaces between proteins that also exist apart: Jones & Thornton,
 #: J. Mol. Biol. 272:121 (1997).
 STICKY: Final = frozenset({"PHE", "TRP", "TYR", "MET", "ILE", "LEU", "VAL", "HIS"})

@@ -26,12 +26,14 @@ from resblock.errors import InputError
 from resblock.evaluation import splits
 from resblock.evaluation.splits import SHARES, Part, Split, find_list, random_split, read_split
 from resblock.files import write_text
-from resblock.pairs import Complex, load_complexes
+from resblock.pairs import Complex
 from resblock.study.cache import content
 from resblock.study.pages import html_page, markdown_page
 from resblock.study.part import Finished, Study
 from resblock.study.random_ranks import DRAWS
 from resblock.sweep.results import Result, Table
+from resblock.training.choice import load_usable
+from resblock.training.config import DataConfig
 
 
 class Entry(NamedTuple):
@@ -110,7 +112,7 @@ def reproduce(
     modules = {name: importlib.import_module(f"resblock.study.{PARTS[name].module}") for name in names or PARTS}
     data, out = Path(data), Path(out)
     _claim(out)
-    dimers = [one for one in load_complexes(data) if one.is_dimer and one.contact_area is not None]
+    dimers = [one for one in load_usable(data, DataConfig()) if one.contact_area is not None]
     parts = divide(dimers, split, seeds[0], quick)
     for name, module in modules.items():
         directory = out / name

@@ -21,7 +21,6 @@ import resblock
 from resblock.errors import InputError
 from resblock.evaluation import Metrics, evaluate
 from resblock.evaluation.splits import PARTS, Split, find_list, random_split, read_split
-from resblock.pairs import load_complexes
 from resblock.sweep.experiment import Experiment, usable
 from resblock.sweep.figures import heat_maps
 from resblock.sweep.findings import Findings, Trained
@@ -29,6 +28,7 @@ from resblock.sweep.results import Result
 from resblock.sweep.space import SEED, Axis, Cell, Choices, cells, check_axes, configured, label
 from resblock.sweep.tables import tables
 from resblock.sweep.trials import Done, Trials, Work
+from resblock.training.choice import load_usable
 from resblock.training.config import TrainingConfig
 
 DATABASE: Final = "sweep.db"
@@ -72,7 +72,8 @@ def divide(data: Path, base: TrainingConfig, listed: str | None, seed: int) -> S
     """
     if listed is not None:
         return read_split(find_list(listed))
-    return random_split([one.code for one in usable(load_complexes(data), base)], seed)
+    whole = dataclasses.replace(base.data, variants=False)
+    return random_split([one.code for one in load_usable(data, whole)], seed)
 
 
 def search(experiment: Experiment, plan: Plan) -> Result:

@@ -41,12 +41,43 @@ class DataConfig:
 
     complexes: Literal["dimers", "all"] = "dimers"
     """Complexes of two single chains only, or all."""
+    variants: bool = False
+    """Also the other forms and parts of the complexes trained on that were prepared: bound structures, copies with
+    noise, interfaces of two chains, pseudo-dimers."""
+    cluster_power: float = 0.0
+    """A complex is in an epoch with the chance 1 / N to this power, N being the complexes of its cluster and kind that
+    are trained on: 0 takes all of them, 1 one of each cluster, on average. Each stands for itself where no cluster is
+    known; its variants are of its cluster."""
+    kind_chances: str = ""
+    """Factors of these chances by kind, from 0 to 1, as in `antibody=0.3,interface=0.5`; `*` stands for the other
+    kinds, which have 1 without it: `pseudo-dimer=1,*=0` trains on pseudo-dimers alone."""
     validation_pairs: int = 3000
     """Negatives per validation complex, beside all of its positives, that early stopping ranks after an epoch."""
 
     def check(self) -> None:
         """Refuse values that mean nothing."""
         _require(self.validation_pairs >= 1, "data.validation_pairs", "at least 1", self)
+        _require(self.cluster_power >= 0, "data.cluster_power", "0 or above", self)
+        self.chances_of_kinds()
+
+    def chances_of_kinds(self) -> dict[str, float]:
+        """Read `kind_chances`.
+
+        Raises
+        ------
+        InputError
+            It is not of that form.
+        """
+        chances = {}
+        for word in filter(None, self.kind_chances.split(",")):
+            kind, _, number = word.partition("=")
+            try:
+                chances[kind.strip()] = float(number)
+            except ValueError:
+                chances[kind.strip()] = math.nan
+        wanted = "kinds with a number from 0 to 1 each, as in antibody=0.3,interface=0.5"
+        _require(all(0 <= chance <= 1 for chance in chances.values()), "data.kind_chances", wanted, self)
+        return chances
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +169,7 @@ class TrainingConfig:
             fields = dict(fields)
             if name == "model" and (kind := fields.pop(KIND, self.kind.kind)) != self.kind.kind:
                 sections[name] = KINDS[_chosen("model.kind", kind, tuple(KINDS))].Config()
-            sections[name] = _replace(name, sections[name], fields)
+            sections[name] = replace_fields(name, sections[name], fields)
         return TrainingConfig(**sections)
 
     def to_toml(self) -> str:
@@ -219,7 +250,7 @@ def resolve_config(
             raise InputError(f"{file}: {error}") from None
     for setting in settings:
         try:
-            config = config.updated(_parse_setting(setting))
+            config = config.updated(parse_setting(setting))
         except InputError as error:
             raise InputError(f"setting {setting!r}: {error}") from None
     return config
@@ -242,7 +273,14 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     return values
 
 
-def _parse_setting(setting: str) -> dict[str, Any]:
+def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
+    """Read ``section.field=value``, the value in TOML's notation (a string may lack its quotes).
+
+    Raises
+    ------
+    InputError
+        It is not of that form.
+    """
     name, equals, value = setting.partition("=")
     section, dot, field = name.strip().partition(".")
     if not (equals and dot and field):
@@ -254,7 +292,14 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     return {section: {field: parsed}}
 
 
-def _replace(section: str, config: Any, values: Mapping[str, Any]) -> Any:
+def replace_fields(section: str, config: Any, values: Mapping[str, Any]) -> Any:
+    """Replace fields of a section's dataclass.
+
+    Raises
+    ------
+    InputError
+        A field is unknown, or a value has the wrong type.
+    """
     types = _field_types(type(config))
     checked = {}
     for name, value in values.items():

@@ -18,17 +18,19 @@ from numpy.typing import NDArray
 
 from resblock.errors import InputError
 from resblock.evaluation import Metrics, rank, summarise
-from resblock.evaluation.homologues import Homologues, read_homologues
+from resblock.evaluation.homologues import read_homologues
 from resblock.evaluation.reliability import Reliability, reliability
-from resblock.evaluation.splits import Part, Split, find_list, read_folds
+from resblock.evaluation.splits import PARTS, Part, Split, find_list, read_folds, read_split
 from resblock.files import read_text, write_text
 from resblock.models import Calibration, Ensemble, choose_device, load_ensemble, probability
-from resblock.pairs import Complex, load_complexes
+from resblock.pairs import Complex, complex_paths, load_complex
 from resblock.pairs.expectations import Expectations
 from resblock.training.calibration import fit_calibration
+from resblock.training.choice import Separation, drawable, final_test
 from resblock.training.config import TrainingConfig
+from resblock.training.description import Describer
 from resblock.training.expectations import fit_expectations
-from resblock.training.run import WEIGHTS, train_parts
+from resblock.training.run import WEIGHTS, Inherited, train_parts
 
 METRICS: Final = "metrics.json"
 #: Name of the row for the ensemble of all models.
@@ -79,6 +81,10 @@ def cross_validate(
     *,
     folds_file: str | os.PathLike[str] | None = None,
     homologues_file: str | os.PathLike[str] | None = None,
+    collection_file: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+    folding: str | os.PathLike[str] | None = None,
+    start: str | os.PathLike[str] | None = None,
     device: str = "auto",
     progress: Callable[[str], object] = lambda what: None,
 ) -> list[Row]:
@@ -90,8 +96,8 @@ def cross_validate(
     Parameters
     ----------
     data : path
-        Directory of prepared complexes. Those in no fold are trained on every time, if the configuration takes
-        complexes of more than two chains.
+        Directory of prepared complexes. Those in no fold are trained on where the configuration takes complexes of
+        that form and `Separation` does not leave them out.
     out : path
         Directory of the runs; made if missing.
     configs : mapping
@@ -101,6 +107,14 @@ def cross_validate(
     folds_file, homologues_file : path, optional
         For `resblock.evaluation.splits.read_folds` and `resblock.evaluation.homologues.read_homologues`; those of the
         package without.
+    collection_file : path, optional
+        List of the complexes that are trained on even if they are homologues; the docking benchmark's without.
+    strict : bool
+        Leave out all homologues of the fold that is ranked.
+    folding : path, optional
+        Directory of networks for inverse folding, which describe the partners.
+    start : path, optional
+        Directory of another cross-validation with the same folds, names and seeds, whose networks are trained on.
     device : {"auto", "cpu", "cuda"}
     progress : callable, optional
         Called with the name of each training run before it begins.
@@ -120,8 +134,13 @@ def cross_validate(
     _refuse_ensembles(configs)
     chosen_device = choose_device(device)
     folds = read_folds(folds_file or find_list("folds"))
+    collection = frozenset(read_split(collection_file or find_list("all")))
     homologues = read_homologues(homologues_file or find_list("homologues"))
-    complexes = {complex.code: complex for complex in load_complexes(data)}
+    separation = Separation(folds, homologues, collection, strict)
+    kept = final_test()
+    usable = (complex for complex in map(load_complex, complex_paths(data)) if complex.root not in kept)
+    described = usable if folding is None else map(Describer.load(folding).describe, usable)
+    complexes = {complex.code: complex for complex in described}
     missing = [code for code in folds if code not in complexes]
     if missing:
         raise InputError(f"{data}: no prepared complex {missing[0]}, which is in a fold; run `resblock prepare`")
@@ -131,31 +150,35 @@ def cross_validate(
         models[label] = {}
         for fold in sorted(set(folds.values())):
             progress(f"{label}, fold {fold}")
-            split, parts = _left_out(complexes, folds, fold, configs[name])
-            run = Path(out) / name / f"seed-{seed}" / f"fold-{fold}"
-            train_parts(run, configs[name].seeded(seed), split, parts, device=chosen_device)
-            trained_on = frozenset(complex.code for complex in parts["train"])
-            models[label][fold] = OutOfFold(load_ensemble(run / WEIGHTS, chosen_device), trained_on)
+            split, parts = _left_out(complexes, separation, fold, configs[name])
+            place = Path(name) / f"seed-{seed}" / f"fold-{fold}"
+            before = None if start is None else load_ensemble(Path(start) / place / WEIGHTS)
+            seen = parts["train"] + _trained_before(before, complexes, folds, fold)
+            inherited = Inherited(start=before)
+            run = Path(out) / place
+            train_parts(run, configs[name].seeded(seed), split, parts, device=chosen_device, inherited=inherited)
+            new = separation.without_homologue(fold, seen)
+            models[label][fold] = OutOfFold(load_ensemble(run / WEIGHTS, chosen_device), new)
     if len(models) > 1:
         models[ENSEMBLE] = {
             fold: OutOfFold.together([of_model[fold] for of_model in models.values()]) for fold in set(folds.values())
         }
-    rows = [_row(label, of_model, complexes, folds, homologues=homologues) for label, of_model in models.items()]
+    rows = [_row(label, of_model, complexes, folds) for label, of_model in models.items()]
     _write(Path(out) / METRICS, rows)
     return rows
 
 
 class OutOfFold(NamedTuple):
-    """What ranks the dimers of a fold, and the codes of the complexes that it was trained on."""
+    """What ranks the dimers of a fold, and the codes of those that have no homologue among what it was trained on."""
 
     ensemble: Ensemble
-    trained_on: frozenset[str]
+    without_homologues: frozenset[str]
 
     @classmethod
     def together(cls, several: Sequence[OutOfFold]) -> OutOfFold:
         """One ensemble of several."""
-        trained_on: frozenset[str] = frozenset().union(*(one.trained_on for one in several))
-        return cls(Ensemble.of([one.ensemble for one in several]), trained_on)
+        new = frozenset.intersection(*(one.without_homologues for one in several))
+        return cls(Ensemble.of([one.ensemble for one in several]), new)
 
 
 def _refuse_ensembles(configs: Mapping[str, TrainingConfig]) -> None:
@@ -193,30 +216,43 @@ def _fitted(row: Mapping[str, Any]) -> tuple[Calibration, Expectations | None]:
     return calibration, None if found is None else Expectations.of(found)
 
 
+def _trained_before(
+    start: Ensemble | None, complexes: Mapping[str, Complex], folds: Mapping[str, int], fold: int
+) -> list[Complex]:
+    """Complexes that the weights to begin with were trained on.
+
+    Raises
+    ------
+    InputError
+        One is not prepared, or is of the fold that is ranked.
+    """
+    seen, codes, card = [], [], {} if start is None else start.card
+    while card:
+        codes += card["complexes"]["train"]
+        card = card.get("start", {})
+    for code in codes:
+        if code not in complexes:
+            raise InputError(f"--start: was trained on {code}, which is not prepared here; it could be a homologue")
+        if folds.get(complexes[code].root) == fold:
+            raise InputError(f"--start: was trained on {code}, which is of fold {fold}; cross-validate it, too")
+        seen.append(complexes[code])
+    return seen
+
+
 def _left_out(
-    complexes: Mapping[str, Complex], folds: Mapping[str, int], fold: int, config: TrainingConfig
+    complexes: Mapping[str, Complex], separation: Separation, fold: int, config: TrainingConfig
 ) -> tuple[Split, dict[Part, list[Complex]]]:
-    """Fold `fold` as test part, everything else that the configuration takes as training part."""
-    split: dict[str, Part] = {}
-    for code, complex in complexes.items():
-        if folds.get(code) == fold:
-            split[code] = "test"
-        elif code in folds or config.data.complexes == "all" or complex.is_dimer:
-            split[code] = "train"
-    return split, {
-        "train": [complexes[code] for code, part in split.items() if part == "train"],
-        "validation": [],
-        "test": [complexes[code] for code, part in split.items() if part == "test"],
+    """Fold `fold` as test part, as training part all that the configuration takes and that is not left out."""
+    parts = {code: separation.part(complex, fold, config.data) for code, complex in complexes.items()}
+    split = {code: part for code, part in parts.items() if part is not None}
+    lists: dict[Part, list[Complex]] = {
+        part: [complexes[code] for code in split if split[code] == part] for part in PARTS
     }
+    return split, {**lists, "train": drawable(lists["train"], config.data)}
 
 
 def _row(
-    label: str,
-    models: Mapping[int, OutOfFold],
-    complexes: Mapping[str, Complex],
-    folds: Mapping[str, int],
-    *,
-    homologues: Homologues,
+    label: str, models: Mapping[int, OutOfFold], complexes: Mapping[str, Complex], folds: Mapping[str, int]
 ) -> Row:
     results: list[Metrics] = []
     tables: list[NDArray[np.float32]] = []
@@ -229,9 +265,7 @@ def _row(
     together, touching = (np.concatenate([table.reshape(-1) for table in of]) for of in (tables, contacts))
     calibration = fit_calibration(together, touching)
     reliable = reliability(probability(calibration(together)), touching)
-    alone = frozenset(
-        code for code, fold in folds.items() if not homologues.get(code, frozenset()) & models[fold].trained_on
-    )
+    alone = frozenset[str]().union(*(model.without_homologues for model in models.values()))
     return Row(
         name=label,
         results=tuple(results),

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from resblock.errors import InputError
 from resblock.models import Calibration, Drawing, Examples, Model
 from resblock.pairs import Complex
+from resblock.training.choice import chances, drawable
 from resblock.training.config import TrainingConfig
 
 
@@ -62,7 +63,9 @@ class TrainingData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.model = model
-        self.train = list(train)
+        # What has no chance at all takes no memory.
+        self.train = drawable(train, config.data)
+        self._chances = chances(self.train, config.data)
         self.config = config
         self.world_size = world_size
         self._examples: dict[int, Examples] = {}
@@ -85,7 +88,7 @@ class TrainingData(L.LightningDataModule):
         if rank not in self._examples:
             optimisation = self.config.optimisation
             share = math.ceil(optimisation.batch_size / self.world_size)
-            drawing = Drawing(share, optimisation.seed, rank, self.world_size)
+            drawing = Drawing(share, optimisation.seed, rank, self.world_size, self._chances)
             self._examples[rank] = self.model.examples(self.train, drawing)
         return self._examples[rank]
 

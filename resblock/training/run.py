@@ -2,6 +2,7 @@
 
 RUN/config.toml            the resolved configuration
 RUN/split.tsv              the part of every complex
+RUN/inherited.json         digests of the weights that it begins with, and of the network that describes partners
 RUN/checkpoints/           the last epoch and the best one
 RUN/csv, RUN/tensorboard   logs, one version_N for each time the run was started
 RUN/weights.safetensors    the best epoch's model (without validation the last one's), written at the end
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import json
 import os
 import pickle
 from collections.abc import Mapping, Sequence
@@ -25,17 +27,20 @@ import resblock
 from resblock.errors import InputError
 from resblock.evaluation import evaluate, summarise
 from resblock.evaluation.splits import PARTS, Part, Split, codes_of, random_split, read_split, write_split
-from resblock.files import write_text
-from resblock.models import Ensemble, Model, Scaling, choose_device, load_ensemble, save_ensemble
-from resblock.pairs import Complex, load_complexes
-from resblock.structure import FEATURE_VERSION, feature_names
+from resblock.files import read_text, write_text
+from resblock.models import Ensemble, InverseFolder, Model, Scaling, choose_device, load_ensemble, save_ensemble
+from resblock.pairs import Complex
+from resblock.structure import FEATURE_VERSION
+from resblock.training.choice import drawable, load_usable, refuse_final_test
 from resblock.training.config import TrainingConfig, read_toml
 from resblock.training.data import TrainingData
+from resblock.training.description import Describer, columns_seen
 from resblock.training.module import Training
 from resblock.training.trainer import BEST, CHECKPOINTS, LAST, fit, new_trainer, quiet
 
 CONFIG: Final = "config.toml"
 SPLIT: Final = "split.tsv"
+INHERITED: Final = "inherited.json"
 WEIGHTS: Final = "weights.safetensors"
 
 
@@ -53,12 +58,50 @@ class Outcome:
     """Whether this is the process that writes, of those that train together."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Inherited:
+    """What a run takes over from others.
+
+    Attributes
+    ----------
+    folder
+        Network that has described the partners; goes with the weights.
+    start
+        Weights to begin with.
+    """
+
+    folder: InverseFolder | None = None
+    start: Ensemble | None = None
+
+    def digests(self) -> dict[str, str]:
+        """What tells them from others."""
+        given = {"folder": self.folder, "start": self.start}
+        return {name: one.digest for name, one in given.items() if one is not None}
+
+    def of(self, number: int, count: int) -> Inherited:
+        """What the model of this number takes over, of so many.
+
+        Raises
+        ------
+        InputError
+            There are not as many models to begin with.
+        """
+        if self.start is None:
+            return self
+        if len(self.start.models) != count:
+            raise InputError(f"--start: the weights have {len(self.start.models)} models, {count} are to be trained")
+        return dataclasses.replace(self, start=Ensemble([self.start.models[number]]))
+
+
 def train(
     data: str | os.PathLike[str],
     out: str | os.PathLike[str],
     config: TrainingConfig,
     split_file: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    *,
+    folding: str | os.PathLike[str] | None = None,
+    start: str | os.PathLike[str] | None = None,
 ) -> Outcome:
     """Train on prepared complexes, or go on with a run that was interrupted.
 
@@ -77,39 +120,62 @@ def train(
         Without it the complexes are divided 6:2:2 by the seed. Where it has no validation part, the last epoch
         counts.
     device : {"auto", "cpu", "cuda"}
+    folding : path, optional
+        Directory of networks for inverse folding (`resblock.training.description`), which describe the partners.
+    start : path, optional
+        Weights to begin with in place of random ones, of as many models of the same settings.
 
     Raises
     ------
     InputError
-        If data, list and configuration do not fit together, or `out` holds something else.
+        If data, list, configuration and weights do not fit together, or `out` holds something else.
     KeyboardInterrupt
         If interrupted; the finished epochs stay.
     """
     chosen_device = choose_device(device)
-    split, complexes = _divide(data, config, split_file)
+    describer = None if folding is None else Describer.load(folding)
+    split, complexes = _divide(data, config, split_file, describer)
     parts = {part: [complexes[code] for code in codes_of(split, part) if code in complexes] for part in PARTS}
-    return train_parts(Path(out), config, split, parts, device=chosen_device)
+    inherited = Inherited(
+        None if describer is None else describer.whole, None if start is None else load_ensemble(start)
+    )
+    return train_parts(Path(out), config, split, parts, device=chosen_device, inherited=inherited)
 
 
 def train_parts(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
+    run: Path,
+    config: TrainingConfig,
+    split: Split,
+    parts: Mapping[Part, list[Complex]],
+    *,
+    device: torch.device,
+    inherited: Inherited | None = None,
 ) -> Outcome:
-    """Train on complexes that are loaded and divided already; otherwise as `train`."""
+    """Train on complexes that are loaded, divided and described already; otherwise as `train`."""
+    inherited = inherited or Inherited()
+    refuse_final_test(complex for part in ("train", "validation") for complex in parts[part])
+    parts = {**parts, "train": drawable(parts["train"], config.data)}
     if config.optimisation.ensemble > 1:
-        return _train_ensemble(run, config, split, parts, device=device)
+        return _train_ensemble(run, config, split, parts, device=device, inherited=inherited)
     try:
-        return _train_one(run, config, split, parts, device=device)
+        return _train_one(run, config, split, parts, device=device, inherited=inherited)
     finally:
         # The trainer and its parts hold each other and the run's tables: hundreds of MiB that many runs would gather.
         gc.collect()
 
 
 def _train_ensemble(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
+    run: Path,
+    config: TrainingConfig,
+    split: Split,
+    parts: Mapping[Part, list[Complex]],
+    *,
+    device: torch.device,
+    inherited: Inherited,
 ) -> Outcome:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise InputError("optimisation.ensemble: several models train in one process; start it without torchrun")
-    _claim(run, config, split)
+    _claim(run, config, split, inherited)
     if (run / WEIGHTS).exists():
         return _finished(run)
     optimisation = config.optimisation
@@ -117,22 +183,29 @@ def _train_ensemble(
     for number in range(optimisation.ensemble):
         seeded = dataclasses.replace(optimisation, seed=optimisation.seed + number, ensemble=1)
         one = dataclasses.replace(config, optimisation=seeded)
-        outcome = train_parts(run / f"model-{number + 1}", one, split, parts, device=device)
+        own = inherited.of(number, optimisation.ensemble)
+        outcome = train_parts(run / f"model-{number + 1}", one, split, parts, device=device, inherited=own)
         ensembles.append(load_ensemble(outcome.weights))
-    metrics = _save(run, Ensemble.of(ensembles), parts["validation"], _card(config, parts))
+    metrics = _save(run, Ensemble.of(ensembles), parts["validation"], _card(config, parts, inherited))
     return Outcome(run / WEIGHTS, False, metrics, leader=True)
 
 
 def _train_one(
-    run: Path, config: TrainingConfig, split: Split, parts: Mapping[Part, list[Complex]], *, device: torch.device
+    run: Path,
+    config: TrainingConfig,
+    split: Split,
+    parts: Mapping[Part, list[Complex]],
+    *,
+    device: torch.device,
+    inherited: Inherited,
 ) -> Outcome:
-    model = new_model(config, parts["train"])
+    model = new_model(config, parts["train"], inherited.of(0, 1).start)
     world_size = int(os.environ.get("WORLD_SIZE", 1))
     data = TrainingData(model, parts["train"], parts["validation"], config, world_size=world_size)
     model.calibrate(data.prior)
     leader = int(os.environ.get("RANK", 0)) == 0
     if leader:
-        _claim(run, config, split)
+        _claim(run, config, split, inherited)
     if (run / WEIGHTS).exists():
         return _finished(run, leader)
     last = run / CHECKPOINTS / f"{LAST}.ckpt"
@@ -145,7 +218,8 @@ def _train_one(
         fit(trainer, module, data, resume_from)
         metrics = {}
         if leader:
-            metrics = _finish(run, model, parts["validation"], _card(config, parts))
+            ensemble = Ensemble([model], folder=inherited.folder)
+            metrics = _finish(run, ensemble, parts["validation"], _card(config, parts, inherited))
         trainer.strategy.barrier("the weights are written")
     return Outcome(run / WEIGHTS, False, metrics, leader)
 
@@ -155,19 +229,22 @@ def _finished(run: Path, leader: bool = True) -> Outcome:
 
 
 def _divide(
-    data: str | os.PathLike[str], config: TrainingConfig, split_file: str | os.PathLike[str] | None
+    data: str | os.PathLike[str],
+    config: TrainingConfig,
+    split_file: str | os.PathLike[str] | None,
+    describer: Describer | None,
 ) -> tuple[Split, dict[str, Complex]]:
     """The part of every complex, and the loaded ones."""
     listed = None if split_file is None else read_split(split_file)
-    codes = None if listed is None else codes_of(listed, "train") + codes_of(listed, "validation")
-    complexes = {
-        complex.code: complex
-        for complex in load_complexes(data, codes)
-        if config.data.complexes == "all" or complex.is_dimer
-    }
+    wanted = None if listed is None else codes_of(listed, "train") + codes_of(listed, "validation")
+    usable = load_usable(data, config.data, wanted)
+    described = usable if describer is None else map(describer.describe, usable)
+    complexes = {complex.code: complex for complex in described}
     if listed is None:
-        return random_split(list(complexes), config.optimisation.seed), complexes
-    split = {code: part for code, part in listed.items() if part == "test" or code in complexes}
+        whole = sorted({complex.root for complex in complexes.values()})
+        drawn = random_split(whole, config.optimisation.seed)
+        return _with_variants(drawn, complexes), complexes
+    split = _with_variants(listed, complexes)
     for part in ("train", "validation"):
         if part in listed.values() and part not in split.values():
             raise InputError(f"{split_file}: no complex to use in the part {part}")
@@ -176,7 +253,16 @@ def _divide(
     return split, complexes
 
 
-def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
+def _with_variants(split: Split, complexes: Mapping[str, Complex]) -> Split:
+    """Leave out what was not loaded, but of the test part, and add variants, which are for training alone."""
+    parts: dict[str, Part] = {code: part for code, part in split.items() if part == "test" or code in complexes}
+    for code, complex in complexes.items():
+        if complex.origin and code not in parts and split.get(complex.root) == "train":
+            parts[code] = "train"
+    return parts
+
+
+def _claim(run: Path, config: TrainingConfig, split: Split, inherited: Inherited) -> None:
     """Make the run's directory, or see that the one there is this run."""
     if run.exists() and (not run.is_dir() or not _unclaimed(run)):
         if not (run / CONFIG).is_file() or not (run / SPLIT).is_file():
@@ -186,10 +272,15 @@ def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
             raise InputError(f"{run}: holds a run with {_difference(theirs, config)}; choose another directory")
         if read_split(run / SPLIT) != split:
             raise InputError(f"{run}: holds a run with another split of complexes; choose another directory")
+        before = run / INHERITED
+        if (json.loads(read_text(before)) if before.is_file() else {}) != inherited.digests():
+            raise InputError(f"{run}: holds a run that began with other weights; choose another directory")
         return
     try:
         run.mkdir(parents=True, exist_ok=True)
         write_split(run / SPLIT, split)
+        if inherited.digests():
+            write_text(run / INHERITED, json.dumps(inherited.digests()) + "\n")
         # The last, at once: a directory with a configuration is a whole run's, wherever a process was killed.
         write_text(run / CONFIG, config.to_toml())
     except OSError as error:
@@ -198,7 +289,7 @@ def _claim(run: Path, config: TrainingConfig, split: Split) -> None:
 
 def _unclaimed(run: Path) -> bool:
     """Whether a directory is empty but for what a process leaves that is killed while it makes it a run's."""
-    return all(path.name == SPLIT or path.name.startswith(f".{CONFIG}.") for path in run.iterdir())
+    return all(path.name in (SPLIT, INHERITED) or path.name.startswith(f".{CONFIG}.") for path in run.iterdir())
 
 
 def _difference(theirs: TrainingConfig, config: TrainingConfig) -> str:
@@ -212,19 +303,35 @@ def _difference(theirs: TrainingConfig, config: TrainingConfig) -> str:
     )
 
 
-def new_model(config: TrainingConfig, train: Sequence[Complex]) -> Model[Any]:
-    """Build an untrained model of the configuration, whose features are scaled over the training complexes."""
-    scaling = Scaling.over(train, feature_names(config.model.features))
+def new_model(config: TrainingConfig, train: Sequence[Complex], start: Ensemble | None = None) -> Model[Any]:
+    """Build a model of the configuration: untrained, its features scaled over the training complexes, or as `start`.
+
+    Raises
+    ------
+    InputError
+        The weights to begin with are of another model.
+    """
+    names = columns_seen(config.model, train[0].receptor) if train else ()
     torch.manual_seed(config.optimisation.seed)
-    return config.kind(config.model, scaling)
+    if start is None:
+        return config.kind(config.model, Scaling.over(train, names))
+    (before,) = start.models
+    if type(before) is not config.kind or before.config != config.model or before.feature_names != names:
+        raise InputError(f"--start: the weights are of {before.config}, to be trained is {config.model}")
+    model = config.kind(config.model, before.scaling)
+    own = {name for name, _ in model.named_parameters()}
+    # The calibration is that of other complexes.
+    model.load_state_dict({k: v for k, v in before.state_dict().items() if k in own}, strict=False)
+    return model
 
 
-def _finish(run: Path, model: Model[Any], validation: Sequence[Complex], card: dict[str, Any]) -> dict[str, Any]:
+def _finish(run: Path, ensemble: Ensemble, validation: Sequence[Complex], card: dict[str, Any]) -> dict[str, Any]:
     """Write the model of the epoch that counts."""
     checkpoint = _load_checkpoint(run / CHECKPOINTS / f"{BEST if validation else LAST}.ckpt")
     state, prefix = checkpoint["state_dict"], "model."
+    (model,) = ensemble.models
     model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    return _save(run, Ensemble([model]), validation, {**card, "epoch": checkpoint["epoch"] + 1})
+    return _save(run, ensemble, validation, {**card, "epoch": checkpoint["epoch"] + 1})
 
 
 def _save(run: Path, ensemble: Ensemble, validation: Sequence[Complex], card: dict[str, Any]) -> dict[str, Any]:
@@ -244,11 +351,12 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _card(config: TrainingConfig, parts: Mapping[Part, list[Complex]]) -> dict[str, Any]:
-    return {
+def _card(config: TrainingConfig, parts: Mapping[Part, list[Complex]], inherited: Inherited) -> dict[str, Any]:
+    card = {
         "resblock": resblock.__version__,
         "torch": torch.__version__,
         "feature_version": FEATURE_VERSION,
         "config": config.values(),
         "complexes": {part: [complex.code for complex in parts[part]] for part in ("train", "validation")},
     }
+    return card if inherited.start is None else {**card, "start": inherited.start.card}
