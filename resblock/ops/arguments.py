@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
+from resblock.ops import internals
 from resblock.ops.library import schedules
 
 #: Those that are differentiable.
@@ -260,7 +261,7 @@ def _check_device(name: str, tensor: Tensor, input: Tensor) -> None:
 def _check_storage(name: str, tensor: Tensor) -> None:
     """Refuse a tensor whose memory was freed, as frameworks do with parameters (FSDP)."""
     plain = _behind_wrappers(tensor)
-    if plain is None or not plain.numel() or not torch._C._has_storage(plain):
+    if plain is None or not plain.numel() or not internals.has_storage(plain):
         return
     last = sum((size - 1) * stride for size, stride in zip(plain.shape, plain.stride(), strict=True))
     needed = (plain.storage_offset() + last + 1) * plain.element_size()
@@ -274,10 +275,10 @@ def _check_storage(name: str, tensor: Tensor) -> None:
 def _behind_wrappers(tensor: Tensor) -> Tensor | None:
     """Give the tensor behind the wrappers of `torch.func`; None where there is no memory to look at."""
     tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    if tracing or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+    if tracing or torch.compiler.is_compiling() or internals.dispatch_modes():
         return None
-    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-        tensor = torch._C._functorch.get_unwrapped(tensor)
+    while internals.is_wrapped(tensor):
+        tensor = internals.unwrapped(tensor)
     without_memory = tensor.is_meta or type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__
     return None if without_memory else tensor
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._functorch.utils import enable_single_level_autograd_function
-from torch.autograd import forward_ad
-from torch.autograd.forward_ad import _set_fwd_grad_enabled
+
+from resblock.ops import internals
 
 Arguments = tuple[Any, ...]
 Setup = Callable[[Any, Arguments, tuple[Tensor, ...]], None]
@@ -23,25 +22,20 @@ def has_tangent(arguments: Arguments) -> bool:
     """Whether a derivative in forward mode is under way, at the innermost level of `torch.func`."""
     # Looking into a tensor takes longer than a small call. A compiled graph enters forward mode past `forward_ad`, but
     # is traced under `torch.func` or in a mode.
-    if (
-        forward_ad._current_level < 0
-        and not torch._C._are_functorch_transforms_active()
-        and not torch._C._len_torch_dispatch_stack()
-    ):
+    if not (internals.in_forward_mode() or internals.transforms_are_active() or internals.dispatch_modes()):
         return False
-    floating = [a for a in arguments if isinstance(a, Tensor) and a.is_floating_point()]
-    return any(torch._VF._unpack_dual(a, level=0)[1] is not None for a in floating)
+    return any(internals.has_tangent(a) for a in arguments if isinstance(a, Tensor) and a.is_floating_point())
 
 
 def needs_gradient(arguments: Arguments) -> bool:
     """Whether a backward pass may follow."""
-    return torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments)
+    return torch.is_grad_enabled() and bool(internals.any_requires_grad(*arguments))
 
 
 def below_autograd(operator: Any, keyset: Any, arguments: Arguments) -> tuple[Tensor, ...]:
     """Call an operator's kernel of the device, or of the next level of `torch.func`."""
-    with torch._C._AutoDispatchBelowAutograd():
-        output: tuple[Tensor, ...] = operator.redispatch(keyset & torch._C._after_autograd_keyset, *arguments)
+    with internals.BelowAutograd():
+        output: tuple[Tensor, ...] = operator.redispatch(keyset & internals.after_autograd, *arguments)
     return output
 
 
@@ -70,9 +64,9 @@ def register(
         @staticmethod
         def forward(ctx: Any, *arguments_and_keyset: Any) -> tuple[Tensor, ...]:
             arguments, keyset = arguments_and_keyset[:-1], arguments_and_keyset[-1]
-            if torch._C._are_functorch_transforms_active():
+            if internals.transforms_are_active():
                 # No gradients are taken here, but perhaps at the levels below.
-                with torch.enable_grad(), _set_fwd_grad_enabled(True):
+                with torch.enable_grad(), internals.forward_mode_enabled(True):
                     output = below_autograd(operator, keyset, arguments)
             else:
                 output = below_autograd(operator, keyset, arguments)
@@ -92,8 +86,8 @@ def register(
             return composite(*arguments)
         if not needs_gradient(arguments):
             return below_autograd(operator, keyset, arguments)
-        if torch._C._are_functorch_transforms_active():
-            with enable_single_level_autograd_function():
+        if internals.transforms_are_active():
+            with internals.one_level():
                 return apply(*arguments, keyset)  # type: ignore[no-untyped-call]
         return apply(*arguments, keyset)  # type: ignore[no-untyped-call]
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resblock.ops import autograd, onnx_nodes
+from resblock.ops import autograd, internals, onnx_nodes
 from resblock.ops.arguments import (
     GRADS,
     TENSORS,
@@ -96,8 +96,37 @@ def backward_composite(*arguments: Any) -> tuple[Tensor, ...]:
     return tuple(gradient if wanted else gradient.new_empty(0) for gradient, wanted in pairs)
 
 
+def call(*arguments: Any) -> tuple[Any, ...]:
+    """Call `resblock::residual_lstm` where its derivatives are registered publicly."""
+    if onnx_nodes.are_wanted():
+        return onnx_nodes.stack(*arguments)
+    if internals.in_forward_mode() or internals.transforms_are_active():
+        return forward_composite(*arguments)
+    operators, wanted = torch.ops.resblock, torch.is_grad_enabled() and internals.requires_grad(*arguments)
+    operator = operators.residual_lstm_training if wanted else operators.residual_lstm
+    results: tuple[Any, ...] = operator.default(*arguments)
+    return results[:GRADS]
+
+
+def _register_publicly(library: torch.library.Library) -> None:
+    for name, setup_context, gradient in (
+        ("residual_lstm_training", _save_for_backward, _gradient_of_forward),
+        ("residual_lstm_backward", _save_for_double_backward, _gradient_of_backward),
+    ):
+        torch.library.register_autograd(f"{library.ns}::{name}", gradient, setup_context=setup_context, lib=library)
+
+
 def register(library: torch.library.Library) -> None:
     """Register them for the three operators."""
+    for name in ("residual_lstm", "residual_lstm_training", "residual_lstm_backward"):
+        autograd.register_vmap(library, name)
+    if internals.MISSING:
+        _register_publicly(library)
+    else:
+        _register_for_all(library)
+
+
+def _register_for_all(library: torch.library.Library) -> None:
     operator = torch.ops.resblock.residual_lstm.default
     training = autograd.register(
         library, "residual_lstm_training", _save_for_backward, _gradient_of_forward, training_composite
@@ -117,5 +146,3 @@ def register(library: torch.library.Library) -> None:
         return autograd.below_autograd(operator, keyset, arguments)
 
     library.impl("residual_lstm", forward, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
-    for name in ("residual_lstm", "residual_lstm_training", "residual_lstm_backward"):
-        autograd.register_vmap(library, name)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from resblock.ops import internals
 from resblock.ops.arguments import ForwardCall, check
 from resblock.ops.composite import has_shortcut
 
@@ -17,7 +18,7 @@ _SPLIT_OPSET: Final = 18
 
 def are_wanted() -> bool:
     """Tell whether nodes are wanted in place of numbers, which the exporter may compute as well, to compare."""
-    return torch._C._len_torch_dispatch_stack() > 0 and torch.onnx.is_in_onnx_export()
+    return torch.onnx.is_in_onnx_export() and internals.dispatch_modes() > 0
 
 
 def refuse_tracing() -> None:

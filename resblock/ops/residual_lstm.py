@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
-from resblock.ops import derivatives, devices, onnx_nodes
+from resblock.ops import derivatives, devices, internals, onnx_nodes
 from resblock.ops.arguments import BackwardCall, ForwardCall, Options, arithmetic_type, check, check_layouts
 from resblock.ops.library import LIBRARY
 from resblock.ops.packing import Packing
@@ -149,20 +148,20 @@ def residual_lstm(
 
 
 def _call(tensors: tuple[Tensor, ...], options: Options, checkpoint_chunks: int, cells: bool) -> Any:
-    compiling, transforms = torch.compiler.is_compiling(), torch._C._are_functorch_transforms_active()
+    compiling, transforms = torch.compiler.is_compiling(), internals.transforms_are_active()
     # Shapes must not follow from values in a graph, nor differ from sample to sample of a vmap.
     arguments = (*tensors, *options, checkpoint_chunks, compiling or transforms, cells)
     if compiling:
         # A compiled graph enters a level of forward mode where the operator's kernels cannot see it.
-        if forward_ad._current_level >= 0 and not transforms:
+        if internals.in_forward_mode() and not transforms:
             return derivatives.forward_composite(*arguments)
     else:
-        if torch._C._is_tracing():
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             onnx_nodes.refuse_tracing()
             return tuple(torch.ops.resblock.residual_lstm_traced.default(*arguments))
-        if forward_ad._current_level >= 0 or transforms:
+        if internals.in_forward_mode() or transforms:
             check_layouts(tensors, options)  # transforms look into tensors before the operator does
-    return torch.ops.resblock.residual_lstm.default(*arguments)
+    return (derivatives.call if internals.MISSING else torch.ops.resblock.residual_lstm.default)(*arguments)
 
 
 # `torch.jit.trace` records no operator of which a result may be None, but one that gives a list.
