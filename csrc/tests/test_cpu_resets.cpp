@@ -57,7 +57,7 @@ TEST(cells_do_not_depend_on_threads_states_left_out_or_packing) {
   for (const Sizes& size :
        {Sizes{7, 35, 5, 8, 4}, Sizes{30, 21, 5, 33, 2}, Sizes{600, 2, 3, 8, 9}, Sizes{9, 9, 40, 264, 2}})
     for (unsigned bits : {8u, 10u, 15u}) {
-      if (is_few() && size.T > 100) continue;
+      if (is_few() && (size.T > 100 || bits == 8)) continue;
       Variant of = variant(bits);
       of.cells = true;
       of.resets = bits == 10 ? 0.1 : 0;
@@ -70,11 +70,12 @@ TEST(cells_do_not_depend_on_threads_states_left_out_or_packing) {
 }
 
 TEST(resets_do_not_depend_on_threads_states_left_out_or_packing) {
+  unsigned count = 0;
   for (const Sizes& size : {Sizes{7, 35, 5, 8, 4}, Sizes{90, 2, 5, 6, 3}, Sizes{200, 16, 18, 8, 2},
                             Sizes{30, 21, 5, 33, 2}, Sizes{300, 3, 3, 4, 9}, Sizes{9, 9, 40, 264, 2}})
     for (const double resets : some_resets)
       for (unsigned bits : {8u, 10u, 15u}) {
-        if (is_few() && size.T > 100) continue;
+        if (is_few() && (size.T > 100 || ++count % 3)) continue;
         Variant of = variant(bits);
         of.resets = resets;
         compare_threads<float>({size, of, 3});
