@@ -2,7 +2,7 @@
 
     python bench/cliffs.py [--only H,B] [--passes 5]
 
-Along each axis all sizes are timed in turns, by the processor time of one thread and without Python's part of a call.
+Along each axis all sizes are timed in turns: calls of the operator, by the processor time of one thread.
 Neighbours n and n + 1 whose cost grows by over 1.35 times what the arithmetic grows are timed again, alternately, and
 listed if they still do. The arithmetic is multiply-adds, with the cell's equations as so many of them.
 """
@@ -114,10 +114,15 @@ def main(
 ) -> None:
     """Scan all axes, and write the table of cliffs."""
     torch.set_num_threads(1)
+    if unknown := set(only.split(",")) - set(AXES):
+        raise typer.BadParameter(
+            f"{', '.join(sorted(unknown))}: expected some of {', '.join(AXES)}", param_hint="--only"
+        )
     axes = [sizes for axis in only.split(",") for sizes in sizes_along(axis)]
     rows = [row for sizes in track(axes) for row in cliffs_along(sizes, passes)]
     rows.sort(key=lambda row: -float(row[3]))
-    print(markdown(["size", "one less, us", "this, us", "growth over the arithmetic's", "schedule"], rows))
+    if rows:
+        print(markdown(["size", "one less, us", "this, us", "growth over the arithmetic's", "schedule"], rows))
     print(f"\n{len(rows)} of {sum(len(sizes) - 1 for sizes in axes):,} steps.")
 
 

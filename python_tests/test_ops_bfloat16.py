@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tolerances
@@ -84,7 +85,8 @@ def test_float32_rounds_nothing() -> None:
     printed = [
         subprocess.run(
             [sys.executable, "-c", script],
-            env={**os.environ, "RESBLOCK_ISA": isa, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path)},
+            cwd=Path(__file__).parent,
+            env={**os.environ, "RESBLOCK_ISA": isa, "PYTHONHASHSEED": "0"},
             capture_output=True,
             check=True,
         ).stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tolerances
@@ -53,7 +54,7 @@ print(json.dumps([internals.MISSING, {name: number.tolist() for name, number in 
 
 def run(missing: str) -> tuple[list[str], dict[str, list]]:
     command = [sys.executable, "-c", PROGRAM, missing]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found, numbers = json.loads(done.stdout)
     return found, numbers

@@ -36,7 +36,7 @@ RESBLOCK_INLINE A cell_state(Gates<A>& z, const Peephole<A>& p, A c_previous) {
   return z.f * c_previous + added.product;
 }
 
-// `seen` is C.
+// The output gate sees c, or c of the step before: `seen`.
 template <Base base = Base::e, class A>
 RESBLOCK_INLINE A cell_output(Gates<A>& z, const Peephole<A>& p, A seen, A c) {
   const SigmoidTanh<A> out = sigmoid_tanh<base, Base::e>(z.o + p.o * seen, c);

@@ -12,15 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from resblock.nn import parameters, state_dict, torch_lstm
+from resblock.nn import directions, parameter_blocks, parameters, state_dict, torch_lstm
+from resblock.nn.directions import Results, State
 from resblock.nn.options import check_options
 from resblock.nn.steps import PackedSteps, PaddedSteps, as_lengths, as_resets
 from resblock.ops import residual_lstm
 from resblock.ops.arguments import check_layout
 
-State = tuple[Tensor, Tensor]
 Steps = PaddedSteps | PackedSteps
-Results = tuple[Tensor, State, Tensor | None]  # output, (h_n, c_n), and c of every step where it is wanted
 
 
 class ResidualLSTM(nn.Module):
@@ -166,7 +165,7 @@ class ResidualLSTM(nn.Module):
         module, one that was moved, converted or copied, and one that was loaded into has them so. It is for parameters
         that were given new memory by other means: by assigning to `.data` or `load_state_dict(assign=True)`.
         """
-        parameters.lay_out(self)
+        parameter_blocks.lay_out(self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ResidualLSTM:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
@@ -288,26 +287,10 @@ class ResidualLSTM(nn.Module):
     def _run(self, input: Tensor, state: State | None, steps: Steps, return_cells: bool) -> Results:
         if not self.bidirectional:
             return self._run_stack(input, state, steps, return_cells)
-        ahead: State | None = None
-        back: State | None = None
-        if state is not None:
-            layers = 2 * self.num_layers
-            for name, tensor in zip(("h_0", "c_0"), state, strict=True):
-                if len(tensor) != layers:
-                    raise ValueError(f"{name} has {len(tensor)} layers, expected {layers}, those of both directions")
-            h_0, c_0 = state
-            ahead, back = (h_0[::2], c_0[::2]), (h_0[1::2], c_0[1::2])
-        first, (h_first, c_first), cells_first = self._run_stack(input, ahead, steps, return_cells)
-        second, (h_second, c_second), cells_second = self._run_stack(
-            steps.reversed(input), back, steps.backwards(), return_cells, parameters.REVERSE
-        )
-        output = torch.cat([first, steps.reversed(second)], dim=-1)
-        cells: Tensor | None = None
-        if cells_first is not None and cells_second is not None:
-            in_rows = steps.reversed(cells_second.movedim(0, -2).flatten(-2))
-            in_layers = in_rows.reshape(*in_rows.shape[:-1], self.num_layers, self.hidden_size).movedim(-2, 0)
-            cells = interleaved(cells_first, in_layers)
-        return output, (interleaved(h_first, h_second), interleaved(c_first, c_second)), cells
+        ahead, back = directions.divided(state, self.num_layers)
+        first = self._run_stack(input, ahead, steps, return_cells)
+        second = self._run_stack(steps.reversed(input), back, steps.backwards(), return_cells, parameters.REVERSE)
+        return directions.joined(first, second, steps)
 
     def _run_stack(
         self, input: Tensor, state: State | None, steps: Steps, return_cells: bool, direction: str = ""
@@ -410,8 +393,3 @@ class ResidualLSTM(nn.Module):
         }
         changed = [f", {name}={value!r}" for name, (value, default) in options.items() if value != default]
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}" + "".join(changed)
-
-
-def interleaved(ahead: Tensor, back: Tensor) -> Tensor:
-    """Join what both directions have for each layer, (L, ...), in the order of `torch.nn.LSTM`: layer by layer."""
-    return torch.stack([ahead, back], 1).flatten(0, 1)

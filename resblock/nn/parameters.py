@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeGuard
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils import dlpack
+
+from resblock.nn.parameter_blocks import are_parts
 
 if TYPE_CHECKING:
     from resblock.nn.lstm import ResidualLSTM
@@ -116,41 +117,6 @@ def operator_weights(lstm: ResidualLSTM, direction: str) -> OperatorWeights:
     )
 
 
-def lay_out(lstm: ResidualLSTM) -> None:
-    """Lay the parameters of layers that the operator takes together side by side in memory, where they are not yet."""
-    if lstm.stacked:
-        return
-    for groups in lstm._names.values():
-        for names in map(tuple, groups):
-            held = [lstm._parameters.get(name) for name in names]
-            if len(held) < 2 or not _can_move(held) or _in_block(held, lstm._blocks.get(names)):
-                continue
-            block = lstm._blocks[names] = torch.stack([parameter.detach() for parameter in held])
-            for parameter, place in zip(held, block, strict=True):
-                # Memory of a view would be the whole block to whoever saves or shares a parameter.
-                parameter.data = dlpack.from_dlpack(place)
-
-
-def _can_move(held: Sequence[Any]) -> TypeGuard[Sequence[nn.Parameter]]:
-    """Tell whether all are plain parameters of one type, with memory of this process alone."""
-    return (
-        all(type(p) is nn.Parameter and type(p.data) is Tensor for p in held)
-        and len({(p.dtype, p.device, p.shape) for p in held}) == 1
-        and held[0].device.type in ("cpu", "cuda")
-        and not any(p.device.type == "cpu" and p.is_shared() for p in held)
-    )
-
-
-def _in_block(held: Sequence[Tensor], block: Tensor | None) -> bool:
-    """Tell whether parameters still are the parts of a block, one after the other."""
-    if block is None:
-        return False
-    start, step = block.data_ptr(), block[0].numel() * block.element_size()
-    return all(
-        type(p) is nn.Parameter and p.data_ptr() == start + k * step and p.is_contiguous() for k, p in enumerate(held)
-    )
-
-
 def _joined(lstm: ResidualLSTM, names: tuple[str, ...], weights: list[Tensor]) -> Tensor:
     if lstm.stacked:
         return weights[0]
@@ -161,7 +127,7 @@ def _joined(lstm: ResidualLSTM, names: tuple[str, ...], weights: list[Tensor]) -
     large = weights[0].numel() >= 1 << 12
     if large and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
         block = lstm._blocks.get(names)
-        if block is not None and _in_block(weights, block):
+        if block is not None and are_parts(weights, block):
             return block
     return torch.stack(weights)
 
