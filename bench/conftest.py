@@ -7,6 +7,8 @@ that the noise of a shared machine falls on all of them alike. Slow calls are ma
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
+import importlib.util
 import itertools
 import os
 import time
@@ -17,7 +19,7 @@ import onnxruntime
 import pytest
 import torch
 from peers import Call, call_of
-from workloads import Participant, Size
+from workloads import JAX, Participant, Size
 
 import resblock.ops
 
@@ -36,6 +38,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict) -> None:
         "cores": len(os.sched_getaffinity(0)),
         "torch": torch.__version__,
         "onnxruntime": onnxruntime.__version__,
+        "jax": importlib.metadata.version("jax") if importlib.util.find_spec("jax") else None,
         "limits": limits.measured(),
     }
 
@@ -58,6 +61,12 @@ def available_threads(config: pytest.Config) -> list[int]:
     return [count for count in wanted if count <= len(os.sched_getaffinity(0))] or [1]
 
 
+def with_jax(participants: Iterable[Participant]) -> list[Participant]:
+    """Leave JAX out where it is not installed."""
+    installed = importlib.util.find_spec("jax") is not None
+    return [participant for participant in participants if installed or participant.peer != JAX]
+
+
 def effort(config: pytest.Config, passes: int = 5, seconds: float = 0.3) -> Effort:
     return Effort(2, seconds / 20) if config.getoption("--quick") else Effort(passes, seconds)
 
@@ -65,7 +74,7 @@ def effort(config: pytest.Config, passes: int = 5, seconds: float = 0.3) -> Effo
 def in_turns(metafunc: pytest.Metafunc, sizes: Iterable[tuple[object, Iterable[object]]], passes: int = 5) -> None:
     """Parametrize a test with (what, turn, participant), all participants of a pass before the next pass."""
     turns = range(effort(metafunc.config, passes).passes)
-    cases = [(what, *case) for what, peers in sizes for case in itertools.product(turns, list(peers))]
+    cases = [(what, *case) for what, peers in sizes for case in itertools.product(turns, with_jax(peers))]
     ids = ["-".join(str(part) for part in case) for case in cases]
     metafunc.parametrize(("what", "turn", "participant"), cases, ids=ids)
 
@@ -107,7 +116,15 @@ def timed(benchmark, request: pytest.FixtureRequest) -> Iterator[Timer]:
     """Time one turn of one participant, and record what it was."""
     before = torch.get_num_threads()
 
-    def run(participant: Participant, size: Size, turn: int, effort: Effort, mode: str = "", **about: object) -> None:
+    def run(
+        participant: Participant,
+        size: Size,
+        turn: int,
+        effort: Effort,
+        mode: str = "",
+        before_each: Call | None = None,
+        **about: object,
+    ) -> None:
         call, seconds = warm_call(participant, size, mode)
         if turn >= effort.of(seconds):
             pytest.skip(f"{seconds:.1f} s a call: measured in fewer passes")
@@ -115,9 +132,11 @@ def timed(benchmark, request: pytest.FixtureRequest) -> Iterator[Timer]:
         benchmark.extra_info.update(
             suite=suite, size=dataclasses.astuple(size), participant=dataclasses.astuple(participant), about=about
         )
-        iterations = max(1, int(50e-6 / seconds))  # a clock cannot be asked more often than this
+        # A clock cannot be asked more often than this; and what comes before each call is not to be timed.
+        iterations = 1 if before_each else max(1, int(50e-6 / seconds))
         rounds = min(max(1, int(effort.seconds / (seconds * iterations))), 200)
-        benchmark.pedantic(call, rounds=rounds, iterations=iterations, warmup_rounds=int(seconds < 0.2))
+        warm_up = int(seconds < 0.2)
+        benchmark.pedantic(call, setup=before_each, rounds=rounds, iterations=iterations, warmup_rounds=warm_up)
 
     yield run
     torch.set_num_threads(before)

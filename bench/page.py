@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import comparisons
 import tables
 from record import Record
 
@@ -24,6 +25,37 @@ the number of threads they are fastest with, which is one at batch 1.
 The ratio is the other's time over ours: how many times as fast ours is. The limit is the time of the multiply-adds at
 the processor's measured peak plus that of the cell's equations, see below; behind it, how many times that ours takes.
 
+JAX's network is written with `lax.scan` over the steps and compiled as a whole.
+
+**In turn with other work**, as in a training loop: an optimizer's step and another network's forward and backward come
+between two calls and are not timed.
+
+{amid}
+
+**Where all keep their pages**: part of the lead in training is glibc giving pages back to the system and getting them
+anew. Here its thresholds are raised for all (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`).
+
+{pages}
+
+## One step at a time
+
+One step of one sequence, its state carried from call to call, on one thread.
+
+{streaming}
+
+## Sequences of unequal lengths
+
+Lengths are drawn, so that the batch is filled to the given part. Ours gets the padded batch with `lengths=`, or the
+PackedSequence that torch.nn.LSTM gets, too.
+
+{ragged}
+
+## Exported programs
+
+`torch.export.export(lstm.eval(), (x,)).module()` without gradients.
+
+{exported}
+
 ## Distance from the limit
 
 {limits}
@@ -41,7 +73,7 @@ A grid over L, H, B and T, as far as torch.nn.LSTM takes under two seconds.
 
 ## Half types
 
-Stored in 16 bits, computed in float32.
+Stored in 16 bits, computed in float32; products of wide layers in bfloat16 where the processor has them.
 
 {halves}
 
@@ -90,15 +122,20 @@ def page(record: Record) -> str:
     return PAGE.format(
         machine=machine(record),
         workloads=tables.workload_table(record),
+        amid=tables.workload_table(record, "amid"),
+        pages=tables.workload_table(record, "pages"),
+        streaming=comparisons.streaming_table(record),
+        ragged=comparisons.ragged_table(record),
+        exported=comparisons.export_table(record),
         limits=_limits(record),
         schedules=tables.schedule_table(record),
         grid=tables.grid_table(record),
-        halves=tables.half_table(record),
-        penalty=tables.penalty_table(record),
-        resets=tables.reset_table(record),
-        cells=tables.cell_table(record),
-        overhead=tables.overhead_table(record),
-        memory=tables.memory_table(record),
+        halves=comparisons.half_table(record),
+        penalty=comparisons.penalty_table(record),
+        resets=comparisons.reset_table(record),
+        cells=comparisons.cell_table(record),
+        overhead=comparisons.overhead_table(record),
+        memory=comparisons.memory_table(record),
         growth=PLOTS if record.of_suite("growth") else "Not measured.",
     )
 
@@ -107,7 +144,7 @@ def machine(record: Record) -> str:
     """Say what was measured on."""
     names = {
         f"{m['processor']}, {m['cores']} core{'s' * (m['cores'] > 1)}, {m['instruction_set']}, torch {m['torch']}, "
-        f"onnxruntime {m['onnxruntime']}"
+        f"onnxruntime {m['onnxruntime']}" + (f", jax {m['jax']}" if m.get("jax") else "")
         for m in record.machines
     }
     text = "Measured on: " + "; ".join(sorted(names)) + "."

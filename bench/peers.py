@@ -6,14 +6,17 @@ import functools
 from collections.abc import Callable
 
 import episodes
+import ragged
 import torch
 from torch import Tensor, nn
-from workloads import INPUTS, ONNX, OURS, TORCH, Participant, Size
+from torch.nn.utils.rnn import PackedSequence
+from workloads import EXPORTED, INPUTS, JAX, ONNX, OURS, TORCH, Participant, Size
 
 from resblock import ResidualLSTM
 from resblock.ops import residual_lstm
 
 Call = Callable[[], object]
+Input = Tensor | PackedSequence
 
 
 def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
@@ -21,20 +24,31 @@ def call_of(participant: Participant, size: Size, mode: str = "") -> Call:
 
     The mode is "inference" (no gradient), "graph" (forward with a graph for the gradients), "training" (forward and
     backward) or "penalty" (the gradient by the input differentiated once more); by default what the size says. With
-    "resets" and their probability sequences begin anew, with "cells" c of every step is wanted, too.
+    "resets" and their probability sequences begin anew, with "cells" c of every step is wanted, too. With "ragged" and
+    the part of the batch that is filled sequences have lengths, and "streaming" carries the state from call to call.
     """
     if participant.peer == ONNX:
         return _onnxruntime_call(size, participant.threads)
+    if participant.peer == JAX:
+        import jax_peer
+
+        return jax_peer.call_of(size)
     kind = "training" if size.training else "inference"
     if mode.startswith(("resets", "cells")):
         x, sizes = input_of(size), (INPUTS, size.units, size.layers)
         resets = episodes.resets_of(x, float(mode.split()[1])) if mode != "cells" else None
         return torch_call(episodes.module_of(participant.peer, sizes, size.layers > 8, resets), x, kind)
+    if mode.startswith("ragged"):
+        return torch_call(
+            *ragged.network_and_input(participant.peer, size, input_of(size), float(mode.split()[1])), kind
+        )
     # torch.nn.LSTM has neither peepholes nor residual connections: it does less.
     # Deep stacks as docs/lstm.md advises them, the others as they come.
     stacked = size.layers > 8 or bool(participant.schedule)
     ours = functools.partial(ResidualLSTM, stacked=stacked)
-    module = {OURS: ours, TORCH: nn.LSTM}[participant.peer](INPUTS, size.units, size.layers)
+    module = {OURS: ours, EXPORTED: ours, TORCH: nn.LSTM}[participant.peer](INPUTS, size.units, size.layers)
+    if participant.peer == EXPORTED:
+        module = torch.export.export(module.eval(), (input_of(size),)).module()
     dtype: torch.dtype = getattr(torch, participant.dtype)
     if participant.schedule:
         module = _OnSchedule(module, participant.schedule)
@@ -61,25 +75,41 @@ def input_of(size: Size) -> Tensor:
     return torch.randn(size.steps, size.batch, INPUTS, generator=torch.Generator().manual_seed(0))
 
 
-def torch_call(module: nn.Module, x: Tensor, mode: str) -> Call:
+def torch_call(module: nn.Module, x: Input, mode: str) -> Call:
     """Give the call of a module that is timed, in this mode."""
 
     def infer() -> object:
         with torch.inference_mode():
             return module(x)
 
+    state = None
+
+    def stream() -> object:
+        nonlocal state
+        with torch.inference_mode():
+            output, state = module(x, state)
+        return output
+
     def train() -> object:
         module.zero_grad()
         output, _ = module(x)
-        return output.sum().backward()
+        return (output.data if isinstance(output, PackedSequence) else output).sum().backward()
 
     def penalise() -> object:
         module.zero_grad()
+        assert isinstance(x, Tensor)
         inputs = x.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(module(inputs)[0].square().sum(), inputs, create_graph=True)
         return gradient.square().sum().backward()
 
-    return {"inference": infer, "graph": lambda: module(x), "training": train, "penalty": penalise}[mode]
+    modes = {
+        "inference": infer,
+        "graph": lambda: module(x),
+        "training": train,
+        "penalty": penalise,
+        "streaming": stream,
+    }
+    return modes[mode]
 
 
 def _onnxruntime_call(size: Size, threads: int) -> Call:

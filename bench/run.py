@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from tables import schedule_table, summary_table, workload_table
-from workloads import GRID_LAYERS, WORKLOADS
+from workloads import GRID_LAYERS, KEEP_PAGES, WORKLOADS
 
 import resblock.ops
 
@@ -31,6 +31,10 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = ROOT / "build" / "bench"
 RECORD = HERE / "results" / "cpu.json"
+SUITES = (
+    *("pages", "amid", "streaming", "ragged", "exported", "halves", "penalty"),
+    *("resets", "cells", "overhead", "memory"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +55,7 @@ def all_parts(quick: bool) -> list[Part]:
     parts = [Part(f"workloads {row}", "workloads", row) for row in dict.fromkeys(w.row for w in WORKLOADS)]
     for schedule in ("", *resblock.ops.schedules("cpu")):
         parts.append(Part(f"schedule {schedule or 'by size'}", "schedules", schedule))
-    parts += [Part(suite, suite) for suite in ("halves", "penalty", "resets", "cells", "overhead", "memory")]
+    parts += [Part(suite, suite) for suite in SUITES]
     if quick:  # every part starts a process
         return [*parts, Part("growth", "growth"), Part("grid", "grid")]
     parts += [Part(f"growth {letter}", "growth", letter) for letter in "TLHB"]
@@ -64,7 +68,9 @@ def fingerprint(options: list[str]) -> str:
     """Change with the kernels, the module around them, and how and on what they are measured."""
     files = [*(ROOT / "resblock").glob("_C.*"), *sorted((ROOT / "resblock" / "ops").glob("*.py"))]
     files.append(ROOT / "resblock" / "nn" / "lstm.py")
-    files += [HERE / name for name in ("workloads.py", "peers.py", "episodes.py", "conftest.py")]
+    files += [
+        HERE / name for name in ("workloads.py", "peers.py", "jax_peer.py", "episodes.py", "ragged.py", "conftest.py")
+    ]
     cores = str(len(os.sched_getaffinity(0)))
     digest = hashlib.sha256(" ".join([*options, cores, resblock.ops.instruction_set()]).encode())
     for path in files:
@@ -79,8 +85,9 @@ def measure(part: Part, options: list[str]) -> dict:
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", str(HERE / f"test_{part.suite}.py"), "-q", "-p", "no:cacheprovider"]
     command += ["--benchmark-disable-gc", "--benchmark-quiet", f"--benchmark-json={report}", f"--select={part.select}"]
+    environment = os.environ | (KEEP_PAGES if part.suite == "pages" else {})
     with log.open("w") as output:
-        done = subprocess.run([*command, *options], stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+        done = subprocess.run([*command, *options], stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
     if done.returncode not in (0, 1) or not report.exists():
         raise RuntimeError(f"{part.name} was not measured: see {log.relative_to(ROOT)}")
     if done.returncode == 1:

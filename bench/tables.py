@@ -7,25 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from limits import limit_seconds, multiply_add_seconds
 from record import Measurement, Record
-from workloads import (
-    FORWARD_MEMORY_LIMIT,
-    GRID_FLOOR,
-    HALF_FLOOR,
-    OURS,
-    OVERHEAD_LIMIT,
-    PENALTY_LIMIT,
-    PIECES,
-    PLAIN,
-    SPLIT,
-    STEP_BY_STEP,
-    TORCH,
-    TRAINING_MEMORY_LIMIT,
-    WORKLOADS,
-    Participant,
-    Size,
-    Target,
-    Workload,
-)
+from workloads import AMID_WORK, GRID_FLOOR, KEPT_PAGES, OURS, TORCH, WORKLOADS, Participant, Size, Target, Workload
 
 WORST = 20
 #: Names of workloads and threads that the README shows.
@@ -53,10 +35,16 @@ def _outcome(ratio: float, target: Target) -> str:
     return "goal met" if ratio >= target.goal else "floor met"
 
 
-def _measured_targets(record: Record) -> Iterator[tuple[Workload, Target, Measurement, Measurement]]:
+#: Suites of workloads with targets, and what they measure.
+TABLES = {"workloads": WORKLOADS, "pages": KEPT_PAGES, "amid": AMID_WORK}
+
+
+def _measured_targets(
+    record: Record, suite: str = "workloads"
+) -> Iterator[tuple[Workload, Target, Measurement, Measurement]]:
     """Give every target whose two sides were measured, with ours and the peer's."""
-    times = {(m.about["workload"], m.participant): m for m, _ in record.of_suite("workloads")}
-    for work in WORKLOADS:
+    times = {(m.about["workload"], m.participant): m for m, _ in record.of_suite(suite)}
+    for work in TABLES[suite]:
         for target in work.targets:
             ours = times.get((work.name, Participant(OURS, target.threads)))
             peer = times.get((work.name, target.peer))
@@ -76,10 +64,10 @@ def summary_table(record: Record) -> str:
     return markdown(["workload", "threads", "ms", "times as fast as"], rows.values())
 
 
-def workload_table(record: Record) -> str:
-    """Every workload and target that was measured."""
-    limits = {m.about["workload"]: machine["limits"] for m, machine in record.of_suite("workloads")}
-    rows = [_workload_row(*measured, limits[measured[0].name]) for measured in _measured_targets(record)]
+def workload_table(record: Record, suite: str = "workloads") -> str:
+    """Every workload and target of this suite that was measured."""
+    limits = {m.about["workload"]: machine["limits"] for m, machine in record.of_suite(suite)}
+    rows = [_workload_row(*measured, limits[measured[0].name]) for measured in _measured_targets(record, suite)]
     header = [
         "",
         "workload",
@@ -162,83 +150,3 @@ def grid_table(record: Record) -> str:
     worst = sorted(ratios.items(), key=lambda item: item[1][0])[:WORST]
     listed = [[str(size), f"{ours.median * 1e3:,.3f}", f"{ratio:.2f}"] for size, (ratio, ours) in worst]
     return summary + "\n\nThe worst:\n\n" + markdown(["size", "ours, ms", "torch.nn.LSTM / ours"], listed)
-
-
-def half_table(record: Record) -> str:
-    """Speed of the half types over our float32."""
-    found = [m for m, _ in record.of_suite("halves")]
-    times = {(m.about["workload"], m.participant.dtype): m for m in found}
-    rows = []
-    for (name, dtype), m in times.items():
-        if dtype != "float32" and (name, "float32") in times:
-            ratio = times[name, "float32"].median / m.median
-            met = "met" if ratio >= HALF_FLOOR else "not met"
-            rows.append([str(m.size), dtype, f"{m.median * 1e3:,.1f}", f"{ratio:.2f}", f"{HALF_FLOOR}", met])
-    return markdown(["workload, 1 thread", "type", "ms", "speed over float32", "floor", ""], rows)
-
-
-def overhead_table(record: Record) -> str:
-    """Microseconds of a call that computes next to nothing."""
-    names = {"inference": "forward, no gradient", "graph": "forward, with a graph", "training": "forward and backward"}
-    times = {(m.about["call"], m.participant.peer): m.median * 1e6 for m, _ in record.of_suite("overhead")}
-    rows = []
-    for call, name in names.items():
-        if {(call, OURS), (call, TORCH)} <= set(times):
-            ours, peer = times[call, OURS], times[call, TORCH]
-            met = "met" if ours / peer <= OVERHEAD_LIMIT else "not met"
-            rows.append([name, f"{ours:.1f}", f"{peer:.1f}", f"{ours / peer:.2f}", f"{OVERHEAD_LIMIT}", met])
-    return markdown(["call, 1 thread", "ours, us", "torch.nn.LSTM, us", "ours / torch", "at most", ""], rows)
-
-
-def penalty_table(record: Record) -> str:
-    """Losses on gradients, ours beside torch's."""
-    times = {(m.size, m.participant.peer): m.median for m, _ in record.of_suite("penalty")}
-    rows = []
-    for size in dict.fromkeys(size for size, _ in times):
-        if {(size, OURS), (size, TORCH)} <= set(times):
-            ours, peer = times[size, OURS], times[size, TORCH]
-            met = "met" if ours / peer <= PENALTY_LIMIT else "not met"
-            name = str(size).removeprefix("training step, ")
-            rows.append(
-                [name, f"{ours * 1e3:,.1f}", f"{peer * 1e3:,.1f}", f"{ours / peer:.2f}", f"{PENALTY_LIMIT}", met]
-            )
-    return markdown(["size, 1 thread", "ours, ms", "torch.nn.LSTM, ms", "ours / torch", "at most", ""], rows)
-
-
-def reset_table(record: Record) -> str:
-    """Sequences that begin anew within a call."""
-    found = [m for m, _ in record.of_suite("resets")]
-    times = {(m.size, m.about["probability"], m.participant.peer): m.median for m in found}
-    peers = (PLAIN, STEP_BY_STEP, SPLIT, PIECES)
-    rows = []
-    for size, p in dict.fromkeys((size, p) for size, p, _ in times):
-        ours = times.get((size, p, OURS))
-        if ours:
-            ratios = [f"{times[size, p, peer] / ours:.2f}" if (size, p, peer) in times else "" for peer in peers]
-            rows.append([str(size), f"{p:g}", f"{ours * 1e3:,.2f}", *ratios])
-    return markdown(["size, 1 thread", "probability", "ours, ms", *(f"{peer} / ours" for peer in peers)], rows)
-
-
-def cell_table(record: Record) -> str:
-    """What cell states of every step cost."""
-    times = {(m.size, m.participant.peer): m.median for m, _ in record.of_suite("cells")}
-    rows = []
-    for size in dict.fromkeys(size for size, _ in times):
-        if {(size, OURS), (size, PLAIN), (size, STEP_BY_STEP)} <= set(times):
-            ours, plain, steps = (times[size, peer] for peer in (OURS, PLAIN, STEP_BY_STEP))
-            rows.append([str(size), f"{ours * 1e3:,.2f}", f"{ours / plain:.2f}", f"{steps / ours:.2f}"])
-    return markdown(["size, 1 thread", "ours, ms", f"ours / {PLAIN}", f"{STEP_BY_STEP} / ours"], rows)
-
-
-def memory_table(record: Record) -> str:
-    """MiB that a call needs beyond its input and output."""
-    rows = []
-    for m, _ in record.of_suite("memory"):
-        mib, chunks = m.about["bytes"] / 2**20, m.about["chunks"]
-        limit = TRAINING_MEMORY_LIMIT if chunks else None if m.size.training else FORWARD_MEMORY_LIMIT
-        met = "" if limit is None else "met" if mib < limit else "not met"
-        name = f"{m.size}, {chunks} checkpoint chunks" if chunks else str(m.size)
-        saved = f"{m.about['saved_per_cell']:.1f}" if "saved_per_cell" in m.about else ""
-        rows.append([name, f"{mib:.1f}", "" if limit is None else str(limit), met, saved])
-    header = ["call", "MiB beyond input and output", "below", "", "values saved per cell (6H + 16 = 64 allowed)"]
-    return markdown(header, rows)

@@ -9,6 +9,7 @@ INPUTS = 18
 OURS = "resblock"
 TORCH = "torch.nn.LSTM"
 ONNX = "onnxruntime"
+JAX = "jax.lax.scan"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Workload:
         return list(dict.fromkeys([*ours, *(t.peer for t in targets)]))
 
 
-_torch, _torch_2, _onnx = Participant(TORCH), Participant(TORCH, 2), Participant(ONNX)
+_torch, _torch_2, _onnx, _jax = Participant(TORCH), Participant(TORCH, 2), Participant(ONNX), Participant(JAX)
 
 _long = (
     Target(1, _torch, 18, 21),
@@ -93,16 +94,34 @@ WORKLOADS = (
     Workload("A", "A-10000", Size(60, 8, 1, 10_000), _long),
     Workload("A", "A-40000", Size(60, 8, 1, 40_000), _long),
     Workload("S", "S", Size(60, 8, 27_904, 9), (Target(1, _torch, 7, 9), Target(2, _torch_2, 8, 10))),
-    Workload("R", "R", Size(60, 8, 128, 9, True), (Target(1, _torch, 8, 10), Target(2, _torch, 12, 17))),
-    Workload("R2", "R2", Size(60, 8, 8, 1_000, True), (Target(1, _torch, 9, 12), Target(2, _torch, 16, 22))),
+    Workload(
+        "R", "R", Size(60, 8, 128, 9, True), (Target(1, _torch, 8, 10), Target(1, _jax, 1), Target(2, _torch, 12, 17))
+    ),
+    Workload(
+        "R2",
+        "R2",
+        Size(60, 8, 8, 1_000, True),
+        (Target(1, _torch, 9, 12), Target(1, _jax, 1), Target(2, _torch, 16, 22)),
+    ),
     Workload("M", "M-16", Size(60, 16, 1, 10_000), (Target(1, _onnx, 4), Target(2, Participant(OURS), 1.7))),
     Workload("M", "M-32", Size(60, 32, 1, 10_000), (Target(1, _onnx, 2), Target(2, Participant(OURS), 1.7))),
     Workload("W", "W-forward", Size(2, 256, 64, 128), (Target(1, _torch, 1.0), Target(2, _torch_2, 1.0))),
     Workload("W", "W-training", Size(2, 256, 64, 128, True), (Target(1, _torch, 1.2), Target(2, _torch_2, 1.2))),
 )
 
+#: A training step's forward and backward, in turn with an optimizer's step and another network.
+AMID_WORK = (Workload("R", "R", Size(60, 8, 128, 9, True), (Target(1, _torch, 9), Target(2, _torch, 14))),)
+#: The same beside peers that keep their pages: glibc gives none back to the system between calls.
+KEPT_PAGES = (
+    Workload("S", "S", Size(60, 8, 27_904, 9), (Target(1, _torch, 1), Target(2, _torch_2, 1))),
+    Workload("R", "R", Size(60, 8, 128, 9, True), (Target(1, _torch, 1), Target(2, _torch, 1))),
+    Workload("W", "W-forward", Size(2, 256, 64, 128), (Target(1, _torch, 1), Target(2, _torch_2, 1))),
+    Workload("W", "W-training", Size(2, 256, 64, 128, True), (Target(1, _torch, 1.3), Target(2, _torch_2, 1.3))),
+)
+KEEP_PAGES = {"MALLOC_TRIM_THRESHOLD_": str(8 << 30), "MALLOC_MMAP_THRESHOLD_": str(8 << 30)}
+
 HALF_FLOOR = 0.8  # speed of bfloat16 and float16 over float32
-HALF_WORKLOADS = ("A-10000", "S", "R")
+HALF_WORKLOADS = ("A-10000", "S", "R", "W-forward", "W-training")
 OVERHEAD_LIMIT = 1.5  # our time over torch.nn.LSTM's where there is next to nothing to compute
 OVERHEAD_SIZE = Size(2, 8, 1, 1)
 GRID_FLOOR = 0.9
@@ -148,6 +167,26 @@ CELL_SIZES = (
     Size(2, 256, 64, 32, True),
     Size(8, 8, 1, 2_000),
 )
+#: Sequences of unequal lengths, drawn so that they fill a batch to this part; the last batch has one of 4,000 steps
+#: beside 255 of 20.
+RAGGED_SIZES = tuple(
+    (size, fill)
+    for size in (Size(60, 8, 256, 32), Size(60, 8, 256, 32, True), Size(2, 64, 256, 100, True), Size(2, 256, 128, 64))
+    for fill in (0.1, 0.3, 0.6)
+)
+OUTLIER = Size(2, 64, 256, 4_000)
+RAGGED_LIMIT = 1.15, 0.05  # of the full batch's time: this times the fill, and this
+LENGTHS, FULL = "resblock, lengths", "resblock, full batch"
+
+EXPORT_SIZES = (Size(60, 8, 1, 5_000), Size(60, 8, 2_048, 9), Size(2, 256, 64, 32))
+EXPORTED = "resblock, exported"
+EXPORT_LIMIT = 1.05  # time of an exported program over that of the module
+
+#: One step of one sequence, its state carried from call to call.
+STREAMING_SIZES = tuple(
+    Size(layers, units, 1, 1) for layers, units in ((1, 64), (1, 256), (2, 128), (2, 512), (4, 256), (60, 8))
+)
+
 #: Ours without resets or cells, on the same input.
 PLAIN = "resblock, without"
 #: How torch.nn.LSTM is run where sequences begin anew: see episodes.py.

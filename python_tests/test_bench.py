@@ -12,7 +12,7 @@ import torch
 from resblock import ResidualLSTM
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
-MODULES = ("workloads", "limits", "episodes", "record", "tables", "page")
+MODULES = ("workloads", "limits", "episodes", "record", "tables", "comparisons", "page")
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def bench(monkeypatch):
     """Modules of bench/, which is no package."""
     monkeypatch.syspath_prepend(str(BENCH))
     yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    for name in (*MODULES, "plots"):
+    for name in (*MODULES, "plots", "ragged", "jax_peer"):
         sys.modules.pop(name, None)
 
 
@@ -95,7 +95,7 @@ def test_losses_on_gradients_beside_torch(bench):
     size = w.PENALTY_SIZES[0]
     times = {w.OURS: 0.005, w.TORCH: 0.004}
     found.add("penalty", "b", report([entry(size, w.Participant(who), [t], "penalty") for who, t in times.items()]))
-    (row,) = cells(bench.tables.penalty_table(found), "| L 1")
+    (row,) = cells(bench.comparisons.penalty_table(found), "| L 1")
     assert row == ["L 1, H 128, B 4, T 20", "5.0", "4.0", "1.25", "1.2", "not met"]
 
 
@@ -107,9 +107,9 @@ def test_resets_and_cells_beside_the_ways_of_torch(bench):
     found.add("resets", "b", report(entries))
     few = (w.OURS, w.PLAIN, w.STEP_BY_STEP)
     found.add("cells", "b", report([entry(of_cells, w.Participant(who), [times[who]], "cells") for who in few]))
-    (row,) = cells(bench.tables.reset_table(found), "| training step")
+    (row,) = cells(bench.comparisons.reset_table(found), "| training step")
     assert row[1:] == ["0.005", "4.00", "1.50", "10.00", "2.50", "5.00"]
-    (row,) = cells(bench.tables.cell_table(found), "| forward")
+    (row,) = cells(bench.comparisons.cell_table(found), "| forward")
     assert row[1:] == ["4.00", "0.67", "10.00"]
 
 
@@ -127,10 +127,81 @@ def test_networks_that_begin_anew_give_the_same_numbers(bench):
             torch.testing.assert_close(other(x)[0], ours(x)[0], rtol=0, atol=1e-5)
 
 
+def test_ragged_batches_beside_the_full_one_and_torch(bench):
+    w, found = bench.workloads, bench.record.Record({})
+    size, fill = w.RAGGED_SIZES[1]
+    times = {w.OURS: 0.003, w.LENGTHS: 0.004, w.FULL: 0.010, w.TORCH: 0.006}
+    entries = [entry(size, w.Participant(who), [t], "ragged", fill=fill) for who, t in times.items()]
+    entries += [
+        entry(w.OUTLIER, w.Participant(who), [t], "ragged", fill=0.0) for who, t in times.items() if who != w.FULL
+    ]
+    found.add("ragged", "b", report(entries))
+    first, outlier = cells(bench.comparisons.ragged_table(found), "| forward")
+    assert first[1:] == ["0.3", "4.0", "0.40", "0.39", "1.50", "2.00", "not met"]
+    assert outlier[1:] == ["0", "4.0", "", "", "1.50", "2.00", "met"]
+
+
+def test_halves_beside_float32_and_torch(bench):
+    w, found = bench.workloads, bench.record.Record({})
+    (work,) = [work for work in w.WORKLOADS if work.name == "W-forward"]
+    whose = {w.Participant(w.OURS): 0.004, w.Participant(w.OURS, dtype="bfloat16"): 0.002}
+    whose |= {w.Participant(w.TORCH, dtype="bfloat16"): 0.003}
+    found.add(
+        "halves", "b", report([entry(work.size, who, [t], "halves", workload="W-forward") for who, t in whose.items()])
+    )
+    (row,) = cells(bench.comparisons.half_table(found), "| forward")
+    assert row[1:] == ["bfloat16", "2.0", "2.00", "0.8", "met", "1.50"]
+
+
+def test_one_step_at_a_time_and_exported_programs(bench):
+    w, found = bench.workloads, bench.record.Record({})
+    times = {w.OURS: 1e-5, w.ONNX: 2e-5, w.JAX: 5e-6}
+    size = w.STREAMING_SIZES[0]
+    found.add("streaming", "b", report([entry(size, w.Participant(who), [t], "streaming") for who, t in times.items()]))
+    assert cells(bench.comparisons.streaming_table(found), "| L 1") == [["L 1, H 64", "10.0", "2.00", "0.50", ""]]
+    times = {w.OURS: 0.010, w.EXPORTED: 0.011}
+    size = w.EXPORT_SIZES[0]
+    found.add("exported", "b", report([entry(size, w.Participant(who), [t], "exported") for who, t in times.items()]))
+    (row,) = cells(bench.comparisons.export_table(found), "| forward")
+    assert row[1:] == ["10.00", "11.00", "1.10", "1.05", "not met"]
+
+
+def test_lengths_fill_a_batch_as_asked(bench):
+    ragged = importlib.import_module("ragged")
+    for size, fill in bench.workloads.RAGGED_SIZES:
+        lengths = ragged.lengths_of(size, fill)
+        assert lengths.max() == size.steps
+        assert lengths.min() >= 1
+        assert lengths.double().mean() / size.steps == pytest.approx(fill, rel=0.15)
+
+
+def test_the_network_in_jax_gives_the_same_numbers(bench):
+    pytest.importorskip("jax", reason="bench/ compares with JAX where it is installed")
+    peer = importlib.import_module("jax_peer")
+    lstm = ResidualLSTM(3, 5, 6)
+    layers = [
+        tuple(
+            peer.jnp.asarray(value.detach().numpy())
+            for value in (
+                getattr(lstm, f"weight_ih_l{n}").T,
+                getattr(lstm, f"weight_hh_l{n}").T,
+                getattr(lstm, f"bias_ih_l{n}"),
+                getattr(lstm, f"weight_peephole_l{n}"),
+            )
+        )
+        for n in range(6)
+    ]
+    zeros = [(peer.jnp.zeros((2, 5)),) * 2 for _ in layers]
+    for steps in (1, 7):
+        x = torch.randn(steps, 2, 3)
+        output, _ = peer._network(layers, peer.jnp.asarray(x.numpy()), zeros)
+        torch.testing.assert_close(torch.tensor(output.tolist()), lstm(x)[0].detach(), rtol=0, atol=1e-5)
+
+
 def test_what_was_not_measured_is_called_so(bench):
     empty = bench.record.Record({})
     text = bench.page.page(empty)
-    assert text.count("Not measured.") == 10
+    assert text.count("Not measured.") == 15
     assert ".svg" not in text
 
 
