@@ -65,3 +65,32 @@ def test_parameters_are_saved_as_if_each_had_memory_of_its_own(tmp_path: Path) -
     save_model(network, str(tmp_path / "weights"))  # refuses parameters that share their memory
     load_model(other, str(tmp_path / "weights"))
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": False}, {"peephole": False}, {"bidirectional": True}])
+@pytest.mark.parametrize(("layers", "change"), list(itertools.product([1, 2, 4], [*SIDE_BY_SIDE, *APART[1:]])))
+def test_what_is_done_to_parameters_is_seen_by_the_next_call(
+    layers: int, change: Callable[[ResidualLSTM], ResidualLSTM], options: dict[str, bool]
+) -> None:
+    network = change(ResidualLSTM(5, 32, layers, **options))
+    x = torch.randn(3, 2, 5, dtype=network.weight_hh_l0.dtype)
+
+    def agrees() -> bool:
+        expected = network(x)[0].detach()  # with gradients parameters are taken one by one
+        with torch.no_grad():
+            return torch.equal(network(x)[0], expected)
+
+    assert agrees()
+    with torch.no_grad():
+        network.weight_ih_l0 += 1
+        for parameter in network.parameters():
+            parameter.mul_(0.5)
+    assert agrees()
+    network.weight_hh_l0.data = network.weight_hh_l0.data.clone()
+    assert agrees()
+    network.weight_hh_l0.data = network.weight_hh_l0.data.view(32, 4 * 32).t()  # at the same address
+    assert agrees()
+    network.weight_ih_l0 = torch.nn.Parameter(torch.ones_like(network.weight_ih_l0))
+    assert agrees()
+    network.flatten_parameters()
+    assert agrees()

@@ -141,7 +141,7 @@ class ResidualLSTM(nn.Module):
             self.bias = bias
         self._parts = parameters.parts_of(self, bias=bias, peephole=peephole)
         self._names = parameters.names_of(self)
-        self._blocks: dict[tuple[str, ...], Tensor] = {}  # the memory of several layers' parameters
+        self._blocks: dict[str, parameter_blocks.Blocks] = {}  # of each direction
         parameters.register(self, device, dtype)
         # 0.1.0 drew the backward direction first and then once more with the rest: so a seed gives what it gave there.
         for name in itertools.chain.from_iterable(self._names.get(parameters.REVERSE, [])):

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from resblock.nn.parameter_blocks import are_parts
+from resblock.nn.parameter_blocks import OperatorWeights, with_absent
 
 if TYPE_CHECKING:
     from resblock.nn.lstm import ResidualLSTM
 
 REVERSE: Final = "_reverse"
-
-OperatorWeights = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class Part(NamedTuple):
@@ -101,35 +99,23 @@ def operator_weights(lstm: ResidualLSTM, direction: str) -> OperatorWeights:
     """Give the five weights as the operator takes them, with zeros for what is absent."""
     # `Module.__getattr__`, which alone knows what is parametrised, takes ten times as long: 240 parameters feel it.
     held: dict[str, Any] = lstm._parameters
-    first, *groups = lstm._names[direction]
-    later, recurrent, peepholes, biases = (
-        _joined(lstm, names, [held[name] if name in held else getattr(lstm, name) for name in names]) if names else None
-        for names in groups
+    # Autograd wants each layer's gradient apart, and graphs no addresses; many small weights are copied in less time
+    # than it takes to see where they are.
+    if lstm.num_layers == 1 or lstm.hidden_size >= 32:
+        blocks = lstm._blocks.get(direction)
+        if blocks and not torch.is_grad_enabled() and not torch.compiler.is_compiling() and blocks.are_in(held):
+            return blocks.weights
+    (first,), *groups = (
+        [held[name] if name in held else getattr(lstm, name) for name in names] for names in lstm._names[direction]
     )
-    assert recurrent is not None
-    layers, gates, units = lstm.num_layers, 4 * lstm.hidden_size, lstm.hidden_size
-    return (
-        held[first[0]] if first[0] in held else getattr(lstm, first[0]),
-        recurrent.new_empty(0, gates, units) if later is None else later,
-        recurrent,
-        recurrent.new_zeros(layers, 3, units) if peepholes is None else peepholes,
-        recurrent.new_zeros(layers, gates) if biases is None else biases,
-    )
+    later, recurrent, peepholes, biases = (_joined(lstm, group) if group else None for group in groups)
+    return with_absent(lstm, first, later, recurrent, peepholes, biases)
 
 
-def _joined(lstm: ResidualLSTM, names: tuple[str, ...], weights: list[Tensor]) -> Tensor:
+def _joined(lstm: ResidualLSTM, weights: list[Tensor]) -> Tensor:
     if lstm.stacked:
         return weights[0]
-    if len(weights) == 1:
-        return weights[0][None]  # a view takes half the time
-    # Autograd wants each layer's gradient apart, and graphs no addresses; small weights are copied in less time than
-    # it takes to see where they are.
-    large = weights[0].numel() >= 1 << 12
-    if large and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        block = lstm._blocks.get(names)
-        if block is not None and are_parts(weights, block):
-            return block
-    return torch.stack(weights)
+    return weights[0][None] if len(weights) == 1 else torch.stack(weights)  # a view takes half the time
 
 
 def layer_weights(lstm: ResidualLSTM, layer: int, direction: str) -> LayerWeights:
