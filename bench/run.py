@@ -83,7 +83,16 @@ def measure(part: Part, options: list[str]) -> dict:
     BUILD.mkdir(parents=True, exist_ok=True)
     report, log = BUILD / "report.json", BUILD / f"{part.name.replace(' ', '_')}.log"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", str(HERE / f"test_{part.suite}.py"), "-q", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(HERE / f"test_{part.suite}.py"),
+        "-q",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+    ]
     command += ["--benchmark-disable-gc", "--benchmark-quiet", f"--benchmark-json={report}", f"--select={part.select}"]
     environment = os.environ | (KEEP_PAGES if part.suite == "pages" else {})
     with log.open("w") as output:
