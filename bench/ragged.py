@@ -20,14 +20,13 @@ class _WithLengths(nn.Module):
 
 
 def lengths_of(size: Size, fill: float) -> Tensor:
-    """Draw lengths that fill this part of the batch: up to twice the mean where that fits, and one of all steps."""
+    """Draw lengths that fill this part of the batch, evenly up to twice the mean where that fits."""
     generator = torch.Generator().manual_seed(1)
     if size == OUTLIER:
         return torch.tensor([size.steps, *[20] * (size.batch - 1)])
     mean = fill * size.steps
     reach = min(mean, size.steps - mean)
-    lengths = (mean + reach * (2 * torch.rand(size.batch, generator=generator) - 1)).round().long().clamp(1)
-    return torch.cat([torch.tensor([size.steps]), lengths[1:]])
+    return (mean + reach * (2 * torch.rand(size.batch, generator=generator) - 1)).round().long().clamp(1)
 
 
 def network_and_input(peer: str, size: Size, x: Tensor, fill: float) -> tuple[nn.Module, Tensor | PackedSequence]:

@@ -170,8 +170,8 @@ def test_lengths_fill_a_batch_as_asked(bench):
     ragged = importlib.import_module("ragged")
     for size, fill in bench.workloads.RAGGED_SIZES:
         lengths = ragged.lengths_of(size, fill)
-        assert lengths.max() == size.steps
-        assert lengths.min() >= 1
+        assert (lengths >= 1).all()
+        assert (lengths <= size.steps).all()
         assert lengths.double().mean() / size.steps == pytest.approx(fill, rel=0.15)
 
 

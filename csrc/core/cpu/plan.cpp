@@ -37,6 +37,13 @@ struct Fill {
   // Sequences end early in batches, which have room for what idle lanes save. Pieces are cut out of less.
   bool fits_lanes(int64_t lanes) const { return !pieces || tile_rows(lanes) <= most_saved_of_pieces * rows(); }
 
+  // Sequences that have any steps.
+  int64_t sequences() const {
+    int64_t place = 0;
+    while (place < size.B && steps(place)) ++place;
+    return place;
+  }
+
   // Sequences that run at a step, on the average over the longest one's.
   int64_t running() const { return lengths && longest() ? ceil_divide(rows(), longest()) : size.B; }
 };
@@ -171,14 +178,14 @@ double layerwise_cost(const Fill& fill, int64_t lanes, bool training) {
   return double(fill.rows()) * per_row * padding(fill.size.H, lanes) * (1 + 1 / double(fill.running()));
 }
 
-// Lanes idle where units or layers are missing, and while the layers of a pair of groups begin and end. Weights take
-// long to pack.
+// Lanes idle where units or layers are missing, and while the layers of a pair of groups begin and end, which they do
+// in every sequence. Weights take long to pack.
 double wavefront_cost(const Fill& fill, const WaveShape& shape) {
   const int64_t L = fill.size.L, together = shape.layers() * (shape.paired() ? 2 : 1);
   const double alone = shape.paired() && L <= shape.layers() ? 1.5 : 1, step = shape.paired() ? 1.1 : 1.7;
-  const double begin_and_end = 1 + 1.2 * double(together) / double(fill.longest());
+  const double begin_and_end = 1.2 * double(together * fill.sequences());
   const double per_row = step * std::pow(padding(fill.size.H, shape.units()), 1.5) * padding(L, shape.layers()) * alone;
-  return double(fill.rows()) * per_row * begin_and_end + 1.4 * double(std::max<int64_t>(shape.units() - 8, 0));
+  return (double(fill.rows()) + begin_and_end) * per_row + 1.4 * double(std::max<int64_t>(shape.units() - 8, 0));
 }
 
 template <class A>
