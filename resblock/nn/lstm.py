@@ -162,8 +162,9 @@ class ResidualLSTM(nn.Module):
         """Lay the parameters of all layers side by side in memory, as `torch.nn.LSTM` does for cuDNN.
 
         Calls without gradients then take them as they are; others, and where they are apart, copy them first. A new
-        module, one that was moved, converted or copied, and one that was loaded into has them so. It is for parameters
-        that were given new memory by other means: by assigning to `.data` or `load_state_dict(assign=True)`.
+        module of at least 32 units, one that was moved, converted or copied, and one that was loaded into has them so.
+        It is for parameters that were given new memory by other means: by assigning to `.data` or
+        `load_state_dict(assign=True)`. The memory of each cannot be resized then.
         """
         parameter_blocks.lay_out(self)
 

@@ -31,9 +31,14 @@ class Blocks(NamedTuple):
         return True
 
 
+def are_worth_it(lstm: ResidualLSTM) -> bool:
+    """Tell whether blocks save time: many small weights are copied in less than it takes to see where they are."""
+    return not lstm.stacked and (lstm.num_layers == 1 or lstm.hidden_size >= 32)
+
+
 def lay_out(lstm: ResidualLSTM) -> None:
     """Lay the parameters of layers that the operator takes together side by side, where they are not yet."""
-    if lstm.stacked:
+    if not are_worth_it(lstm):
         return
     for direction, groups in lstm._names.items():
         held: list[list[Any]] = [[lstm._parameters.get(name) for name in names] for names in groups]

@@ -99,12 +99,10 @@ def operator_weights(lstm: ResidualLSTM, direction: str) -> OperatorWeights:
     """Give the five weights as the operator takes them, with zeros for what is absent."""
     # `Module.__getattr__`, which alone knows what is parametrised, takes ten times as long: 240 parameters feel it.
     held: dict[str, Any] = lstm._parameters
-    # Autograd wants each layer's gradient apart, and graphs no addresses; many small weights are copied in less time
-    # than it takes to see where they are.
-    if lstm.num_layers == 1 or lstm.hidden_size >= 32:
-        blocks = lstm._blocks.get(direction)
-        if blocks and not torch.is_grad_enabled() and not torch.compiler.is_compiling() and blocks.are_in(held):
-            return blocks.weights
+    # Autograd wants each layer's gradient apart, and graphs no addresses.
+    blocks = lstm._blocks.get(direction)
+    if blocks and not torch.is_grad_enabled() and not torch.compiler.is_compiling() and blocks.are_in(held):
+        return blocks.weights
     (first,), *groups = (
         [held[name] if name in held else getattr(lstm, name) for name in names] for names in lstm._names[direction]
     )
