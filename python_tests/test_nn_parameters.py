@@ -375,3 +375,17 @@ def test_the_start_is_uniform_but_for_the_forget_gates_bias() -> None:
             assert weight.abs().max() <= 0.1
             # A uniform variable in +-0.1 has standard deviation 0.1 / sqrt(3).
             assert float(weight.std()) == pytest.approx(0.1 / 3**0.5, rel=0.08)
+
+
+@pytest.mark.parametrize("name", ["weight_ih_l0", "weight_hh_l0", "weight_peephole_l1", "bias_ih_l2"])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_parameter_whose_memory_was_freed_is_refused(name: str, training: bool) -> None:
+    network = ResidualLSTM(3, 5, 3)
+    network.get_parameter(name).untyped_storage().resize_(0)
+    with torch.set_grad_enabled(training), pytest.raises(RuntimeError, match=r"has a storage of 0 bytes.*freed"):
+        network(torch.randn(2, 1, 3))
+
+
+def test_a_network_on_meta_gives_shapes() -> None:
+    network = ResidualLSTM(3, 5, 3, device="meta")
+    assert network(torch.randn(2, 1, 3, device="meta"))[0].shape == (2, 1, 5)

@@ -113,7 +113,22 @@ def operator_weights(lstm: ResidualLSTM, direction: str) -> OperatorWeights:
 def _joined(lstm: ResidualLSTM, weights: list[Tensor]) -> Tensor:
     if lstm.stacked:
         return weights[0]
-    return weights[0][None] if len(weights) == 1 else torch.stack(weights)  # a view takes half the time
+    if len(weights) == 1:
+        return weights[0][None]  # a view takes half the time
+    # `torch.stack` would read what is not there and end the process; what is no parameter may have no address.
+    have_addresses = not torch.compiler.is_compiling() and {*map(type, weights)} == {nn.Parameter}
+    if have_addresses and not all(map(Tensor.data_ptr, weights)):
+        _refuse_freed(lstm)
+    return torch.stack(weights)
+
+
+def _refuse_freed(lstm: ResidualLSTM) -> None:
+    for name, parameter in lstm.named_parameters():
+        if not parameter.is_meta and parameter.numel() and not parameter.data_ptr():
+            raise RuntimeError(
+                f"residual_lstm: {name} of shape {tuple(parameter.shape)} has a storage of "
+                f"{parameter.untyped_storage().nbytes()} bytes, which is too small; was it freed?"
+            )
 
 
 def layer_weights(lstm: ResidualLSTM, layer: int, direction: str) -> LayerWeights:
