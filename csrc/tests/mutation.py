@@ -29,6 +29,11 @@ from typing import Final, NamedTuple
 import tomllib
 from rich.progress import track
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 CORE: Final = "csrc/core/"
 #: Seconds that a mutant may take to compile and to be tested: one that waits forever is noticed by that.
