@@ -167,11 +167,22 @@ def chromium():
     except ModuleNotFoundError:
         skip_or_fail("BROWSER", "playwright is not installed")
     arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    software = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    # On a busy machine the watchdog takes drawing by the processor for a process that hangs.
+    software = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-watchdog"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=[*arguments, *software])
         yield browser
         browser.close()
+
+
+def _open(window, path):
+    """Open a page, and once more where the browser is not done with it in time: its first may wait for a busy machine."""
+    from playwright.sync_api import TimeoutError
+
+    try:
+        window.goto(path.as_uri(), timeout=PATIENCE / 3)
+    except TimeoutError:
+        window.goto(path.as_uri())
 
 
 @contextmanager
@@ -183,7 +194,7 @@ def shown(browser, path, **options):
     errors = []
     window.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     window.on("pageerror", lambda error: errors.append(str(error)))
-    window.goto(path.as_uri())
+    _open(window, path)
     yield window
     assert errors == []
     context.close()
