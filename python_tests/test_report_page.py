@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -176,7 +177,7 @@ def chromium():
 
 
 def _open(window, path):
-    """Open a page, and once more where the browser is not done with it in time: its first may wait for a busy machine."""
+    """Open a page, and once more where it is not there in time: on a busy machine a browser begins slowly."""
     from playwright.sync_api import TimeoutError
 
     try:
@@ -272,8 +273,10 @@ def test_structures_are_drawn_and_changed(chromium, report):
         assert window.is_hidden("#no-viewer")
         before = window.locator("#viewer-receptor").screenshot()
         window.select_option("#style", "surface")
-        window.wait_for_timeout(1500)
-        assert window.locator("#viewer-receptor").screenshot() != before
+        last = time.monotonic() + PATIENCE / 1000
+        while window.locator("#viewer-receptor").screenshot() == before:
+            assert time.monotonic() < last
+            window.wait_for_timeout(200)
         window.select_option("#view", index=1)
         window.wait_for_timeout(600)
 
@@ -291,10 +294,9 @@ def test_the_page_fits_windows_and_colours(chromium, report, options):
 def test_paper_is_white_whatever_the_window_is(chromium, report):
     with shown(chromium, report, color_scheme="dark") as window:
         window.emulate_media(media="print")
-        window.wait_for_timeout(500)
+        corner = "document.getElementById('map').getContext('2d').getImageData(1, 1, 1, 1).data"
+        window.wait_for_function(f"Array.from({corner}).every((part) => part === 255)")
         assert window.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-        corner = "Array.from(document.getElementById('map').getContext('2d').getImageData(1, 1, 1, 1).data).slice(0, 3)"
-        assert window.evaluate(corner) == [255, 255, 255]
         assert window.is_hidden("#pairs-filter")
 
 
