@@ -17,7 +17,6 @@ from typing import Any, Final, Literal
 
 from resblock.models.files import DERIVED, KINDS
 from resblock.models.inverse_folding import InverseFoldingConfig
-from resblock.report.viewer_js import URL as VIEWER_URL
 from resblock.structure.banks import ALPHAFOLD_URL, PDB_URL
 from resblock.training.config import KIND, PRESETS, DataConfig, OptimisationConfig, TrainingConfig
 from resblock.training.folding import PretrainingConfig
@@ -49,7 +48,7 @@ USE: Final[Sequence[Variable]] = (
     ),
     (
         "RESBLOCK_VIEWER_URL",
-        VIEWER_URL,
+        "a CDN (`resblock/report/viewer_js.py`)",
         "Where 3Dmol.js, which the report embeds, is downloaded once; a report links it where it cannot be had, and "
         "whatever comes is compared with a checksum.",
     ),
